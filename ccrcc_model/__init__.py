@@ -1,0 +1,1 @@
+"""From features to an answer, and how far to trust it: models, benchmark, report, command line."""

@@ -1,0 +1,57 @@
+"""What a model said about each patient: the only input of metrics and figures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nnunet_ext.errors import InputError
+from nnunet_ext.files import atomic_path
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Truth and probability of one target in one cohort.
+
+    Args:
+        cohort: Name of the cohort, as tables and figures print it.
+        target: Name of the target, such as ``"grade"``.
+        patient_id: Shape ``(n,)``, one entry a patient.
+        centre: Shape ``(n,)``.
+        y_true: Shape ``(n,)``, 1 where the target is positive, else 0.
+        y_prob: Shape ``(n,)``, probability that the target is positive, inside [0, 1].
+    """
+
+    cohort: str
+    target: str
+    patient_id: npt.NDArray[np.str_]
+    centre: npt.NDArray[np.str_]
+    y_true: npt.NDArray[np.int_]
+    y_prob: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        n = len(self.y_true)
+        for name in ("patient_id", "centre", "y_prob"):
+            if len(getattr(self, name)) != n:
+                msg = f"Predictions of {self.cohort}: {len(getattr(self, name))} entries in {name}, {n} in y_true"
+                raise InputError(msg)
+        if not np.isin(self.y_true, (0, 1)).all():
+            msg = f"Predictions of {self.cohort}: y_true must hold 0 and 1 only"
+            raise InputError(msg)
+        if not ((self.y_prob >= 0) & (self.y_prob <= 1)).all():
+            msg = f"Predictions of {self.cohort}: y_prob must lie inside [0, 1] and not be missing"
+            raise InputError(msg)
+
+    def __len__(self) -> int:
+        return len(self.y_true)
+
+    def write(self, path: Path) -> None:
+        """Write to a CSV file atomically, one row a patient."""
+        columns = ("patient_id", "centre", "y_true", "y_prob")
+        frame = pd.DataFrame({name: getattr(self, name) for name in columns})
+        frame.insert(0, "target", self.target)
+        frame.insert(0, "cohort", self.cohort)
+        with atomic_path(path) as temporary:
+            frame.to_csv(temporary, index=False)

@@ -1,0 +1,22 @@
+"""What goes wrong through the user's input, as opposed to through a bug."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used.
+
+    The message is one line: what was asked, what was found, what to do. The command line prints it and exits with 2.
+    """
+
+
+class CaseRefused(InputError):
+    """One case cannot be used; the rest of its cohort can.
+
+    Args:
+        code: Stable name of the reason, such as ``"mask-shape"``.
+        reason: One plain line with the value found and the value allowed.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason

@@ -1,0 +1,10 @@
+"""How a long function tells how far it is, without knowing who listens."""
+
+from collections.abc import Callable
+
+OnProgress = Callable[[int, int], None]
+"""Called with the number of items done and the number of items in all."""
+
+
+def silent(done: int, total: int, /) -> None:
+    """Listen to nothing: the default of every function that takes ``on_progress``."""

@@ -1,0 +1,1 @@
+"""From masks to a feature table: regions of interest, presets, extraction."""

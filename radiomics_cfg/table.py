@@ -1,0 +1,83 @@
+"""A feature table and where its numbers come from."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nnunet_ext.errors import InputError
+from nnunet_ext.files import atomic_path
+
+KEYS = ("cohort", "case_id", "patient_id", "centre")
+"""Columns that name a row; every other column is a feature."""
+
+_PROVENANCE = b"ccrcc_provenance"
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """One row a case, one column a feature.
+
+    Args:
+        rows: The columns of ``KEYS``, then features named ``<region>__<scale>__<PyRadiomics name>``, such as
+            ``tumour__1mm__wavelet-LLH_glcm_Contrast``; missing values are NaN.
+        provenance: Preset and its hash, versions, and per case the hashes of image and mask.
+    """
+
+    rows: pd.DataFrame
+    provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        missing = [key for key in KEYS if key not in self.rows.columns]
+        if missing:
+            msg = f"A feature table needs the columns {', '.join(KEYS)}; missing here: {', '.join(missing)}"
+            raise InputError(msg)
+        repeated = self.rows["case_id"][self.rows["case_id"].duplicated()]
+        if len(repeated):
+            msg = f"A feature table has one row a case; case {repeated.iloc[0]} has several"
+            raise InputError(msg)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the feature columns, in table order."""
+        return [str(name) for name in self.rows.columns if name not in KEYS]
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The features alone, shape ``(n_cases, n_features)``, float64."""
+        return self.rows[self.feature_names]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a table that ``write`` wrote.
+
+        Raises:
+            InputError: If the file is missing, is not Parquet, or was not written by this project.
+        """
+        if not path.is_file():
+            msg = f"No feature table at {path}; make one with `ccrcc extract`"
+            raise InputError(msg)
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            msg = f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}"
+            raise InputError(msg) from error
+        provenance = (table.schema.metadata or {}).get(_PROVENANCE)
+        if provenance is None:
+            msg = f"{path} carries no provenance, so it is not a feature table of ours; make one with `ccrcc extract`"
+            raise InputError(msg)
+        return cls(table.to_pandas(), json.loads(provenance))
+
+    def write(self, path: Path) -> None:
+        """Write to ``path`` (``.parquet``, or ``.csv`` without the provenance) atomically."""
+        with atomic_path(path) as temporary:
+            if path.suffix == ".csv":
+                self.rows.to_csv(temporary, index=False)
+                return
+            table = pa.Table.from_pandas(self.rows, preserve_index=False)
+            metadata = {**(table.schema.metadata or {}), _PROVENANCE: json.dumps(self.provenance).encode()}
+            pq.write_table(table.replace_schema_metadata(metadata), temporary)
