@@ -8,7 +8,7 @@ class InputError(ValueError):
     """
 
 
-class CaseRefused(InputError):
+class CaseRefused(InputError):  # noqa: N818 - a decision about a case, not a fault
     """One case cannot be used; the rest of its cohort can.
 
     Args:

@@ -1,0 +1,223 @@
+"""Cohort cards: the YAML file, the case list and what they may say."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from nnunet_ext.case import Case, Cohort, Role
+from nnunet_ext.errors import InputError
+from nnunet_ext.files import atomic_path
+from nnunet_ext.labels import STRUCTURES
+
+REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
+OPTIONAL_COLUMNS = ("mask", "phase")
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What names a file on every system, and cannot leave its folder."""
+
+
+class CohortCard(BaseModel):
+    """What a cohort card holds; any other key is refused.
+
+    Paths are relative to the data root, which is the card's own folder unless the user names another.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    role: Role
+    labels: dict[str, Annotated[int, Field(ge=1, le=255)]] = {"kidney": 1, "tumour": 2, "cyst": 3}
+    cases: Path
+    outcomes: Path | None = None
+    acquisition: Path | None = None
+    centre: str | None = None
+    """Centre of every case, for a case list without that column."""
+    licence: str | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_file_name(cls, name: str) -> str:
+        if not _SAFE_NAME.fullmatch(name):
+            msg = f"{name!r} must be letters, digits, '.', '_' and '-' only"
+            raise ValueError(msg)
+        return name
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_ours(cls, labels: dict[str, int]) -> dict[str, int]:
+        unknown = [name for name in labels if name not in STRUCTURES]
+        if unknown:
+            msg = f"unknown structure {unknown[0]!r}; known ones are {', '.join(STRUCTURES)}"
+            raise ValueError(msg)
+        if len(set(labels.values())) < len(labels):
+            msg = f"two structures share a value in {labels}"
+            raise ValueError(msg)
+        return labels
+
+
+def load_cohort(card: Path, data_root: Path | None = None) -> Cohort:
+    """Read a cohort card and its case list. Scans are not opened; ``read_scan`` does that.
+
+    Args:
+        card: YAML file with the keys of ``CohortCard``.
+        data_root: Folder that the card's and the case list's paths are relative to; the card's own by default.
+
+    Raises:
+        InputError: If a file is missing, the card has an unknown key, or the case list is empty, lacks a column, repeats a
+            case or gives one patient to two centres.
+    """
+    root = data_root or card.parent
+    content = _read_card(card)
+    cases_file = root / content.cases
+    frame = _read_case_list(cases_file, content.centre)
+    return Cohort(
+        name=content.name,
+        role=content.role,
+        cases=tuple(_case(row, root) for row in frame.to_dict("records")),
+        labels=content.labels,
+        outcomes=_existing(root, content.outcomes, card, "outcomes"),
+        acquisition=_existing(root, content.acquisition, card, "acquisition"),
+        licence=content.licence,
+    )
+
+
+def _read_card(card: Path) -> CohortCard:
+    if not card.is_file():
+        msg = f"No cohort card at {card}; give the path of a YAML file such as datasets/example.yaml"
+        raise InputError(msg)
+    try:
+        content = yaml.safe_load(card.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{card} is not readable YAML: {' '.join(str(error).split())}"
+        raise InputError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{card} must hold keys and values such as `name: my_cohort`; found {type(content).__name__}"
+        raise InputError(msg)
+    try:
+        return CohortCard(**content)
+    except ValidationError as error:
+        msg = f"{card}: {_first_fault(error)}; known keys are {', '.join(CohortCard.model_fields)}"
+        raise InputError(msg) from error
+    except TypeError as error:
+        msg = f"{card}: every key must be text; known keys are {', '.join(CohortCard.model_fields)}"
+        raise InputError(msg) from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {where!r}"
+    if fault["type"] == "missing":
+        return f"key {where!r} is missing"
+    return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _existing(root: Path, relative: Path | None, card: Path, key: str) -> Path | None:
+    if relative is None:
+        return None
+    path = root / relative
+    if not path.is_file():
+        msg = f"{card}: {key} names {path}, which does not exist"
+        raise InputError(msg)
+    return path
+
+
+def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
+    if not path.is_file():
+        msg = f"No case list at {path}; the card's key `cases` names it, relative to the data root"
+        raise InputError(msg)
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        msg = f"{path} is not a readable CSV file: {str(error).splitlines()[0]}"
+        raise InputError(msg) from error
+    if centre is not None:
+        if "centre" in frame.columns:
+            msg = f"{path} has a column centre and the card a key centre ({centre!r}); keep one of them"
+            raise InputError(msg)
+        frame["centre"] = centre
+    _check_case_list(frame, path)
+    return frame
+
+
+def _check_case_list(frame: pd.DataFrame, path: Path) -> None:
+    known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
+    for column in REQUIRED_COLUMNS:
+        if column not in frame.columns:
+            msg = f"{path} lacks the column {column}; found {', '.join(map(str, frame.columns))}"
+            raise InputError(msg)
+    unknown = [str(column) for column in frame.columns if column not in known]
+    if unknown:
+        msg = f"{path} has the unknown column {unknown[0]}; known ones are {', '.join(known)}"
+        raise InputError(msg)
+    if frame.empty:
+        msg = f"{path} lists no case"
+        raise InputError(msg)
+    for column in REQUIRED_COLUMNS:
+        empty = frame[column].str.strip() == ""
+        if empty.any():
+            msg = f"{path}, line {_line(empty)}: {column} is empty"
+            raise InputError(msg)
+    repeated = frame["case_id"].duplicated()
+    if repeated.any():
+        msg = f"{path}, line {_line(repeated)}: case {frame['case_id'][repeated].iloc[0]} is listed twice"
+        raise InputError(msg)
+    unsafe = frame["case_id"].map(lambda name: _SAFE_NAME.fullmatch(name) is None)
+    if unsafe.any():
+        msg = (
+            f"{path}, line {_line(unsafe)}: case_id names files, so it may hold letters, digits, "
+            f"'.', '_' and '-' only; found {frame['case_id'][unsafe].iloc[0]!r}"
+        )
+        raise InputError(msg)
+    centres = frame.groupby("patient_id")["centre"].nunique()
+    if (centres > 1).any():
+        msg = f"{path}: patient {centres.idxmax()} is listed under {centres.max()} centres; one patient belongs to one centre"
+        raise InputError(msg)
+
+
+def _line(fault: "pd.Series[bool]") -> int:
+    """Line of the file, counted from 1 with the header, that the first fault stands on."""
+    return int(fault.to_numpy().argmax()) + 2
+
+
+def _case(row: dict[Any, Any], root: Path) -> Case:
+    return Case(
+        id=row["case_id"],
+        patient_id=row["patient_id"],
+        centre=row["centre"],
+        image=root / row["image"],
+        mask=root / row["mask"] if row.get("mask") else None,
+        phase=row.get("phase") or None,
+    )
+
+
+def write_case_list(path: Path, cohort: Cohort, root: Path) -> None:
+    """Write the case list of ``cohort`` with paths relative to ``root`` where they lie below it.
+
+    Args:
+        path: CSV file to write, atomically.
+        cohort: The cases.
+        root: The data root that the list will be read with.
+    """
+    def relative(file: Path | None) -> str:
+        if file is None:
+            return ""
+        return str(file.relative_to(root)) if file.is_relative_to(root) else str(file.resolve())
+
+    frame = pd.DataFrame(
+        {
+            "case_id": [case.id for case in cohort.cases],
+            "patient_id": [case.patient_id for case in cohort.cases],
+            "centre": [case.centre for case in cohort.cases],
+            "image": [relative(case.image) for case in cohort.cases],
+            "mask": [relative(case.mask) for case in cohort.cases],
+            "phase": [case.phase or "" for case in cohort.cases],
+        }
+    )
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False)

@@ -1,0 +1,94 @@
+"""What ITK's NIfTI reader hides: it turns NaN and infinity into 0, and reads a cut file as zeros, both without a word."""
+
+import gzip
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from nnunet_ext.errors import CaseRefused
+
+_FLOAT_TYPES = {16: "f4", 64: "f8"}
+"""NIfTI data type code to numpy type, for the types that can hold a value that is no number."""
+
+_BLOCK = 1 << 22
+
+
+def check_payload(path: Path, what: str) -> None:
+    """Refuse a NIfTI file whose voxels are not all there, or not all finite numbers.
+
+    Args:
+        path: A ``.nii`` or ``.nii.gz`` file.
+        what: ``"image"`` or ``"mask"``, for the message.
+
+    Raises:
+        CaseRefused: ``unreadable``, ``nan`` or ``inf``.
+
+    References:
+        NIfTI-1 and NIfTI-2 header layouts, doi:10.1016/j.jneumeth.2016.03.001.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            _check_stream(cast("BinaryIO", stream), what)
+    except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
+        raise CaseRefused("unreadable", f"the {what} {path.name} is damaged or cut short: {error}") from error
+
+
+def _check_stream(stream: BinaryIO, what: str) -> None:
+    header = stream.read(540)
+    layout = _layout(header)
+    if layout is None:
+        raise CaseRefused("unreadable", f"the {what} is no NIfTI file: its header does not say 348 or 540")
+    order, shape, type_code, bits, offset = layout
+    expected = math.prod(shape) * bits // 8
+    number = np.dtype(order + _FLOAT_TYPES[type_code]) if type_code in _FLOAT_TYPES else None
+    found = nans = infinities = 0
+    for block in _blocks(stream, header[offset:], skip=max(0, offset - len(header)), length=expected):
+        found += len(block)
+        if number is not None:
+            values = np.frombuffer(block, number)
+            nans += int(np.isnan(values).sum())
+            infinities += int(np.isinf(values).sum())
+    if found < expected:
+        raise CaseRefused("unreadable", f"the {what} is cut short: {found} bytes of voxels, the header says {expected}")
+    if nans:
+        raise CaseRefused("nan", f"{nans} voxels of the {what} are not a number")
+    if infinities:
+        raise CaseRefused("inf", f"{infinities} voxels of the {what} are infinite")
+
+
+def _layout(header: bytes) -> tuple[str, list[int], int, int, int] | None:
+    """Return byte order, shape, data type code, bits a voxel and offset of the first voxel, or none."""
+    for order in "<>":
+        if header[:4] == struct.pack(order + "i", 348) and len(header) >= 348:
+            dimensions = struct.unpack_from(order + "8h", header, 40)
+            type_code, bits = struct.unpack_from(order + "2h", header, 70)
+            (offset,) = struct.unpack_from(order + "f", header, 108)
+        elif header[:4] == struct.pack(order + "i", 540) and len(header) >= 540:
+            type_code, bits = struct.unpack_from(order + "2h", header, 12)
+            dimensions = struct.unpack_from(order + "8q", header, 16)
+            (offset,) = struct.unpack_from(order + "q", header, 168)
+        else:
+            continue
+        return order, [max(int(n), 1) for n in dimensions[1 : dimensions[0] + 1]], type_code, bits, int(offset)
+    return None
+
+
+def _blocks(stream: BinaryIO, first: bytes, *, skip: int, length: int) -> Iterator[bytes]:
+    """Yield ``length`` bytes of voxels in blocks of whole numbers, then read to the end so that a checksum is verified."""
+    stream.read(skip)
+    pending, left = first[:length], length
+    while left:
+        pending += stream.read(min(_BLOCK, left - len(pending)))
+        whole = pending if len(pending) == left else pending[: len(pending) // 8 * 8]
+        if not whole:
+            return
+        yield whole
+        left -= len(whole)
+        pending = pending[len(whole) :]
+    while stream.read(_BLOCK):
+        pass

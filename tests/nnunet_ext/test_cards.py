@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+
+from nnunet_ext.cards import load_cohort, write_case_list
+from nnunet_ext.case import Case, Role
+from nnunet_ext.errors import InputError
+
+CARD = "name: riverside\nrole: development\ncases: cases.csv\n"
+CASES = "case_id,patient_id,centre,image,mask\na1,p1,north,a1.nii.gz,m1.nii.gz\na2,p1,north,a2.nii.gz,\n"
+
+
+def study(folder: Path, *, card: str = CARD, cases: str = CASES) -> Path:
+    (folder / "card.yaml").write_text(card)
+    (folder / "cases.csv").write_text(cases)
+    return folder / "card.yaml"
+
+
+def test_a_cohort_is_what_the_card_and_the_case_list_say(tmp_path: Path) -> None:
+    cohort = load_cohort(study(tmp_path))
+    assert (cohort.name, cohort.role, cohort.labels) == ("riverside", Role.DEVELOPMENT, {"kidney": 1, "tumour": 2, "cyst": 3})
+    assert cohort.cases == (
+        Case("a1", "p1", "north", tmp_path / "a1.nii.gz", tmp_path / "m1.nii.gz"),
+        Case("a2", "p1", "north", tmp_path / "a2.nii.gz"),
+    )
+
+
+def test_paths_are_relative_to_the_data_root(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    card = study(tmp_path)
+    (tmp_path / "cases.csv").rename(root / "cases.csv")
+    assert load_cohort(card, root).cases[0].image == root / "a1.nii.gz"
+
+
+def test_identifiers_keep_their_leading_zeros(tmp_path: Path) -> None:
+    card = study(tmp_path, cases="case_id,patient_id,centre,image\n007,007,01,x.nii.gz\n")
+    assert load_cohort(card).cases[0].patient_id == "007"
+
+
+def test_the_card_may_give_the_centre_of_every_case(tmp_path: Path) -> None:
+    card = study(tmp_path, card=CARD + "centre: south\n", cases="case_id,patient_id,image\na,p,x.nii.gz\n")
+    assert load_cohort(card).cases[0].centre == "south"
+
+
+def test_a_case_list_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    cohort = load_cohort(study(tmp_path))
+    write_case_list(tmp_path / "cases.csv", cohort, tmp_path)
+    assert load_cohort(tmp_path / "card.yaml") == cohort
+
+
+@pytest.mark.parametrize(
+    ("card", "line"),
+    [
+        (CARD + "colour: red\n", "unknown key 'colour'; known keys are name, role"),
+        ("name: a\ncases: cases.csv\n", "key 'role' is missing"),
+        (CARD.replace("development", "training"), "role: Input should be 'development' or 'external'"),
+        (CARD + "labels: {lesion: 2}\n", "unknown structure 'lesion'; known ones are kidney, tumour, cyst"),
+        (CARD + "labels: {kidney: 1, tumour: 1}\n", "two structures share a value"),
+        (CARD.replace("riverside", "../up"), "letters, digits"),
+        (CARD + "outcomes: none.csv\n", "outcomes names .*none.csv, which does not exist"),
+        ("- a\n- b\n", "must hold keys and values"),
+        ("name: [\n", "not readable YAML"),
+    ],
+)
+def test_a_faulty_card_gets_one_plain_line(tmp_path: Path, card: str, line: str) -> None:
+    with pytest.raises(InputError, match=line) as raised:
+        load_cohort(study(tmp_path, card=card))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("cases", "line"),
+    [
+        ("case_id,patient_id,centre,image\n", "lists no case"),
+        ("", "not a readable CSV"),
+        ("case_id,patient_id,image\na,p,x\n", "lacks the column centre"),
+        (CASES.replace("mask\n", "grade\n"), "unknown column grade"),
+        (CASES.replace("a2,", "a1,"), "line 3: case a1 is listed twice"),
+        (CASES.replace("a2,", ","), "line 3: case_id is empty"),
+        (CASES.replace("a2,", "../a2,"), "line 3: case_id names files"),
+        (CASES.replace("a2,p1,north", "a2,p1,south"), "patient p1 is listed under 2 centres"),
+    ],
+)
+def test_a_faulty_case_list_gets_one_plain_line(tmp_path: Path, cases: str, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        load_cohort(study(tmp_path, cases=cases))
+
+
+def test_a_missing_card_or_case_list_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No cohort card at"):
+        load_cohort(tmp_path / "card.yaml")
+    card = study(tmp_path)
+    (tmp_path / "cases.csv").unlink()
+    with pytest.raises(InputError, match="No case list at"):
+        load_cohort(card)
