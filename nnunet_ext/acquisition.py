@@ -1,0 +1,88 @@
+"""How the scans of a cohort were acquired, in the form of the study's Table S1."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nnunet_ext.case import Cohort
+from nnunet_ext.errors import InputError
+
+PARAMETERS = {
+    "tube_voltage_kv": "Tube voltage (kV)",
+    "tube_current_ma": "Tube current (mA)",
+    "rows": "Matrix rows",
+    "columns": "Matrix columns",
+    "slice_thickness_mm": "Slice thickness (mm)",
+    "pitch": "Pitch",
+    "kernel": "Reconstruction kernel",
+}
+"""Columns of an acquisition file beside ``case_id``, and what a reader calls them. An empty cell means not available."""
+
+NOT_AVAILABLE = "N/A"
+
+
+def read_acquisition(path: Path) -> pd.DataFrame:
+    """Read an acquisition file, one row a case, every cell as text and empty where not available.
+
+    Raises:
+        InputError: If a column is missing or unknown, or a case is listed twice.
+    """
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    expected = ["case_id", *PARAMETERS]
+    for column in expected:
+        if column not in frame.columns:
+            msg = f"{path} lacks the column {column}; an acquisition file has {', '.join(expected)}"
+            raise InputError(msg)
+    if frame["case_id"].duplicated().any():
+        msg = f"{path}: case {frame['case_id'][frame['case_id'].duplicated()].iloc[0]} is listed twice"
+        raise InputError(msg)
+    return frame[expected]
+
+
+def acquisition_table(cohorts: Sequence[Cohort]) -> pd.DataFrame:
+    """Summarise the acquisition of each centre of each cohort.
+
+    Args:
+        cohorts: Those without an acquisition file, and cases that their file lacks, count as not available.
+
+    Returns:
+        One row a centre: ``cohort``, ``centre``, ``cases``, then text: ``tube_voltage_kv``, ``tube_current_ma``, ``matrix``,
+        ``slice_thickness_mm``, ``pitch``, ``kernel``;
+        several values of a parameter are joined by " or ", as the supplement prints them.
+    """
+    rows = []
+    for cohort in cohorts:
+        cases = pd.DataFrame({"case_id": [case.id for case in cohort.cases], "centre": [case.centre for case in cohort.cases]})
+        known = read_acquisition(cohort.acquisition) if cohort.acquisition else pd.DataFrame(columns=["case_id", *PARAMETERS])
+        merged = cases.merge(known, on="case_id", how="left").fillna("")
+        for centre, scans in merged.groupby("centre", sort=True):
+            pairs = zip(scans["rows"], scans["columns"], strict=True)
+            matrix = [f"{row} × {column}" if row and column else "" for row, column in pairs]
+            rows.append(
+                {
+                    "cohort": cohort.name,
+                    "centre": centre,
+                    "cases": len(scans),
+                    "tube_voltage_kv": _alternatives(scans["tube_voltage_kv"]),
+                    "tube_current_ma": _alternatives(scans["tube_current_ma"]),
+                    "matrix": _alternatives(matrix),
+                    "slice_thickness_mm": _alternatives(scans["slice_thickness_mm"]),
+                    "pitch": _alternatives(scans["pitch"]),
+                    "kernel": _alternatives(scans["kernel"]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _alternatives(values: Sequence[str] | pd.Series) -> str:
+    """Join the distinct values, numbers in their order; a parameter that no scan states is not available."""
+    distinct = {str(value).strip() for value in values if str(value).strip()}
+
+    def by_number(text: str) -> tuple[float, str]:
+        try:
+            return float(text), text
+        except ValueError:
+            return float("inf"), text
+
+    return " or ".join(sorted(distinct, key=by_number)) or NOT_AVAILABLE

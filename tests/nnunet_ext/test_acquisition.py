@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from nnunet_ext.acquisition import acquisition_table, read_acquisition
+from nnunet_ext.case import Case, Cohort, Role
+from nnunet_ext.errors import InputError
+
+HEADER = "case_id,tube_voltage_kv,tube_current_ma,rows,columns,slice_thickness_mm,pitch,kernel\n"
+
+
+def cohort_of(acquisition: Path | None) -> Cohort:
+    cases = tuple(Case(f"c{n}", f"p{n}", "north", Path("x")) for n in range(3))
+    return Cohort("riverside", Role.EXTERNAL, cases, acquisition=acquisition)
+
+
+def test_several_values_are_printed_as_the_supplement_prints_them(tmp_path: Path) -> None:
+    file = tmp_path / "acquisition.csv"
+    file.write_text(HEADER + "c0,120,,512,512,5,0.98,B30f\nc1,120,,512,512,2,0.98,\nc2,120,,512,512,5,,\n")
+    (row,) = acquisition_table([cohort_of(file)]).to_dict("records")
+    assert row == {
+        "cohort": "riverside",
+        "centre": "north",
+        "cases": 3,
+        "tube_voltage_kv": "120",
+        "tube_current_ma": "N/A",
+        "matrix": "512 × 512",
+        "slice_thickness_mm": "2 or 5",
+        "pitch": "0.98",
+        "kernel": "B30f",
+    }
+
+
+def test_thickness_is_ordered_as_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "acquisition.csv"
+    file.write_text(HEADER + "c0,,,,,10,,\nc1,,,,,0.625,,\nc2,,,,,5,,\n")
+    assert acquisition_table([cohort_of(file)])["slice_thickness_mm"].item() == "0.625 or 5 or 10"
+
+
+def test_a_cohort_without_an_acquisition_file_is_not_available() -> None:
+    row = acquisition_table([cohort_of(None)]).iloc[0]
+    assert (row["cases"], row["matrix"], row["pitch"]) == (3, "N/A", "N/A")
+
+
+def test_a_faulty_acquisition_file_gets_one_plain_line(tmp_path: Path) -> None:
+    file = tmp_path / "acquisition.csv"
+    file.write_text(HEADER.replace(",pitch", ""))
+    with pytest.raises(InputError, match="lacks the column pitch"):
+        read_acquisition(file)
+    file.write_text(HEADER + "c0,,,,,,,\nc0,,,,,,,\n")
+    with pytest.raises(InputError, match="case c0 is listed twice"):
+        read_acquisition(file)
