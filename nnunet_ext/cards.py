@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path
+from nnunet_ext.files import atomic_path, write_text
 from nnunet_ext.labels import STRUCTURES
 
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
@@ -196,28 +196,43 @@ def _case(row: dict[Any, Any], root: Path) -> Case:
     )
 
 
-def write_case_list(path: Path, cohort: Cohort, root: Path) -> None:
-    """Write the case list of ``cohort`` with paths relative to ``root`` where they lie below it.
+def save_cohort(cohort: Cohort, folder: Path) -> Path:
+    """Write ``card.yaml`` and ``cases.csv`` so that ``load_cohort`` returns ``cohort`` again.
 
     Args:
-        path: CSV file to write, atomically.
-        cohort: The cases.
-        root: The data root that the list will be read with.
+        cohort: Its paths are written relative to ``folder`` where they lie below it, else absolute.
+        folder: Becomes the data root of the card.
+
+    Returns:
+        The card's path.
     """
-    def relative(file: Path | None) -> str:
+
+    def portable(file: Path | None) -> str:
         if file is None:
             return ""
-        return str(file.relative_to(root)) if file.is_relative_to(root) else str(file.resolve())
+        return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file.resolve())
 
     frame = pd.DataFrame(
         {
             "case_id": [case.id for case in cohort.cases],
             "patient_id": [case.patient_id for case in cohort.cases],
             "centre": [case.centre for case in cohort.cases],
-            "image": [relative(case.image) for case in cohort.cases],
-            "mask": [relative(case.mask) for case in cohort.cases],
+            "image": [portable(case.image) for case in cohort.cases],
+            "mask": [portable(case.mask) for case in cohort.cases],
             "phase": [case.phase or "" for case in cohort.cases],
         }
     )
-    with atomic_path(path) as temporary:
+    with atomic_path(folder / "cases.csv") as temporary:
         frame.to_csv(temporary, index=False)
+    content = {
+        "name": cohort.name,
+        "role": cohort.role.value,
+        "licence": cohort.licence,
+        "labels": dict(cohort.labels),
+        "cases": "cases.csv",
+        "outcomes": portable(cohort.outcomes),
+        "acquisition": portable(cohort.acquisition),
+    }
+    card = folder / "card.yaml"
+    write_text(card, yaml.safe_dump({key: value for key, value in content.items() if value}, sort_keys=False))
+    return card

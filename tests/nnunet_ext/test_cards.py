@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_ext.cards import load_cohort, write_case_list
+from nnunet_ext.cards import load_cohort, save_cohort
 from nnunet_ext.case import Case, Role
 from nnunet_ext.errors import InputError
 
@@ -43,10 +43,16 @@ def test_the_card_may_give_the_centre_of_every_case(tmp_path: Path) -> None:
     assert load_cohort(card).cases[0].centre == "south"
 
 
-def test_a_case_list_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_saved_cohort_is_read_back_as_it_was(tmp_path: Path) -> None:
     cohort = load_cohort(study(tmp_path))
-    write_case_list(tmp_path / "cases.csv", cohort, tmp_path)
-    assert load_cohort(tmp_path / "card.yaml") == cohort
+    assert load_cohort(save_cohort(cohort, tmp_path)) == cohort
+
+
+def test_a_cohort_saved_elsewhere_still_finds_its_files(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.csv").write_text("patient_id\n")
+    cohort = load_cohort(study(tmp_path, card=CARD + "outcomes: outcomes.csv\nlabels: {tumour: 7}\nlicence: CC0\n"))
+    (tmp_path / "elsewhere").mkdir()
+    assert load_cohort(save_cohort(cohort, tmp_path / "elsewhere")) == cohort
 
 
 @pytest.mark.parametrize(
