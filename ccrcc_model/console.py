@@ -2,12 +2,21 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from nnunet_ext.case import Refusal
@@ -39,6 +48,54 @@ def progress_bar(title: str) -> Iterator[OnProgress]:
 
         yield show
     console.print(f"{title}: {time.monotonic() - started:.0f} s", highlight=False)
+
+
+class StageProgress:
+    """Progress of a run of several stages: names the stage, and estimates the time left of the whole run.
+
+    Args:
+        expected_s: Seconds that each stage took on the reference machine, in order. Only their ratios matter once a stage is
+            done: what is left is scaled by how fast this machine has been so far.
+    """
+
+    def __init__(self, expected_s: Mapping[str, float]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._expected_s = dict(expected_s)
+        self._console = Console(stderr=True)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[OnProgress]:
+        """Show the stage ``name`` while the block runs, and record its seconds."""
+        number = list(self._expected_s).index(name) + 1
+        title = f"[{number}/{len(self._expected_s)}] {name}"
+        started = time.monotonic()
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+        if not self._console.is_terminal:
+            left = _minutes(self._left_s(name, 0.0, 0.0))
+            self._console.print(f"{title} ({left} left in all)", highlight=False, markup=False)
+        with Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal) as progress:
+            task = progress.add_task(escape(title), total=None, left="")
+
+            def show(done: int, total: int, /) -> None:
+                left = self._left_s(name, done / max(total, 1), time.monotonic() - started)
+                progress.update(task, completed=done, total=total, left=f"{_minutes(left)} left in all")
+
+            yield show
+        self.seconds[name] = time.monotonic() - started
+        self._console.print(f"{title}: {self.seconds[name]:.0f} s", highlight=False, markup=False)
+
+    def _left_s(self, name: str, share: float, running_s: float) -> float:
+        """Return the seconds left in all, with ``share`` of the stage ``name`` done after ``running_s`` seconds of it."""
+        names = list(self._expected_s)
+        expected_done = sum(self._expected_s[done] for done in self.seconds) + share * self._expected_s[name]
+        taken = sum(self.seconds.values()) + running_s
+        pace = taken / expected_done if expected_done > 0 and taken > 0 else 1.0
+        later = sum(self._expected_s[later] for later in names[names.index(name) + 1 :])
+        return pace * (later + (1 - share) * self._expected_s[name])
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def say(line: str) -> None:

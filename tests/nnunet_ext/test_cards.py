@@ -100,3 +100,8 @@ def test_a_missing_card_or_case_list_is_named(tmp_path: Path) -> None:
     (tmp_path / "cases.csv").unlink()
     with pytest.raises(InputError, match="No case list at"):
         load_cohort(card)
+
+
+def test_the_example_card_is_a_card() -> None:
+    example = Path(__file__).parents[2] / "datasets" / "example.yaml"
+    assert [case.patient_id for case in load_cohort(example).cases] == ["p001", "p001", "p002"]

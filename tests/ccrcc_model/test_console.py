@@ -1,0 +1,28 @@
+import pytest
+
+from ccrcc_model.console import QUARANTINED, StageProgress, finish
+from nnunet_ext.case import Refusal
+
+
+def test_the_status_tells_whether_a_case_was_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert finish("done: table.csv", ()) == 0
+    assert finish("done: table.csv", (Refusal("case_7", "check", "nan", "3 voxels are not a number"),)) == QUARANTINED
+    printed = capsys.readouterr()
+    assert printed.out == "done: table.csv\n" * 2
+    assert "case_7" in printed.err
+    assert "nan" in printed.err
+
+
+def test_time_left_is_scaled_by_the_pace_so_far() -> None:
+    progress = StageProgress({"scan": 10.0, "train": 100.0, "report": 30.0})
+    assert progress._left_s("scan", 0.0, 0.0) == 140.0
+    progress.seconds["scan"] = 20.0  # twice as slow as expected
+    assert progress._left_s("train", 0.5, 100.0) == pytest.approx(2 * (50 + 30))
+
+
+def test_a_stage_is_named_and_timed_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = StageProgress({"scan": 1.0, "train": 1.0})
+    with progress.stage("scan") as on_progress:
+        on_progress(1, 2)
+    assert set(progress.seconds) == {"scan"}
+    assert capsys.readouterr().err.startswith("[1/2] scan (0:02 left in all)\n[1/2] scan: 0 s")
