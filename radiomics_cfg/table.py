@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,9 +37,13 @@ class FeatureTable:
         if missing:
             msg = f"A feature table needs the columns {', '.join(KEYS)}; missing here: {', '.join(missing)}"
             raise InputError(msg)
-        repeated = self.rows["case_id"][self.rows["case_id"].duplicated()]
+        repeated = self.rows["case_id"][self.rows.duplicated(["cohort", "case_id"])]
         if len(repeated):
             msg = f"A feature table has one row a case; case {repeated.iloc[0]} has several"
+            raise InputError(msg)
+        text = [str(name) for name, kind in self.rows.dtypes.items() if name not in KEYS and kind != np.float64]
+        if text:
+            msg = f"Features are numbers; column {text[0]} holds {self.rows[text[0]].dtype}"
             raise InputError(msg)
 
     @property
@@ -50,6 +55,19 @@ class FeatureTable:
     def features(self) -> pd.DataFrame:
         """The features alone, shape ``(n_cases, n_features)``, float64."""
         return self.rows[self.feature_names]
+
+    @property
+    def volume_column(self) -> str:
+        """Name of the tumour's volume in mm³ on the finest scale: what every model has to beat.
+
+        Raises:
+            InputError: If the table was made without shape features of the tumour.
+        """
+        for name in self.feature_names:
+            if name.startswith("tumour__") and name.endswith("__original_shape_MeshVolume"):
+                return name
+        msg = "This table has no tumour volume; extract it with a preset that has the region tumour and the class shape"
+        raise InputError(msg)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -63,8 +81,8 @@ class FeatureTable:
             raise InputError(msg)
         try:
             table = pq.read_table(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            msg = f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}"
+        except (pa.ArrowException, OSError) as error:
+            msg = f"{path} is not a readable Parquet file: {' '.join(str(error).split())}"
             raise InputError(msg) from error
         provenance = (table.schema.metadata or {}).get(_PROVENANCE)
         if provenance is None:

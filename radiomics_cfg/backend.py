@@ -1,0 +1,75 @@
+"""What computes the features: the interface that every engine stands behind."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from nnunet_ext.errors import InputError
+from radiomics_cfg.preset import Parameters
+
+MODE = "canonical"
+"""How a table's values were computed; tables of two modes are never mixed.
+
+Here an image is filtered once for all regions, with as much of the scan around them as the filter needs to converge.
+PyRadiomics itself crops to each region first, and its LoG then depends on how far it pads.
+"""
+
+BACKENDS = {"pyradiomics": "radiomics_cfg.pyradiomics_backend"}
+"""Module of each backend, imported only when it is asked for; it holds a class ``Engine``."""
+
+
+class Backend(Protocol):
+    """Computes features of regions on one image."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the engine and of the libraries that its values depend on."""
+
+    def feature_names(self, parameters: Parameters) -> tuple[str, ...]:
+        """Return the names of all features that ``parameters`` ask for, under PyRadiomics' names and in its order.
+
+        Raises:
+            InputError: If ``parameters`` name a feature or a wavelet that does not exist.
+        """
+
+    def margin(self, parameters: Parameters, spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.int_]:
+        """Return how many voxels along x, y, z are needed around the regions for the filters to converge, shape ``(3,)``."""
+
+    def features(
+        self, image: sitk.Image, masks: Mapping[str, sitk.Image], parameters: Parameters
+    ) -> dict[str, dict[str, float]]:
+        """Compute the features of each region.
+
+        Args:
+            image: HU as ``Float64`` at the scale of ``parameters``; nothing is resampled here.
+            masks: For each region ``UInt8`` with 1 inside, at least two voxels thick, on a box of the grid of ``image``. Where
+                all masks span one box, a region's values do not depend on the other regions.
+            parameters: What to compute.
+
+        Returns:
+            For each region the value of each feature; what could not be computed is absent or not finite.
+        """
+
+
+def load_backend(name: str) -> Backend:
+    """Return the backend called ``name``.
+
+    Raises:
+        InputError: If there is none of that name, or it is not installed.
+    """
+    if name not in BACKENDS:
+        msg = f"No extraction backend {name!r}; known ones are {', '.join(BACKENDS)}"
+        raise InputError(msg)
+    try:
+        engine: Backend = import_module(BACKENDS[name]).Engine()
+    except ImportError as error:
+        msg = (
+            f"The backend {name} is not installed ({error}); on Python 3.11 add its extra: "
+            f"`uv sync --extra {name}`, or `uv pip install 'ccrcc-radiomics[{name}]'`"
+        )
+        raise InputError(msg) from error
+    return engine

@@ -1,0 +1,165 @@
+"""Voxel grids of the scales, and a scan seen on them.
+
+A scale's grid spans the whole scan and starts at the outer corner of its first voxel, as PyRadiomics' does; only the box that
+is needed is ever computed. Values therefore do not depend on the box, which they do once a scan is cropped before resampling.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from nnunet_ext.errors import CaseRefused
+
+SPLINE_MARGIN = 24
+"""Voxels of the scan around a box that its B-spline coefficients are computed from. The cubic spline's pole is sqrt(3) - 2, so
+whatever lies further away weighs less than 2e-14 (Unser 1999, doi:10.1109/79.799930)."""
+
+SPLINE_VOXELS = 4
+"""Fewest voxels along an axis that ITK finds the coefficients of a cubic spline from."""
+
+HU_DECIMALS = 6
+"""Resampled values are rounded to this. At the scan's own voxels a spline gives whole HU give or take the arithmetic's noise,
+and the edges of 25 HU bins are whole HU: unrounded, the noise would choose the bin."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Voxel indices along x, y, z from ``lower`` up to, not including, ``upper``. They may lie outside the grid."""
+
+    lower: tuple[int, int, int]
+    upper: tuple[int, int, int]
+
+    @classmethod
+    def around(cls, lower: npt.ArrayLike, upper: npt.ArrayLike) -> Self:
+        """Return the box between two indices of shape ``(3,)``."""
+        low: list[int] = np.asarray(lower, int).tolist()
+        high: list[int] = np.asarray(upper, int).tolist()
+        return cls((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Number of voxels along x, y, z."""
+        low, high = self.lower, self.upper
+        return (high[0] - low[0], high[1] - low[1], high[2] - low[2])
+
+    def grown(self, margin: npt.NDArray[np.int_] | int) -> Self:
+        """Return this box with ``margin`` voxels more on every side; one number, or one for each axis."""
+        return self.around(np.array(self.lower) - margin, np.array(self.upper) + margin)
+
+    def within(self, size: tuple[int, int, int]) -> Self:
+        """Return the part of this box that lies on a grid of ``size``."""
+        return self.around(np.clip(np.array(self.lower), 0, size), np.clip(np.array(self.upper), 0, size))
+
+    def slices_in(self, outer: "Box") -> tuple[slice, slice, slice]:
+        """Return where this box lies in an array (z, y, x) that spans ``outer``."""
+        start = np.array(self.lower) - outer.lower
+        return tuple(slice(a, a + n) for a, n in zip(start[::-1].tolist(), self.size[::-1], strict=True))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Grid of one scale over a scan; all tuples along x, y, z.
+
+    Args:
+        spacing: Voxel size in mm.
+        size: Number of voxels whose centre lies inside the scan.
+        scan_spacing: Voxel size of the scan in mm.
+        scan_size: Number of voxels of the scan.
+    """
+
+    spacing: tuple[float, float, float]
+    size: tuple[int, int, int]
+    scan_spacing: tuple[float, float, float]
+    scan_size: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, scan: sitk.Image, spacing_mm: tuple[float, float, float] | None) -> Self:
+        """Return the grid of ``scan`` at ``spacing_mm``, or the scan's own where that is None or the same.
+
+        Raises:
+            CaseRefused: If the scan has too few voxels for a spline, or is thinner than half of the grid's (``too-thin``).
+        """
+        own, size = scan.GetSpacing(), scan.GetSize()
+        if spacing_mm is None or np.allclose(own, spacing_mm):
+            return cls(own, size, own, size)
+        counts = np.ceil(np.round(np.array(size) * own / spacing_mm - 0.5, 9)).astype(int)
+        if counts.min() < 1 or min(size) < SPLINE_VOXELS:
+            reason = (
+                f"the scan has {min(size)} voxels over {(np.array(size) * own).min():g} mm along one axis; resampling to "
+                f"{max(spacing_mm):g} mm takes at least {SPLINE_VOXELS} over {max(spacing_mm) / 2:g} mm"
+            )
+            raise CaseRefused("too-thin", reason)
+        x, y, z = counts.tolist()
+        return cls(spacing_mm, (x, y, z), own, size)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether this is the scan's own grid."""
+        return self.spacing == self.scan_spacing
+
+    def centres_mm(self, axis: int, box: Box) -> npt.NDArray[np.float64]:
+        """Return where the voxel centres of ``box`` lie along ``axis`` (0 is x), in mm from the scan's outer corner."""
+        index = np.arange(box.lower[axis], box.upper[axis], dtype=np.float64)
+        return (index + 0.5) * self.spacing[axis]
+
+    def box_of(self, voxels: npt.NDArray[np.bool_], margin_mm: float) -> Box:
+        """Return the box that holds ``voxels`` of the scan, shape (z, y, x), with a margin. It may leave the scan."""
+        along = bounds(voxels)[::-1]
+        first, last = np.array([part.start for part in along]), np.array([part.stop for part in along])
+        lower = (first * self.scan_spacing - margin_mm) / self.spacing
+        upper = (last * self.scan_spacing + margin_mm) / self.spacing
+        return Box.around(np.floor(lower.round(9)), np.ceil(upper.round(9)))
+
+
+def bounds(voxels: npt.NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """Return the box of the voxels that are set, of which there is at least one, as slices along the array's axes."""
+    parts = []
+    for axis in range(3):
+        along = np.flatnonzero(voxels.any(axis=tuple(i for i in range(3) if i != axis)))
+        parts.append(slice(int(along[0]), int(along[-1]) + 1))
+    return (parts[0], parts[1], parts[2])
+
+
+def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sitkBSpline") -> sitk.Image:
+    """Return the scan's HU on a box of a scale's grid, as ``Float64``.
+
+    Args:
+        scan: The whole scan.
+        grid: Grid of the scale over ``scan``.
+        box: Lies on the grid.
+        interpolator: SimpleITK's name.
+    """
+    if grid.is_native:
+        return sitk.Cast(sitk.RegionOfInterest(scan, box.size, box.lower), sitk.sitkFloat64)
+    ratio = np.array(grid.spacing) / grid.scan_spacing
+    first, last = np.array(box.lower) * ratio, np.array(box.upper) * ratio
+    source = Box.around(np.floor(first), np.ceil(last)).grown(SPLINE_MARGIN).within(grid.scan_size)
+    crop = sitk.Cast(sitk.RegionOfInterest(scan, source.size, source.lower), sitk.sitkFloat64)
+    origin = scan.TransformContinuousIndexToPhysicalPoint(((np.array(box.lower) + 0.5) * ratio - 0.5).tolist())
+    values = sitk.Resample(
+        crop, box.size, sitk.Transform(), getattr(sitk, interpolator), origin, grid.spacing, scan.GetDirection(), 0.0
+    )
+    rounded = sitk.GetImageFromArray(np.round(sitk.GetArrayViewFromImage(values), HU_DECIMALS))
+    rounded.CopyInformation(values)
+    return rounded
+
+
+def nearest(labels: npt.NDArray[np.uint8], grid: Grid, box: Box) -> npt.NDArray[np.uint8]:
+    """Return the labels of the scan's voxels that hold the voxel centres of ``box``, background outside the scan.
+
+    Args:
+        labels: Mask on the scan's own grid, shape (z, y, x).
+        grid: Grid of the scale.
+        box: May leave the grid.
+
+    Returns:
+        Shape (z, y, x) of ``box``. Worked out from indices alone, so that a tie does not depend on the box.
+    """
+    inside = box.within(grid.size)
+    at = [np.floor(np.round(grid.centres_mm(axis, inside) / grid.scan_spacing[axis], 9)).astype(int) for axis in range(3)]
+    found = np.zeros(box.size[::-1], np.uint8)
+    found[inside.slices_in(box)] = labels[np.ix_(at[2], at[1], at[0])]
+    return found

@@ -1,0 +1,228 @@
+"""Extraction presets: a folder with ``regions.yaml`` and one plain PyRadiomics parameter file per scale."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from nnunet_ext.errors import InputError
+
+PRESETS = Path(__file__).parent / "presets"
+"""The presets that come with the package, a folder each."""
+
+_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+"""Names of scales and regions. Two underscores in a row part the name of a feature column."""
+
+Positive = Annotated[float, Field(gt=0)]
+FeatureClass = Literal["firstorder", "shape", "glcm", "glrlm", "glszm", "gldm", "ngtdm"]
+Side = Literal["whole", "kidney", "fat"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Shell(_Strict):
+    """A peritumoral shell by distance from the tumours: beyond ``inner_mm``, up to and with ``outer_mm``."""
+
+    inner_mm: Annotated[float, Field(ge=0)]
+    outer_mm: Positive
+    sides: Annotated[tuple[Side, ...], Field(min_length=1)]
+    """``whole``: all soft tissue and fat. ``kidney``: what the mask labels kidney. ``fat``: fat outside the kidney."""
+
+    @model_validator(mode="after")
+    def _has_width(self) -> Self:
+        if self.outer_mm <= self.inner_mm:
+            msg = f"outer_mm must exceed inner_mm; found {self.inner_mm:g} to {self.outer_mm:g} mm"
+            raise ValueError(msg)
+        return self
+
+    def region_name(self, side: Side) -> str:
+        """Name of one side of this shell, such as ``shell_0_3mm_fat``."""
+        whole = f"shell_{self.inner_mm:g}_{self.outer_mm:g}mm".replace(".", "p")
+        return whole if side == "whole" else f"{whole}_{side}"
+
+
+class RegionRules(_Strict):
+    """The content of ``regions.yaml``."""
+
+    structures: tuple[Literal["kidney", "tumour", "cyst"], ...] = ("tumour", "kidney")
+    """Regions that are a structure of the mask. The kidney is its parenchyma, without tumours and cysts."""
+    shells: tuple[Shell, ...] = ()
+    tissue_hu: tuple[float, float] = (-190, 300)
+    """Voxels of a shell that are kept. Air lies below; bone above, which is sought outside the kidney label only, because an
+    enhanced kidney reaches the same values."""
+    fat_hu: tuple[float, float] = (-190, -30)
+    minimum_voxels: Annotated[int, Field(ge=2)] = 30
+    """A region with fewer at some scale has missing values there."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.tissue_hu[0] >= self.tissue_hu[1] or self.fat_hu[0] >= self.fat_hu[1]:
+            msg = f"tissue_hu and fat_hu go from low to high; found {self.tissue_hu} and {self.fat_hu}"
+            raise ValueError(msg)
+        names = self.names
+        if not names or len(set(names)) < len(names):
+            msg = f"at least one region, each once; found {', '.join(names) or 'none'}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all regions, in the order of the table's columns."""
+        sides = (shell.region_name(side) for shell in self.shells for side in shell.sides)
+        return (*self.structures, *sides)
+
+    @property
+    def reach_mm(self) -> float:
+        """Distance from the tumours at which the outermost shell ends, 0 without shells."""
+        return max((shell.outer_mm for shell in self.shells), default=0.0)
+
+
+class Setting(_Strict):
+    """The settings of a PyRadiomics parameter file that the canonical mode honours, under PyRadiomics' names."""
+
+    bin_width: Positive | None = Field(None, alias="binWidth")
+    bin_count: Annotated[int, Field(ge=1)] | None = Field(None, alias="binCount")
+    spacing_mm: tuple[float, float, float] | None = Field(None, alias="resampledPixelSpacing")
+    interpolator: Literal["sitkBSpline", "sitkLinear", "sitkNearestNeighbor"] = "sitkBSpline"
+    distances: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    weighting_norm: Literal["manhattan", "euclidean", "infinity"] | None = Field(None, alias="weightingNorm")
+    symmetrical_glcm: bool | None = Field(None, alias="symmetricalGLCM")
+    gldm_a: Annotated[int, Field(ge=0)] | None = None
+    voxel_array_shift: float | None = Field(None, alias="voxelArrayShift")
+    label: Literal[1] = 1
+    pad_distance: int | None = Field(None, alias="padDistance")
+    """Read by PyRadiomics itself only: the canonical mode takes the margin that each filter needs."""
+
+    @field_validator("spacing_mm")
+    @classmethod
+    def _spacing_is_positive(cls, spacing_mm: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+        if spacing_mm is not None and min(spacing_mm) <= 0:
+            msg = f"each of the three spacings must exceed 0 mm; found {spacing_mm}"
+            raise ValueError(msg)
+        return spacing_mm
+
+
+class ImageType(_Strict):
+    """What a parameter file may say about one image type, over and above the settings."""
+
+    sigma: tuple[Annotated[int | float, Field(gt=0)], ...] | None = None
+    """Of LoG, in mm. PyRadiomics writes 1 and 1.0 differently in a feature's name, so neither is turned into the other."""
+    wavelet: str | None = None
+    level: Annotated[int, Field(ge=1)] | None = None
+    start_level: Annotated[int, Field(ge=0)] | None = None
+    bin_width: Positive | None = Field(None, alias="binWidth")
+    bin_count: Annotated[int, Field(ge=1)] | None = Field(None, alias="binCount")
+
+
+class Parameters(_Strict):
+    """A PyRadiomics parameter file.
+
+    Image types are those whose values do not depend on the crop; Square and its like divide by the maximum of the volume.
+    """
+
+    setting: Setting = Field(default_factory=lambda: Setting.model_validate({}))
+    image_types: dict[Literal["Original", "Wavelet", "LoG"], ImageType] = Field(alias="imageType", min_length=1)
+    feature_classes: dict[FeatureClass, tuple[str, ...] | None] = Field(alias="featureClass", min_length=1)
+
+    @field_validator("image_types")
+    @classmethod
+    def _log_has_a_sigma(cls, image_types: dict[str, ImageType]) -> dict[str, ImageType]:
+        if "LoG" in image_types and not image_types["LoG"].sigma:
+            msg = "LoG needs at least one sigma in mm"
+            raise ValueError(msg)
+        return image_types
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One resampling scale: its name, which is that of its file, and how features are computed on it."""
+
+    name: str
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What is measured, and on which scales.
+
+    Args:
+        name: Name of the preset's folder.
+        regions: Where features are computed.
+        scales: Finest first.
+        sha256: Of the names and contents of the preset's files.
+    """
+
+    name: str
+    regions: RegionRules
+    scales: tuple[Scale, ...]
+    sha256: str
+
+
+def load_preset(name_or_folder: str | Path) -> Preset:
+    """Load a preset that comes with the package, or one of the user's own.
+
+    Args:
+        name_or_folder: ``multiscale``, ``quick``, or a folder with ``regions.yaml`` and a parameter file per scale.
+
+    Raises:
+        InputError: If there is no such preset, it has no scale, or one of its files has an unknown key or a bad value.
+    """
+    folder = _find(name_or_folder)
+    rules_file = folder / "regions.yaml"
+    files = sorted(path for path in folder.iterdir() if path.suffix == ".yaml")
+    if rules_file not in files or len(files) < 2:
+        msg = f"A preset is a folder with regions.yaml and at least one parameter file such as 1mm.yaml; {folder} is not"
+        raise InputError(msg)
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    scales = [_scale(path) for path in files if path != rules_file]
+    scales.sort(key=lambda scale: (scale.parameters.setting.spacing_mm or (0.0, 0.0, 0.0), scale.name))
+    return Preset(folder.resolve().name, _read(rules_file, RegionRules), tuple(scales), digest.hexdigest())
+
+
+def _find(name_or_folder: str | Path) -> Path:
+    known = sorted(path.name for path in PRESETS.iterdir() if (path / "regions.yaml").is_file())
+    if str(name_or_folder) in known:
+        return PRESETS / name_or_folder
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    msg = f"No preset {str(name_or_folder)!r}; known ones are {', '.join(known)}, or give a folder of your own"
+    raise InputError(msg)
+
+
+def _scale(path: Path) -> Scale:
+    if not _NAME.fullmatch(path.stem):
+        msg = f"{path}: a scale's name becomes part of column names, so it may hold a-z, 0-9 and single '_' only"
+        raise InputError(msg)
+    return Scale(path.stem, _read(path, Parameters))
+
+
+_Content = TypeVar("_Content", bound=BaseModel)
+
+
+def _read(path: Path, content: type[_Content]) -> _Content:
+    try:
+        value: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{path} is not readable YAML: {' '.join(str(error).split())}"
+        raise InputError(msg) from error
+    if isinstance(value, dict) and isinstance(value.get("imageType"), dict):
+        # PyRadiomics' own examples write an image type without settings as an empty key.
+        value["imageType"] = {name: settings or {} for name, settings in value["imageType"].items()}
+    try:
+        return content.model_validate(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "the file"
+        if fault["type"] == "extra_forbidden":
+            msg = f"{path}: unknown key {where!r}, or one that the canonical mode does not honour"
+        else:
+            msg = f"{path}: {where}: {fault['msg'].removeprefix('Value error, ')}"
+        raise InputError(msg) from error

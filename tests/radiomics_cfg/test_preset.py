@@ -1,0 +1,132 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from nnunet_ext.errors import InputError
+from radiomics_cfg.backend import Backend
+from radiomics_cfg.preset import PRESETS, Shell, load_preset
+
+
+@pytest.fixture
+def own_preset(tmp_path: Path) -> Path:
+    """A copy of the quick preset, for a user to change."""
+    folder = tmp_path / "own"
+    shutil.copytree(PRESETS / "quick", folder)
+    return folder
+
+
+def edit(file: Path, **changes: object) -> None:
+    content = yaml.safe_load(file.read_text())
+    for path, value in changes.items():
+        *parents, key = path.split("__")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        place[key] = value
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def test_multiscale_is_what_the_design_asks_for() -> None:
+    preset = load_preset("multiscale")
+    assert [(scale.name, scale.parameters.setting.spacing_mm) for scale in preset.scales] == [
+        ("1mm", (1.0, 1.0, 1.0)),
+        ("2mm", (2.0, 2.0, 2.0)),
+    ]
+    shells = [f"shell_{width}mm{side}" for width in ("0_3", "3_5", "5_10") for side in ("", "_kidney", "_fat")]
+    assert preset.regions.names == ("tumour", "kidney", *shells)
+    for scale in preset.scales:
+        assert list(scale.parameters.image_types) == ["Original", "Wavelet", "LoG"]
+        assert scale.parameters.image_types["LoG"].sigma == (1.0, 2.0, 3.0, 4.0, 5.0)
+        assert scale.parameters.setting.bin_width == 25
+        assert len(scale.parameters.feature_classes) == 7
+
+
+@pytest.mark.filterwarnings("ignore:the load_module")  # pykwalify's, which PyRadiomics reads parameter files with
+@pytest.mark.parametrize("file", sorted(PRESETS.glob("*/*mm.yaml")), ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_pyradiomics_reads_every_parameter_file_unchanged(file: Path, pyradiomics: Backend) -> None:
+    del pyradiomics
+    from radiomics.featureextractor import RadiomicsFeatureExtractor
+
+    extractor = RadiomicsFeatureExtractor(str(file))
+    spacing = extractor.settings["resampledPixelSpacing"]
+    assert f"{spacing[0]:g}mm" == file.stem
+    widest = max(extractor.enabledImagetypes["LoG"]["sigma"])
+    assert extractor.settings["padDistance"] * spacing[0] >= 10 * widest
+
+
+def test_hash_follows_names_and_contents_only(own_preset: Path) -> None:
+    assert load_preset(own_preset).sha256 == load_preset("quick").sha256
+    (own_preset / "5mm.yaml").rename(own_preset / "coarse.yaml")
+    renamed = load_preset(own_preset)
+    assert renamed.sha256 != load_preset("quick").sha256
+    with (own_preset / "coarse.yaml").open("a") as stream:
+        stream.write("\n")
+    assert load_preset(own_preset).sha256 != renamed.sha256
+
+
+def test_scales_come_finest_first_whatever_their_names(own_preset: Path) -> None:
+    (own_preset / "3mm.yaml").rename(own_preset / "z.yaml")
+    assert [scale.name for scale in load_preset(own_preset).scales] == ["z", "5mm"]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("regions.yaml", {"margin": 1}, "unknown key 'margin'"),
+        ("regions.yaml", {"structures": ["liver"]}, "structures.0"),
+        ("regions.yaml", {"structures": [], "shells": []}, "at least one region"),
+        ("regions.yaml", {"structures": ["tumour", "tumour"]}, "each once"),
+        ("regions.yaml", {"fat_hu": [-30, -190]}, "from low to high"),
+        ("3mm.yaml", {"settings": {}}, "unknown key 'settings'"),
+        ("3mm.yaml", {"setting__normalize": True}, r"unknown key 'setting\.normalize'"),
+        ("3mm.yaml", {"setting__binWidth": 0}, r"setting\.binWidth"),
+        ("3mm.yaml", {"setting__resampledPixelSpacing": [0, 3, 3]}, "must exceed 0 mm"),
+        ("3mm.yaml", {"imageType__Square": {}}, "Square"),
+        ("3mm.yaml", {"imageType__LoG": {}}, "at least one sigma"),
+        ("3mm.yaml", {"featureClass__shape2D": None}, "shape2D"),
+    ],
+)
+def test_a_bad_key_or_value_is_named_with_its_file(
+    own_preset: Path, file: str, change: dict[str, object], message: str
+) -> None:
+    edit(own_preset / file, **change)
+    with pytest.raises(InputError, match=message) as refused:
+        load_preset(own_preset)
+    assert file in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_not_yaml_is_refused(own_preset: Path) -> None:
+    (own_preset / "3mm.yaml").write_text("setting: [")
+    with pytest.raises(InputError, match="not readable YAML"):
+        load_preset(own_preset)
+
+
+def test_a_scale_may_not_hold_the_sign_that_parts_a_column_name(own_preset: Path) -> None:
+    (own_preset / "3mm.yaml").rename(own_preset / "3_mm.yaml")
+    assert load_preset(own_preset).scales[0].name == "3_mm"
+    (own_preset / "3_mm.yaml").rename(own_preset / "3__mm.yaml")
+    with pytest.raises(InputError, match="single '_' only"):
+        load_preset(own_preset)
+
+
+def test_an_unknown_preset_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"No preset 'fast'; known ones are multiscale, quick"):
+        load_preset("fast")
+
+
+def test_a_preset_without_a_scale_is_refused(own_preset: Path) -> None:
+    (own_preset / "3mm.yaml").unlink()
+    assert len(load_preset(own_preset).scales) == 1
+    (own_preset / "5mm.yaml").unlink()
+    with pytest.raises(InputError, match="at least one parameter file"):
+        load_preset(own_preset)
+
+
+def test_a_shell_has_a_width() -> None:
+    assert Shell(inner_mm=3, outer_mm=3.5, sides=("fat",)).region_name("fat") == "shell_3_3p5mm_fat"
+    with pytest.raises(ValidationError, match="outer_mm must exceed inner_mm"):
+        Shell(inner_mm=3, outer_mm=3, sides=("fat",))
