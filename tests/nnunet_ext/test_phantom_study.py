@@ -91,6 +91,11 @@ def test_outcomes_are_those_of_the_truth(study: Path) -> None:
     assert truth["cohorts"][1] == {"name": "ext", "role": "external", "centres": ["centre-6"], "n_patients": 3}
 
 
+def test_no_patient_is_in_two_cohorts(study: Path) -> None:
+    patients = json.loads((study / "truth.json").read_text())["patients"]
+    assert len({tuple(latent.values()) for latent in patients.values()}) == len(patients) == 7
+
+
 def test_the_tumour_in_the_mask_has_the_size_of_the_truth(study: Path) -> None:
     truth = json.loads((study / "truth.json").read_text())["patients"]
     largest = max((name for name in truth if name.startswith("ext")), key=lambda name: truth[name]["diameter_mm"])
