@@ -37,6 +37,9 @@ class Predictions:
             if len(getattr(self, name)) != n:
                 msg = f"Predictions of {self.cohort}: {len(getattr(self, name))} entries in {name}, {n} in y_true"
                 raise InputError(msg)
+        if len(np.unique(self.patient_id)) != n:
+            msg = f"Predictions of {self.cohort}: {n} entries for {len(np.unique(self.patient_id))} patients; one a patient"
+            raise InputError(msg)
         if not np.isin(self.y_true, (0, 1)).all():
             msg = f"Predictions of {self.cohort}: y_true must hold 0 and 1 only"
             raise InputError(msg)

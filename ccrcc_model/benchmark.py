@@ -1,0 +1,318 @@
+"""A locked model and the tumour-volume baseline on patients of other hospitals: nothing is fitted here.
+
+The core knows predictions only, so that nothing can leak into a figure: `evaluate` one predictor, `compare` two on the same
+patients, `assemble` the groups that a paper reports. `benchmark` adds the model that predicts.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from ccrcc_model.audit import patient_hashes
+from ccrcc_model.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
+from ccrcc_model.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
+from ccrcc_model.metrics import Counts, Difference, Estimate, auc, auc_difference, counts
+from ccrcc_model.predictions import Predictions
+from ccrcc_model.targets import Target
+from nnunet_ext.errors import InputError
+from nnunet_ext.files import write_text
+from nnunet_ext.progress import OnProgress, silent
+
+if TYPE_CHECKING:  # at run time they are the caller's: a benchmark of predictions needs no LightGBM
+    import pandas as pd
+
+    from ccrcc_model.model import Model
+    from radiomics_cfg.table import FeatureTable
+
+FILE = "benchmark.json"
+
+
+class Scope(StrEnum):
+    """Which patients a group holds, and how they were predicted."""
+
+    INTERNAL = "internal"
+    """The development patients, each predicted by models that never saw them (out-of-fold)."""
+    EXTERNAL = "external"
+    """One external cohort, predicted by the locked model."""
+    POOLED = "pooled external"
+    """All external cohorts together."""
+    CENTRE = "centre"
+    """One centre of an external cohort."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one predictor achieved in one group of patients.
+
+    Args:
+        n: Patients.
+        events: Positive patients.
+        threshold: Probability from which a patient is called positive; fixed before these patients were seen.
+        counts: Patients by truth and call.
+        auc: With DeLong's interval.
+        calibration: Intercept, slope, Brier score, ICI.
+        roc: None for one class.
+        decision: None without patients.
+        curve: Observed against predicted risk.
+    """
+
+    n: int
+    events: int
+    threshold: float
+    counts: Counts
+    auc: Estimate
+    calibration: Calibration
+    roc: RocCurve | None
+    decision: DecisionCurve | None
+    curve: CalibrationCurve
+
+
+@dataclass(frozen=True, eq=False)
+class GroupResult:
+    """The model and the tumour-volume baseline in one group of patients."""
+
+    name: str
+    scope: Scope
+    model: Evaluation
+    baseline: Evaluation
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAnswer:
+    """One question of the leak audit.
+
+    Args:
+        question: What must hold for the figures to be honest.
+        finding: What was found, with its numbers.
+        passed: Whether it holds.
+    """
+
+    question: str
+    finding: str
+    passed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkResult:
+    """One target in every group of patients.
+
+    Args:
+        target: Name of the target, such as ``"grade"``.
+        rule: When a patient is positive, such as ``"isup_grade >= 3"``.
+        sentence: What positive means, for a reader.
+        groups: Internal first, then each external cohort, the pooled external cohorts where there are several, then
+            each centre of the external cohorts where there are several.
+        model_id: SHA-256 of the locked model's manifest; None for predictions of another origin.
+        audit: Whether any figure was reached on patients that the model had seen.
+    """
+
+    target: str
+    rule: str
+    sentence: str
+    groups: tuple[GroupResult, ...]
+    model_id: str | None = None
+    audit: tuple[AuditAnswer, ...] = ()
+
+    def scope(self, *scopes: Scope) -> tuple[GroupResult, ...]:
+        """Return the groups of these scopes, in order."""
+        return tuple(group for group in self.groups if group.scope in scopes)
+
+    @property
+    def headline(self) -> GroupResult:
+        """The group that answers whether the model works elsewhere: all external patients, or else the internal ones."""
+        for scope in (Scope.POOLED, Scope.EXTERNAL, Scope.INTERNAL):
+            if groups := self.scope(scope):
+                return groups[0]
+        msg = f"The benchmark of {self.target} holds no group of patients"
+        raise InputError(msg)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            InputError: If the file is missing or is not a benchmark.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            msg = f"No benchmark at {path}; make one with `ccrcc benchmark`"
+            raise InputError(msg)
+        try:
+            return TypeAdapter(cls).validate_json(path.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            msg = f"{path} is not a benchmark: {where}: {first['msg']}; make it again with `ccrcc benchmark`"
+            raise InputError(msg) from error
+
+    def write(self, folder: Path) -> None:
+        """Write ``benchmark.json``, which `read` reads; the tables are `ccrcc_model.benchmark_tables.write_tables`'s."""
+        write_text(folder / FILE, TypeAdapter(type(self)).dump_json(self, indent=1).decode() + "\n")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The model's and the baseline's predictions of the same patients, in the same order."""
+
+    model: Predictions
+    baseline: Predictions
+
+
+def benchmark(
+    model: "Model", cohorts: Sequence[tuple["FeatureTable", "pd.DataFrame"]], *, on_progress: OnProgress = silent
+) -> BenchmarkResult:
+    """Score a locked model and its tumour-volume baseline on external cohorts; nothing is refitted.
+
+    Args:
+        model: From ``Model.load`` or ``fit``.
+        cohorts: Feature table and outcomes (as ``read_outcomes`` gives them) of each external cohort.
+        on_progress: Called after each cohort.
+
+    Returns:
+        The stored out-of-fold predictions as the internal group, each cohort, the pooled cohorts, and each centre.
+
+    Raises:
+        InputError: If there is no cohort, two have one name, or a cohort cannot be predicted: see ``Model.predict``.
+    """
+    if not cohorts:
+        msg = "A benchmark needs at least one external cohort; none was given"
+        raise InputError(msg)
+    external = []
+    for done, (table, outcomes) in enumerate(cohorts, start=1):
+        external.append(Pair(model.predict(table, outcomes), model.predict_baseline(table, outcomes)))
+        on_progress(done, len(cohorts))
+    names = [pair.model.cohort for pair in external]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        msg = f"Two external cohorts are named {min(repeated)}; give each its own name in its card"
+        raise InputError(msg)
+    result = assemble(
+        Pair(model.out_of_fold, model.baseline_out_of_fold),
+        external,
+        target=model.target,
+        threshold=model.decision.threshold,
+        baseline_threshold=model.baseline_decision.threshold,
+    )
+    return replace(result, model_id=model.id, audit=_audit(model, external))
+
+
+def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
+    """Ask whether any figure was reached by having seen the answer."""
+    scored = patient_hashes(str(patient) for pair in external for patient in pair.model.patient_id)
+    both = len(scored & model.patients)
+    proof = model.manifest["audit"]
+    leaks = len(proof["leaks"])
+    once = bool(proof["every_patient_scored_once_in_each_repeat"])
+    return (
+        AuditAnswer(
+            "No external patient was used to fit anything.",
+            f"{len(scored)} external and {len(model.patients)} development patients, {both} in both.",
+            passed=both == 0,
+        ),
+        AuditAnswer(
+            "No step of the nested cross-validation scored a patient that it had seen.",
+            f"{proof['steps']} fitted steps recorded whom they saw, {leaks} scored one of them.",
+            passed=leaks == 0,
+        ),
+        AuditAnswer(
+            "Every development patient was scored out-of-fold exactly once in each repeat.",
+            f"{model.manifest['n_patients']} patients; repeats: {model.manifest['settings']['repeats']}.",
+            passed=once,
+        ),
+        AuditAnswer(
+            "Model, calibration and threshold were locked before the external cohorts were read.",
+            f"Every file matches the manifest {model.id[:12]}; threshold {model.decision.threshold:.3f}.",
+            passed=True,  # a folder that does not match cannot be loaded
+        ),
+    )
+
+
+def evaluate(predictions: Predictions, threshold: float) -> Evaluation:
+    """Return every figure of ``predictions`` at a threshold that was fixed before.
+
+    Figures that cannot be estimated, as in a group of one class, say so instead of raising.
+    """
+    return Evaluation(
+        n=len(predictions),
+        events=int(predictions.y_true.sum()),
+        threshold=threshold,
+        counts=counts(predictions, threshold),
+        auc=auc(predictions),
+        calibration=calibrate(predictions),
+        roc=roc_curve(predictions),
+        decision=decision_curve(predictions),
+        curve=calibration_curve(predictions),
+    )
+
+
+def compare(predictions: Predictions, baseline: Predictions) -> Difference:
+    """Return the AUC of ``predictions`` less that of ``baseline`` on the same patients, with DeLong's paired interval.
+
+    Raises:
+        InputError: If the two do not hold the same patients in the same order.
+    """
+    return auc_difference(predictions, baseline)
+
+
+def assemble(
+    internal: Pair, external: Sequence[Pair], *, target: Target, threshold: float, baseline_threshold: float
+) -> BenchmarkResult:
+    """Evaluate model and baseline in every group of patients that a paper reports.
+
+    Args:
+        internal: Out-of-fold predictions of the development patients.
+        external: Predictions of each external cohort by the locked model.
+        target: What is predicted.
+        threshold: The locked model's.
+        baseline_threshold: The locked baseline's.
+    """
+
+    def group(pair: Pair, name: str, scope: Scope) -> GroupResult:
+        return GroupResult(
+            name,
+            scope,
+            evaluate(pair.model, threshold),
+            evaluate(pair.baseline, baseline_threshold),
+            compare(pair.model, pair.baseline),
+        )
+
+    groups = [group(internal, internal.model.cohort, Scope.INTERNAL)]
+    groups += [group(pair, pair.model.cohort, Scope.EXTERNAL) for pair in external]
+    if len(external) > 1:
+        groups.append(group(_pool(external), "All external cohorts", Scope.POOLED))
+    centres = [(name, pair) for whole in external for name, pair in _by_centre(whole)]
+    if len(centres) > len(external):
+        groups += [group(pair, name, Scope.CENTRE) for name, pair in centres]
+    return BenchmarkResult(target.name, target.rule, target.sentence, tuple(groups))
+
+
+def _pool(pairs: Sequence[Pair]) -> Pair:
+    def join(parts: list[Predictions]) -> Predictions:
+        # Two hospitals may both have a patient "1".
+        ids = np.concatenate([np.char.add(f"{part.cohort}/", part.patient_id.astype(np.str_)) for part in parts])
+        return Predictions(
+            "All external cohorts",
+            parts[0].target,
+            ids,
+            np.concatenate([part.centre for part in parts]),
+            np.concatenate([part.y_true for part in parts]),
+            np.concatenate([part.y_prob for part in parts]),
+        )
+
+    return Pair(join([pair.model for pair in pairs]), join([pair.baseline for pair in pairs]))
+
+
+def _by_centre(pair: Pair) -> Iterator[tuple[str, Pair]]:
+    for centre in np.unique(pair.model.centre):
+        chosen = pair.model.centre == centre
+        yield f"{pair.model.cohort}: {centre}", Pair(*(_subset(part, chosen) for part in (pair.model, pair.baseline)))
+
+
+def _subset(predictions: Predictions, chosen: np.typing.NDArray[np.bool_]) -> Predictions:
+    parts = {name: getattr(predictions, name)[chosen] for name in ("patient_id", "centre", "y_true", "y_prob")}
+    return replace(predictions, **parts)

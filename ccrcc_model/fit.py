@@ -1,0 +1,110 @@
+"""From a feature table and outcomes to a locked model with its baseline, in a folder."""
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ccrcc_model.baseline import volume_column
+from ccrcc_model.lock import lock
+from ccrcc_model.model import Model, preset_of
+from ccrcc_model.model_folder import write_model_folder
+from ccrcc_model.nested import Settings, run_nested
+from ccrcc_model.targets import LabelledCases, Target, label
+from nnunet_ext.case import Role
+from nnunet_ext.errors import InputError
+from nnunet_ext.progress import OnProgress, silent
+from radiomics_cfg.table import FeatureTable
+
+
+def fit(
+    table: FeatureTable,
+    outcomes: pd.DataFrame,
+    target: Target,
+    *,
+    out_dir: Path,
+    folds: int = 5,
+    repeats: int = 2,
+    trials: int = 25,
+    seed: int = 0,
+    jobs: int = 1,
+    on_progress: OnProgress = silent,
+) -> Model:
+    """Fit, judge and lock a model and its baseline.
+
+    A folder that already holds the model of the same request (cases, features, settings, versions) is loaded instead of
+    fitted again; one that holds anything else is refused, since a locked model may have been reported on.
+
+    Args:
+        table: Features of development cohorts.
+        outcomes: As ``read_outcomes`` gives them.
+        target: What to predict.
+        out_dir: Folder of the model.
+        folds: Outer folds; fewer if the rarer class has less than two patients for each.
+        repeats: Times that the outer folds are drawn anew; a patient's out-of-fold score is the mean over them.
+        trials: Optuna trials in each training part.
+        seed: Of everything random.
+        jobs: Processes, each on one core; the result does not depend on it.
+        on_progress: Told of each outer fold, and of the final fit.
+
+    Raises:
+        InputError: If a cohort of the table is external or of unknown role, the folder holds something else, the cases
+            cannot be labelled or split, or the table lacks the tumour's volume.
+    """
+    settings = Settings(folds, repeats, trials, seed)
+    _refuse_external(table)
+    cases = label(table, outcomes, target)
+    volume_column(cases.names)
+    request = _request(cases, table, target, settings)
+    if out_dir.exists() and any(out_dir.iterdir()):
+        return _existing(out_dir, request)
+    outer, final = run_nested(cases, settings, jobs=jobs, on_progress=on_progress)
+    manifest, files = lock(cases, outer, final, target)
+    about = {
+        "request": request,
+        "settings": asdict(settings),
+        "versions": _versions(),
+        "preset": preset_of(table),
+        "cohorts": sorted(set(table.rows["cohort"].astype("str"))),
+    }
+    write_model_folder(out_dir, files, about | manifest)
+    return Model.load(out_dir)
+
+
+def _refuse_external(table: FeatureTable) -> None:
+    roles = table.provenance.get("cohorts", {})
+    external = [name for name, role in roles.items() if role != Role.DEVELOPMENT]
+    if external:
+        msg = f"Models are fitted on development cohorts only; cohort {external[0]} of the table is {roles[external[0]]}"
+        raise InputError(msg)
+    unknown = sorted(set(table.rows["cohort"].astype("str")) - set(roles))
+    if unknown:
+        msg = f"The feature table does not say the role of cohort {unknown[0]}; make the table with `ccrcc extract`"
+        raise InputError(msg)
+
+
+def _request(cases: LabelledCases, table: FeatureTable, target: Target, settings: Settings) -> str:
+    """SHA-256 of all that a fit depends on, so that a repeated request is recognised."""
+    digest = hashlib.sha256()
+    about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
+    digest.update(json.dumps([*about, asdict(target), asdict(settings), _versions()]).encode())
+    digest.update(np.ascontiguousarray(cases.features).tobytes())
+    return digest.hexdigest()
+
+
+def _existing(out_dir: Path, request: str) -> Model:
+    model = Model.load(out_dir)
+    if model.manifest["request"] != request:
+        msg = f"{out_dir} holds another locked model ({model.id[:12]}); remove it or choose another folder"
+        raise InputError(msg)
+    return model
+
+
+def _versions() -> dict[str, str]:
+    packages = ("ccrcc-radiomics", "lightgbm", "numpy", "optuna", "scikit-learn", "scipy")
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}

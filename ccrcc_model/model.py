@@ -1,0 +1,271 @@
+"""A locked model: what ``fit`` made, kept in a folder without pickle, ready to predict patients that it never saw."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit, logit
+
+from ccrcc_model.audit import patient_hashes
+from ccrcc_model.baseline import VolumeModel
+from ccrcc_model.decision import Decision
+from ccrcc_model.model_folder import read_model_folder
+from ccrcc_model.pipeline import Member
+from ccrcc_model.predictions import Predictions
+from ccrcc_model.targets import Cases, Target, feature_matrix, label
+from nnunet_ext.errors import InputError
+from radiomics_cfg.table import KEYS, FeatureTable
+
+PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, STEPS = (
+    "pipeline.json",
+    "decisions.json",
+    "out_of_fold.csv",
+    "importance.json",
+    "steps.json",
+)
+"""The files of a model folder besides the manifest and the trees of each member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """How much a feature moves the model.
+
+    Args:
+        feature: Its name in the feature table.
+        log_odds: Mean absolute contribution to the log odds over the development patients and the members.
+        share: The same as a share of all features'.
+        members: Members whose filter kept the feature, of all.
+    """
+
+    feature: str
+    log_odds: float
+    share: float
+    members: int
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A locked model of one target with its baseline.
+
+    Args:
+        id: SHA-256 of the manifest; names this model and no other.
+        manifest: Target, settings, versions, provenance, figures of the development, and the hashes of all files.
+        target: What is predicted.
+        members: Their mean log odds are the model's score.
+        decision: Calibration and threshold of the score.
+        baseline: Tumour volume alone, fitted on all development patients.
+        baseline_decision: Calibration and threshold of the baseline.
+        importance: The features that matter most, in that order.
+        out_of_fold: Predictions of the development patients by models that never saw them, named by their hashes.
+        baseline_out_of_fold: The same of the baseline, through the same folds.
+        patients: Hashes of the development patients.
+    """
+
+    id: str
+    manifest: Mapping[str, Any]
+    target: Target
+    members: tuple[Member, ...]
+    decision: Decision
+    baseline: VolumeModel
+    baseline_decision: Decision
+    importance: tuple[Importance, ...]
+    out_of_fold: Predictions
+    baseline_out_of_fold: Predictions
+    patients: frozenset[str]
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a model folder, refusing it if a single byte of it is not what was locked.
+
+        Raises:
+            InputError: If a file is missing, changed or extra, or if a newer version wrote it.
+        """
+        model_id, manifest, files = read_model_folder(folder)
+        pipeline, decisions = json.loads(files[PIPELINE]), json.loads(files[DECISIONS])
+        seen = frozenset(manifest["patients"])
+        target = Target(**manifest["target"])
+        frame = pd.read_csv(io.StringIO(files[OUT_OF_FOLD]), dtype=str, keep_default_na=False)
+        cohort = " + ".join(manifest["cohorts"])
+        return cls(
+            id=model_id,
+            manifest=manifest,
+            target=target,
+            members=tuple(member_from_json(member, files[member["trees"]]) for member in pipeline["members"]),
+            decision=Decision(**decisions["model"]),
+            baseline=VolumeModel(**pipeline["baseline"], seen=seen),
+            baseline_decision=Decision(**decisions["baseline"]),
+            importance=tuple(Importance(**entry) for entry in json.loads(files[IMPORTANCE])),
+            out_of_fold=_out_of_fold(frame, cohort, target, "probability"),
+            baseline_out_of_fold=_out_of_fold(frame, cohort, target, "baseline_probability"),
+            patients=seen,
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every feature that predicting needs."""
+        return tuple(dict.fromkeys(column for member in self.members for column in member.columns))
+
+    def predict(self, table: FeatureTable, outcomes: pd.DataFrame, *, cohort: str | None = None) -> Predictions:
+        """Predict the patients of a cohort that the model never saw; those without a value of the target are left out.
+
+        Args:
+            table: Features of the same preset.
+            outcomes: As ``read_outcomes`` gives them.
+            cohort: Which of the table's cohorts; may be left out if it holds one.
+
+        Raises:
+            InputError: If a patient is one of the development's, the preset is another, columns are missing, or a patient
+                has no row in the outcomes.
+        """
+        return self._predict(table, outcomes, cohort, baseline=False)
+
+    def predict_baseline(self, table: FeatureTable, outcomes: pd.DataFrame, *, cohort: str | None = None) -> Predictions:
+        """Predict the same patients, in the same order, by tumour volume alone.
+
+        Raises:
+            InputError: As ``predict``.
+        """
+        return self._predict(table, outcomes, cohort, baseline=True)
+
+    def predict_proba(self, table: FeatureTable) -> pd.DataFrame:
+        """Predict patients whose outcome is not known.
+
+        Returns:
+            One row a patient: ``patient_id, centre, probability, positive, baseline_probability, baseline_positive``.
+
+        Raises:
+            InputError: If a patient is one of the development's, the preset is another, or columns are missing.
+        """
+        self._refuse(table)
+        cases = Cases(
+            self.columns,
+            feature_matrix(table.rows, self.columns),
+            table.rows["patient_id"].to_numpy(dtype=np.str_),
+            table.rows["centre"].to_numpy(dtype=np.str_),
+        )
+        frame = pd.DataFrame({"patient_id": cases.patients, "centre": cases.patient_centre})
+        for prefix, baseline in (("", False), ("baseline_", True)):
+            decision = self.baseline_decision if baseline else self.decision
+            probability = self._probability(cases, baseline=baseline)
+            frame[f"{prefix}probability"] = probability
+            frame[f"{prefix}positive"] = probability >= decision.threshold
+        return frame
+
+    def _predict(self, table: FeatureTable, outcomes: pd.DataFrame, cohort: str | None, *, baseline: bool) -> Predictions:
+        table, name = _one_cohort(table, cohort)
+        self._refuse(table)
+        narrow = FeatureTable(table.rows[[*KEYS, *self.columns]], table.provenance)
+        cases = label(narrow, outcomes, self.target, allow_one_class=True)
+        return Predictions(
+            cohort=name,
+            target=self.target.name,
+            patient_id=cases.patients,
+            centre=cases.patient_centre,
+            y_true=cases.patient_y,
+            y_prob=self._probability(cases, baseline=baseline),
+        )
+
+    def _probability(self, cases: Cases, *, baseline: bool) -> npt.NDArray[np.float64]:
+        """Calibrated probability of each patient."""
+        if baseline:
+            return self.baseline_decision.probability(patient_score([self.baseline], cases))
+        return self.decision.probability(patient_score(self.members, cases))
+
+    def _refuse(self, table: FeatureTable) -> None:
+        """Refuse a table of another preset, without the model's columns, or with a patient that the model was fitted on."""
+        preset, found = self.manifest["preset"], preset_of(table)
+        if preset != found:
+            msg = (
+                f"The model was fitted on features of preset {_name(preset)}, the table holds {_name(found)}; extract it again"
+            )
+            raise InputError(msg)
+        missing = [column for column in self.columns if column not in table.rows.columns]
+        if missing:
+            msg = (
+                f"The table lacks {len(missing)} of the {len(self.columns)} features that the model needs, first {missing[0]}"
+            )
+            raise InputError(msg)
+        overlap = patient_hashes(table.rows["patient_id"].astype("str")) & self.patients
+        if overlap:
+            msg = (
+                f"{len(overlap)} patients of the table were used to fit the model, so it cannot be scored on them; "
+                "if they are other people with the same ids, make the ids unique"
+            )
+            raise InputError(msg)
+
+
+def patient_score(models: Sequence[Member | VolumeModel], cases: Cases) -> npt.NDArray[np.float64]:
+    """Return the uncalibrated log odds of each of ``cases.patients``, shape ``(n_patients,)``.
+
+    The models' log odds are averaged for each case, the probabilities then over the cases of a patient.
+    """
+    log_odds = np.mean([model.log_odds(cases) for model in models], axis=0)
+    probability = cases.per_patient(np.asarray(expit(log_odds), dtype=np.float64))
+    return np.asarray(logit(np.clip(probability, 1e-12, 1 - 1e-12)), dtype=np.float64)
+
+
+def preset_of(table: FeatureTable) -> dict[str, Any]:
+    """Return what a table's features were made by: two tables mix only if it is the same.
+
+    Raises:
+        InputError: If the table does not say.
+    """
+    if "preset_sha256" not in table.provenance:
+        msg = "The feature table does not say which preset made it; make one with `ccrcc extract`"
+        raise InputError(msg)
+    return {key: table.provenance.get(key) for key in ("preset", "preset_sha256", "mode")}
+
+
+def member_to_json(member: Member, trees: str) -> dict[str, Any]:
+    """Return a member as JSON; its trees stand in the file ``trees``."""
+    typical = [None if np.isnan(value) else value for value in member.typical.tolist()]
+    features = [{"name": name, "typical": value} for name, value in zip(member.names, typical, strict=True)]
+    return {"trees": trees, "start": volume_to_json(member.start), "features": features}
+
+
+def volume_to_json(volume: VolumeModel) -> dict[str, Any]:
+    """Return a volume model as JSON, without whom it saw."""
+    return {name: value for name, value in asdict(volume).items() if name != "seen"}
+
+
+def member_from_json(content: Mapping[str, Any], trees: str) -> Member:
+    """Return the member that ``member_to_json`` wrote."""
+    start = VolumeModel(**content["start"], seen=frozenset())
+    booster = lgb.Booster(model_str=trees)
+    names = tuple(feature["name"] for feature in content["features"])
+    typical = np.array([feature["typical"] for feature in content["features"]], dtype=np.float64)  # None becomes NaN
+    return Member(start, names, typical, booster, frozenset())
+
+
+def _out_of_fold(frame: pd.DataFrame, cohort: str, target: Target, column: str) -> Predictions:
+    return Predictions(
+        cohort=cohort,
+        target=target.name,
+        patient_id=frame["patient"].to_numpy(dtype=np.str_),
+        centre=frame["centre"].to_numpy(dtype=np.str_),
+        y_true=frame["y_true"].astype("int64").to_numpy(),
+        y_prob=frame[column].astype("float64").to_numpy(),
+    )
+
+
+def _one_cohort(table: FeatureTable, cohort: str | None) -> tuple[FeatureTable, str]:
+    names = list(dict.fromkeys(table.rows["cohort"].astype("str")))
+    if cohort is None and len(names) != 1:
+        msg = f"The table holds {len(names)} cohorts ({', '.join(names)}); name the one to predict"
+        raise InputError(msg)
+    name = names[0] if cohort is None else cohort
+    if name not in names:
+        msg = f"No cohort {name!r} in the table; it holds {', '.join(names)}"
+        raise InputError(msg)
+    return FeatureTable(table.rows[table.rows["cohort"].astype("str") == name], table.provenance), name
+
+
+def _name(preset: Mapping[str, Any]) -> str:
+    return f"{preset['preset']} ({str(preset['preset_sha256'])[:8]}, {preset['mode']})"

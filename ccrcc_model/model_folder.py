@@ -1,0 +1,100 @@
+"""A folder that is whole and unchanged, or is refused: every file's SHA-256 is checked before anything is parsed.
+
+``manifest.json`` lists the hashes of all other files, ``manifest.sha256`` holds its own. Together they notice damage, not
+forgery: whoever can write the folder can write both. The hash of the manifest is the model's id; a report that prints it
+names exactly one model.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnunet_ext.errors import InputError
+
+FORMAT = 1
+"""Version of the folder's layout; a higher one is refused."""
+MANIFEST = "manifest.json"
+SEAL = "manifest.sha256"
+
+
+def write_model_folder(folder: Path, files: Mapping[str, str], manifest: Mapping[str, Any]) -> None:
+    """Write a sealed folder that appears whole or not at all.
+
+    Args:
+        folder: Must not exist, or be empty.
+        files: Text of each file by name.
+        manifest: What else the manifest says.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    try:
+        contents = {name: text.encode() for name, text in files.items()}
+        sealed = {"format": FORMAT, **manifest, "files": {name: _digest(content) for name, content in contents.items()}}
+        contents[MANIFEST] = (json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        contents[SEAL] = f"{_digest(contents[MANIFEST])}\n".encode()
+        for name, content in contents.items():
+            (temporary / name).write_bytes(content)
+        temporary.chmod(0o755)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_model_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Read a sealed folder.
+
+    Returns:
+        The model's id, its manifest, and the text of every file by name.
+
+    Raises:
+        InputError: If a file is missing, changed, or not one of the model's, or if a newer version wrote the folder.
+    """
+    manifest_id, manifest = _read_manifest(folder)
+    version = manifest.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        msg = f"The model in {folder} has format {version}; this version reads up to {FORMAT}: update the software"
+        raise InputError(msg)
+    hashes: dict[str, str] = manifest["files"]
+    present = {path.name for path in folder.iterdir()} - {MANIFEST, SEAL}
+    if missing := sorted(set(hashes) - present):
+        msg = f"The model in {folder} is not whole: {missing[0]} is missing ({len(missing)} files in all); copy it again"
+        raise InputError(msg)
+    if extra := sorted(present - set(hashes)):
+        msg = f"The model in {folder} holds {extra[0]}, which is not part of it ({len(extra)} files in all); remove it"
+        raise InputError(msg)
+    contents = {name: _read(folder / name) for name in hashes}
+    changed = [name for name, content in contents.items() if _digest(content) != hashes[name]]
+    if changed:
+        msg = f"The model in {folder} was changed: {changed[0]} differs from what was locked; copy the model again"
+        raise InputError(msg)
+    return manifest_id, manifest, {name: content.decode() for name, content in contents.items()}
+
+
+def _read_manifest(folder: Path) -> tuple[str, dict[str, Any]]:
+    for name in (MANIFEST, SEAL):
+        if not (folder / name).is_file():
+            msg = f"No model at {folder}: {name} is missing; make a model with `ccrcc fit`"
+            raise InputError(msg)
+    content, seal = _read(folder / MANIFEST), _read(folder / SEAL)
+    manifest_id = _digest(content)
+    if seal != f"{manifest_id}\n".encode():
+        msg = f"The model in {folder} was changed: {MANIFEST} and {SEAL} do not match; copy the model again"
+        raise InputError(msg)
+    manifest: dict[str, Any] = json.loads(content)
+    return manifest_id, manifest
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise InputError(msg) from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,153 @@
+"""Repeated patient-grouped nested cross-validation, and the procedure that it judges.
+
+In each outer training part, and at the end on all patients, the same procedure runs: split its patients again, choose
+features and tune in those inner parts, and fit one member on each of ten inner training parts. The members, each with a
+filter of its own, are averaged: on some 80 patients and thousands of features the choice of features is the least stable
+step, and averaging over it gains more than averaging over seeds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from ccrcc_model.audit import Step, patient_hashes
+from ccrcc_model.baseline import VolumeModel, fit_volume
+from ccrcc_model.model import patient_score
+from ccrcc_model.pipeline import Hyperparameters, Member
+from ccrcc_model.splits import Fold, patient_folds
+from ccrcc_model.targets import LabelledCases
+from ccrcc_model.tune import inner_folds, tune
+from nnunet_ext.errors import InputError
+from nnunet_ext.progress import OnProgress, silent
+
+MIN_FOLDS = 3
+"""With two outer folds a model would be judged by others fitted on half of the patients."""
+INNER_FOLDS = 5
+INNER_REPEATS = 2
+"""Members are fitted on the training parts of all repeats, tuning uses the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a model is fitted."""
+
+    folds: int
+    repeats: int
+    trials: int
+    seed: int
+    inner_folds: int = INNER_FOLDS
+    inner_repeats: int = INNER_REPEATS
+
+    def __post_init__(self) -> None:
+        for name, least in (("folds", MIN_FOLDS), ("repeats", 1), ("trials", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                msg = f"Fitting needs {name} of at least {least}, not {getattr(self, name)}"
+                raise InputError(msg)
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """Everything that was fitted on some patients.
+
+    Args:
+        members: The ensemble.
+        hyperparameters: What tuning chose for all of them.
+        loss: Inner log loss of that choice.
+        baseline: Volume alone, on the same patients.
+        tuning: What the inner folds saw and scored.
+    """
+
+    members: tuple[Member, ...]
+    hyperparameters: Hyperparameters
+    loss: float
+    baseline: VolumeModel
+    tuning: tuple[Step, ...]
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Hashes of all patients that any part of it was fitted or tuned on."""
+        parts = [member.seen for member in self.members]
+        return frozenset().union(*parts, *(step.seen | step.scored for step in self.tuning))
+
+
+def fit_procedure(cases: LabelledCases, settings: Settings, *, seed: int) -> Procedure:
+    """Choose features, tune and fit the ensemble and the baseline on ``cases`` and nothing else.
+
+    Raises:
+        InputError: If a class has too few patients, or no feature is usable.
+    """
+    with threadpool_limits(1):  # sums then have one order, whatever the number of processes
+        folds = inner_folds(cases, folds=settings.inner_folds, repeats=settings.inner_repeats, seed=seed)
+        tuned = tune(folds[: len(folds) // settings.inner_repeats], trials=settings.trials, seed=seed)
+        members = tuple(fold.fit(tuned.hyperparameters, seed=seed + place) for place, fold in enumerate(folds))
+        return Procedure(members, tuned.hyperparameters, tuned.loss, fit_volume(cases), tuned.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class OuterResult:
+    """What a procedure fitted on one outer training part said about the patients outside it."""
+
+    repeat: int
+    patients: npt.NDArray[np.str_]
+    score: npt.NDArray[np.float64]
+    baseline_score: npt.NDArray[np.float64]
+    hyperparameters: Hyperparameters
+    steps: tuple[Step, ...]
+
+
+def run_nested(
+    cases: LabelledCases, settings: Settings, *, jobs: int = 1, on_progress: OnProgress = silent
+) -> tuple[list[OuterResult], Procedure]:
+    """Run the procedure on every outer training part and on all cases.
+
+    Args:
+        cases: Cases of both classes.
+        settings: How to split and tune.
+        jobs: Processes; the result does not depend on their number.
+        on_progress: Told of each fit.
+
+    Returns:
+        The results of the outer folds, repeat by repeat, and what was fitted on all cases.
+
+    Raises:
+        InputError: If a class has too few patients, or no feature is usable.
+    """
+    splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=MIN_FOLDS)
+    seeds = [int(seed) for seed in np.random.default_rng([settings.seed, 1]).integers(2**30, size=len(splits) + 1)]
+    calls = [joblib.delayed(_outer)(cases, split, settings, seed=seed) for split, seed in zip(splits, seeds, strict=False)]
+    calls.append(joblib.delayed(fit_procedure)(cases, settings, seed=seeds[-1]))
+    on_progress(0, len(calls))
+    results = []
+    for result in _in_order(calls, jobs):
+        results.append(result)
+        on_progress(len(results), len(calls))
+    return results[:-1], results[-1]
+
+
+def _in_order(calls: Sequence[Any], jobs: int) -> Iterator[Any]:
+    if jobs == 1:
+        return (function(*arguments, **options) for function, arguments, options in calls)
+    results: Iterator[Any] = joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
+    return results
+
+
+def _outer(cases: LabelledCases, split: Fold, settings: Settings, *, seed: int) -> OuterResult:
+    train, test = cases.take(split.train), cases.take(split.test)
+    fitted = fit_procedure(train, settings, seed=seed)
+    name = f"outer {split.repeat}.{split.index}"
+    scored = patient_hashes(test.patient_id)
+    steps = [Step(f"{name}: {step.name}", step.seen, step.scored) for step in fitted.tuning]
+    steps += [Step(f"{name}: model", fitted.seen, scored), Step(f"{name}: baseline", fitted.baseline.seen, scored)]
+    return OuterResult(
+        split.repeat,
+        test.patients,
+        patient_score(fitted.members, test),
+        patient_score([fitted.baseline], test),
+        fitted.hyperparameters,
+        tuple(steps),
+    )

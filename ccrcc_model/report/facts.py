@@ -1,0 +1,44 @@
+"""What a locked model is, in the lines of the page's section on models."""
+
+from ccrcc_model.benchmark import BenchmarkResult, Scope
+from ccrcc_model.metrics import format_number
+from ccrcc_model.model import Model
+from ccrcc_model.report.summary import interval
+
+
+def facts(result: BenchmarkResult, model: Model | None) -> tuple[tuple[str, str], ...]:
+    """Return label and value of each fact.
+
+    Args:
+        result: The model's benchmark.
+        model: None where the run holds the benchmark alone.
+    """
+    lines = []
+    for group in result.scope(Scope.INTERNAL):
+        lines.append(("Fitted on", f"{group.model.n} patients of {group.name}, {group.model.events} of them positive"))
+        auc = f"{interval(group.model.auc)}; tumour volume alone {interval(group.baseline.auc)}"
+        lines.append(("Out-of-fold AUC", auc))
+        lines.append(("Called positive", f"from a probability of {format_number(group.model.threshold, decimals=3)}"))
+    return tuple(lines) if model is None else (*lines, *_of_model(model))
+
+
+def _of_model(model: Model) -> list[tuple[str, str]]:
+    about, settings = model.manifest, model.manifest["settings"]
+    tuned = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in about["hyperparameters"].items())
+    nested = f"{settings['folds']} outer folds, drawn {_times(settings['repeats'])}"
+    inner = f"{settings['inner_folds']} inner folds, drawn {_times(settings['inner_repeats'])}"
+    return [
+        ("Features", f"{about['n_features']:,} offered by preset {about['preset']['preset']}, {len(model.columns):,} used"),
+        ("Evaluation", f"nested cross-validation, patients kept together: {nested}; {inner}"),
+        ("Tuning", f"Optuna, {settings['trials']} trial{'s' * (settings['trials'] != 1)}; chosen: {tuned}"),
+        ("Ensemble", f"{len(model.members)} members, each tumour volume plus trees on features of its own filter"),
+        (
+            "Baseline",
+            f"tumour volume alone; called positive from {format_number(model.baseline_decision.threshold, decimals=3)}",
+        ),
+        ("Locked as", model.id),
+    ]
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

@@ -1,0 +1,165 @@
+"""Draws the figures of a report into ``figures/`` and says in words what each shows."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ccrcc_model.benchmark import BenchmarkResult, GroupResult, Scope
+from ccrcc_model.benchmark_tables import curves
+from ccrcc_model.metrics import format_number
+from ccrcc_model.model import Model
+from ccrcc_model.plots import (
+    draw_features,
+    draw_forest,
+    draw_panels,
+    group_dice,
+    new_figure,
+    plot_calibration,
+    plot_decision_curve,
+    plot_dice,
+    plot_flow,
+    plot_roc,
+    save_figure,
+    styled,
+)
+from ccrcc_model.plots.bars import feature_label
+from ccrcc_model.plots.flow import STAGES
+from ccrcc_model.plots.forest import forest_data
+from ccrcc_model.plots.style import MM_PER_INCH, WIDTH_MM
+from ccrcc_model.report.run_folder import Run
+from ccrcc_model.report.summary import interval, title
+
+PANELS = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure of the report.
+
+    Args:
+        name: Of its files in ``figures/``, and its anchor in the page.
+        path: The file that the page shows, PNG or SVG.
+        caption: Under it.
+        alt: What it shows, for those who do not see it.
+        width_mm: As drawn, so that all figures of the page have letters of one size; None fills the place it is given.
+    """
+
+    name: str
+    path: Path
+    caption: str
+    alt: str
+    width_mm: float | None = None
+
+
+def draw_figures(run: Run, folder: Path) -> dict[str, Picture]:
+    """Draw every figure that the run has data for, as PNG, SVG and CSV in ``folder``, and return them by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with styled():
+        pictures = [*_of_cohorts(run, folder), *_of_masks(run, folder)]
+        if run.benchmarks:
+            pictures.append(_forest(run.benchmarks, folder))
+        for result in run.benchmarks:
+            pictures += _of_benchmark(result, folder)
+        pictures += [_features(model, folder) for model in run.models.values()]
+    return {picture.name: picture for picture in pictures}
+
+
+def _of_cohorts(run: Run, folder: Path) -> Iterator[Picture]:
+    flow = run.tables.get("flow")
+    if flow is None or flow.empty:
+        return
+    figure, (ax,) = new_figure(WIDTH_MM, 14 + 15 * len(flow))
+    plot_flow(flow, ax)
+    numbers = [
+        f"{row['cohort']} ({row['role']}): " + ", ".join(f"{int(row[stage])} {name.lower()}" for stage, name in STAGES.items())
+        for _, row in flow.iterrows()
+    ]
+    caption = "Flow of cases. Orange: cases that a stage could not use."
+    yield _save(figure, folder / "flow", flow, caption=caption, alt=f"Flow of cases. {'; '.join(numbers)}.")
+
+
+def _of_masks(run: Run, folder: Path) -> Iterator[Picture]:
+    overlap = run.tables.get("overlap")
+    if overlap is None:
+        return
+    groups = group_dice(overlap)
+    names = len({group.group for group in groups})
+    figure, (ax,) = new_figure(min(WIDTH_MM, 60 + 34 * names), 78)
+    plot_dice(groups, ax)
+    caption = (
+        "Fig. S1. Dice coefficient of predicted against reference masks: mean (bar), standard deviation (line), cases (dots)."
+    )
+    numbers = "; ".join(f"{group.group}, {group.structure}: {group} in {len(group.dice)} cases" for group in groups)
+    alt = f"Mean Dice and standard deviation. {numbers or 'No case has a reference mask'}."
+    yield _save(figure, folder / "figure_s1_dice", overlap.drop(columns="case_id"), caption=caption, alt=alt)
+
+
+def _forest(results: tuple[BenchmarkResult, ...], folder: Path) -> Picture:
+    numbers = [
+        f"{title(result.target)}, {group.name}: {interval(group.difference.estimate, sign=True)}"
+        for result in results
+        for group in result.scope(*PANELS)
+    ]
+    caption = (
+        "AUC of the model less AUC of tumour volume alone, with DeLong's paired 95 % interval; positive patients and both "
+        "AUCs on the left. Right of the line the model is better. Hollow: internal, out-of-fold. Diamond: all external."
+    )
+    alt = f"Difference of AUC, model less tumour volume. {'; '.join(numbers)}."
+    return _save(draw_forest(results), folder / "auc_difference", forest_data(results), caption=caption, alt=alt)
+
+
+def _of_benchmark(result: BenchmarkResult, folder: Path) -> Iterator[Picture]:
+    groups, name = result.scope(*PANELS), title(result.target)
+    plots = {
+        "roc": (plot_roc, 66.0, f"ROC curves, {name}. Dots: the thresholds locked before these patients were seen."),
+        "calibration": (
+            plot_calibration,
+            82.0,
+            f"Calibration, {name}: loess of observed on predicted risk (line), groups with exact 95 % intervals (circles).",
+        ),
+        "decision": (
+            plot_decision_curve,
+            66.0,
+            f"Decision curves, {name}: net benefit of treating by the model, by tumour volume, all, or none.",
+        ),
+    }
+    for kind, (plot, height_mm, caption) in plots.items():
+        stem = f"{kind}_{result.target}"
+        numbers = "; ".join(_in_words(kind, group) for group in groups)
+        figure = draw_panels(groups, plot, height_mm=height_mm)
+        yield _save(
+            figure, folder / stem, curves(result, kind), caption=caption, alt=f"{caption.partition(',')[0]}. {numbers}."
+        )
+
+
+def _in_words(kind: str, group: GroupResult) -> str:
+    if kind == "roc":
+        return f"{group.name}: AUC of the model {interval(group.model.auc)}, of tumour volume {interval(group.baseline.auc)}"
+    if kind == "calibration":
+        fitted = group.model.calibration
+        return f"{group.name}: slope {interval(fitted.slope)}, intercept {interval(fitted.intercept)}"
+    benefits = [
+        format_number(None if decision is None else float(decision.model[abs(decision.threshold - threshold).argmin()]))
+        for decision, threshold in ((predictor.decision, group.model.threshold) for predictor in (group.model, group.baseline))
+    ]
+    return f"{group.name}: net benefit near the locked threshold {benefits[0]} by the model, {benefits[1]} by tumour volume"
+
+
+def _features(model: Model, folder: Path) -> Picture:
+    caption = (
+        f"Features that the {title(model.target.name)} model leans on most: mean absolute contribution to the log odds "
+        "(TreeSHAP; for the tumour volume that the model starts from, its linear term) over the development patients."
+    )
+    numbers = "; ".join(f"{', '.join(feature_label(one.feature))} {one.log_odds:.2f}" for one in model.importance[:12])
+    alt = f"Mean absolute SHAP values. {numbers or 'None'}."
+    data = pd.DataFrame([asdict(one) for one in model.importance])
+    return _save(draw_features(model.importance), folder / f"features_{model.target.name}", data, caption=caption, alt=alt)
+
+
+def _save(figure: Figure, stem: Path, data: pd.DataFrame, *, caption: str, alt: str) -> Picture:
+    save_figure(figure, stem, data)
+    width_mm = float(figure.get_size_inches()[0]) * MM_PER_INCH
+    return Picture(stem.name, stem.with_name(f"{stem.name}.svg"), caption, alt, width_mm)

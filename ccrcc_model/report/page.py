@@ -1,0 +1,133 @@
+"""Builds ``report.html`` from a run folder."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from ccrcc_model.benchmark import BenchmarkResult
+from ccrcc_model.benchmark_tables import table_s2, write_tables
+from ccrcc_model.metrics import PrintRule
+from ccrcc_model.plots.bars import group_dice
+from ccrcc_model.report import tables
+from ccrcc_model.report.facts import facts
+from ccrcc_model.report.figures import Picture, draw_figures
+from ccrcc_model.report.limits import limits
+from ccrcc_model.report.run_folder import Run, read_run
+from ccrcc_model.report.summary import in_words, summarise, title
+from nnunet_ext.files import atomic_path, write_text
+
+MOST_OVERLAYS = 6
+_MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSection:
+    """What the page says of one target."""
+
+    result: BenchmarkResult
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    blocks: tuple[tuple[Picture, tuple[tables.Table, ...]], ...]
+    features: Picture | None
+
+
+def write_report(run_dir: Path, *, print_rule: PrintRule = "round") -> Path:
+    """Write ``report.html``, ``figures/`` and the supplement's tables of a run, and return the page's path.
+
+    Args:
+        run_dir: Holds ``run.json`` and the parts that `ccrcc_model.report.run_folder` names.
+        print_rule: How printed shares lose their further digits.
+
+    Raises:
+        InputError: If a file of the run is missing or is not what its name says.
+    """
+    run = read_run(run_dir)
+    pictures = draw_figures(run, run_dir / "figures")
+    for result in run.benchmarks:
+        write_tables(result, run_dir / "benchmark" / result.target, rule=print_rule)
+    if run.benchmarks:
+        _write_csv(run_dir / "tables" / "table_s2.csv", pd.concat([table_s2(one, rule=print_rule) for one in run.benchmarks]))
+    page = run_dir / "report.html"
+    write_text(page, render(run, pictures, print_rule=print_rule))
+    return page
+
+
+def render(run: Run, pictures: dict[str, Picture], *, print_rule: PrintRule = "round") -> str:
+    """Return the page as HTML that asks for nothing from anywhere."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ccrcc_model.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    environment.filters["duration"] = duration
+    environment.filters["in_words"] = in_words
+    return environment.get_template("report.html.jinja").render(
+        record=run.record,
+        settings={"seed": run.record.seed, **run.record.settings, **(run.record.model_extra or {})},
+        total_s=sum(stage.seconds for stage in run.record.stages),
+        answer=summarise(run),
+        pictures=pictures,
+        overlays=_overlays(run),
+        n_overlays=len(run.overlays),
+        cohorts=[table for table in (tables.flow(run), tables.refusals(run), tables.acquisition(run)) if table],
+        overlap=tables.overlap(run),
+        table_s2=tables.table_s2(run.benchmarks, rule=print_rule) if run.benchmarks else None,
+        targets=[_target(result, run, pictures, print_rule) for result in run.benchmarks],
+        best=tables.best_possible(run),
+        limits=limits(run),
+    )
+
+
+def data_uri(path: Path) -> str:
+    """Return the picture at ``path`` as a ``data:`` address."""
+    return f"data:{_MEDIA[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def duration(seconds: float) -> str:
+    """Return ``3 min 20 s``, or ``4.2 s`` below ten seconds."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture], rule: PrintRule) -> TargetSection:
+    shown = {
+        "roc": (tables.discrimination(result), tables.shares(result, rule=rule)),
+        "calibration": (tables.calibration(result),),
+        "decision": (),
+    }
+    blocks = tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
+    return TargetSection(
+        result,
+        title(result.target),
+        facts(result, run.models.get(result.target)),
+        blocks,
+        pictures.get(f"features_{result.target}"),
+    )
+
+
+def _overlays(run: Run) -> list[Picture]:
+    """Pictures of the first overlays, told apart by cohort and Dice: no case is named."""
+    overlap = run.tables.get("overlap")
+    shown = []
+    for number, path in enumerate(run.overlays[:MOST_OVERLAYS], start=1):
+        words = ""
+        if overlap is not None:
+            cases = overlap[overlap["case_id"].astype(str) == path.stem]
+            dice = ", ".join(f"{group.structure} Dice {group}" for group in group_dice(cases, by="structure"))
+            words = f"{cases['cohort'].iloc[0]}. {dice[:1].upper()}{dice[1:]}." if len(cases) else ""
+        alt = f"CT slice with the largest tumour area, reference contours solid, predicted dashed. {words}".strip()
+        shown.append(Picture(f"overlay-{number}", path, words or f"Example {number}.", alt))
+    return shown
+
+
+def _write_csv(path: Path, frame: pd.DataFrame) -> None:
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False)

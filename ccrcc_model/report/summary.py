@@ -1,0 +1,158 @@
+"""The answer of a run in six lines that a clinician reads in two minutes, worded by the intervals and not by hope."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from ccrcc_model.benchmark import BenchmarkResult, GroupResult, Scope
+from ccrcc_model.metrics import Estimate, Proportion, format_number
+from ccrcc_model.plots.bars import DiceGroup, group_dice
+from ccrcc_model.report.run_folder import Run
+
+Tone = Literal["plain", "good", "open", "bad"]
+
+TITLES = {"grade": "Grade", "ki67": "Ki67"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the answer.
+
+    Args:
+        label: What it is about, in a word or two.
+        text: The line.
+        verdict: The answer in a few words, where there is one.
+        tone: How good the news is.
+    """
+
+    label: str
+    text: str
+    verdict: str = ""
+    tone: Tone = "plain"
+
+    def __str__(self) -> str:
+        return f"{self.label}: " + (f"{self.verdict}. " if self.verdict else "") + self.text
+
+
+def summarise(run: Run) -> tuple[Line, ...]:
+    """Return the lines: what was asked, one a target, the locked threshold, the probabilities, the masks."""
+    lines = [_asked(run), *(_verdict(result, run) for result in run.benchmarks)]
+    if run.benchmarks:
+        lines += [_threshold(run.benchmarks), _probabilities(run.benchmarks)]
+    if "overlap" in run.tables:
+        lines.append(_masks(run.tables["overlap"], run.external_cohorts))
+    return tuple(lines)
+
+
+def title(target: str) -> str:
+    """Return the name of a target as a heading prints it."""
+    return TITLES.get(target, target)
+
+
+def in_words(number: int) -> str:
+    """Return a small number as a word, a larger one as digits."""
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return words[number] if number < len(words) else str(number)
+
+
+def interval(estimate: Estimate, *, sign: bool = False) -> str:
+    """Return ``0.83 (95 % CI 0.75 to 0.91)``, with a plus sign before positive numbers if ``sign``."""
+
+    def number(value: float | None) -> str:
+        text = format_number(value).replace("-", "−")
+        return f"+{text}" if sign and value is not None and value > 0 else text
+
+    if estimate.value is None:
+        return f"not estimable ({estimate.reason})"
+    if estimate.low is None:
+        return f"{number(estimate.value)} (no interval: {(estimate.reason or '').removeprefix('interval not estimable: ')})"
+    return f"{number(estimate.value)} (95 % CI {number(estimate.low)} to {number(estimate.high)})"
+
+
+def _asked(run: Run) -> Line:
+    if not run.benchmarks:
+        return Line("Asked", "This run holds no benchmark, so it answers nothing about grade or Ki67.")
+    positives = ", and ".join(result.sentence for result in run.benchmarks)
+    question = f"Can CT radiomics tell {positives}, better than tumour volume alone"
+    external = len(run.benchmarks[0].scope(Scope.EXTERNAL))
+    if not external:
+        return Line("Asked", f"{question}? No external cohort was scored.")
+    where = "a cohort" if external == 1 else f"{in_words(external)} cohorts"
+    return Line("Asked", f"{question}, in {where} that the model has never seen?")
+
+
+def _verdict(result: BenchmarkResult, run: Run) -> Line:
+    group = result.headline
+    difference = group.difference.estimate
+    verdict, tone = judge(difference)
+    who = "internal patients, out-of-fold" if group.scope is Scope.INTERNAL else "external patients"
+    text = (
+        f"AUC {interval(group.model.auc)} against {format_number(group.baseline.auc.value)} for tumour volume alone, "
+        f"difference {interval(difference, sign=True)}, in {group.model.n} {who}, {group.model.events} of them positive."
+    )
+    best = (run.record.best_possible_auc or {}).get(result.target)
+    if best is not None:
+        text += f" A perfect reader of these phantoms would reach {format_number(best)}."
+    return Line(title(result.target), text, verdict, tone)
+
+
+def judge(difference: Estimate) -> tuple[str, Tone]:
+    """Return whether the model beats tumour volume, by the interval of the difference of their AUCs."""
+    if difference.value is None or difference.low is None or difference.high is None:
+        return "Cannot be told", "open"
+    if difference.low > 0:
+        return "Better than tumour volume", "good"
+    if difference.high < 0:
+        return "Worse than tumour volume", "bad"
+    if difference.value > 0:
+        return "Ahead of tumour volume, but not beyond chance", "open"
+    return "Not better than tumour volume", "bad"
+
+
+def _threshold(results: tuple[BenchmarkResult, ...]) -> Line:
+    def share(proportion: Proportion, word: str, kind: str) -> str:
+        if proportion.value is None:
+            return f"{kind} not estimable ({proportion.reason})"
+        return f"{word} {proportion.numerator} of {proportion.denominator} {kind} patients, {interval(proportion)}"
+
+    parts = []
+    for result in results:
+        cells = result.headline.model.counts
+        found = share(cells.sensitivity, "found", "positive")
+        spared = share(cells.specificity, "cleared", "negative")
+        parts.append(f"{title(result.target)}: {found}; {spared}.")
+    return Line("At the locked threshold", " ".join(parts))
+
+
+def _probabilities(results: tuple[BenchmarkResult, ...]) -> Line:
+    return Line("Probabilities", " ".join(f"{title(result.target)}: {_calibration(result.headline)}." for result in results))
+
+
+def _calibration(group: GroupResult) -> str:
+    intercept, slope = group.model.calibration.intercept, group.model.calibration.slope
+    if intercept.low is None or intercept.high is None:
+        return f"calibration not estimable ({intercept.reason})"
+    slope_text = format_number(slope.value).replace("-", "−") if slope.low is not None else f"not estimable, {slope.reason}"
+    figures = f"intercept {format_number(intercept.value).replace('-', '−')}, slope {slope_text}"
+    faults = ["too low on average"] * (intercept.low > 0) + ["too high on average"] * (intercept.high < 0)
+    if slope.low is not None and slope.high is not None:
+        faults += ["too extreme"] * (slope.high < 1) + ["too timid"] * (slope.low > 1)
+    if not faults:
+        return f"no miscalibration shown ({figures})"
+    return f"predicted risks are {' and '.join(faults)} ({figures})"
+
+
+def _masks(overlap: pd.DataFrame, external: frozenset[str] | None) -> Line:
+    scored = overlap[overlap["cohort"].isin(external)] if external else overlap
+    scored = overlap if scored.empty else scored
+    groups = group_dice(scored, by="structure")
+    if not groups:
+        return Line("Masks", "No case has a reference mask to compare with.")
+    text = ", ".join(f"{group.structure} {group}" for group in groups if group.structure != "cyst" or len(groups) == 1)
+    where = "external cases" if external and set(scored["cohort"]) <= external else "cases"
+    return Line("Masks", f"Mean Dice ± SD of predicted against reference masks: {text}, in {_cases(groups)} {where}.")
+
+
+def _cases(groups: tuple[DiceGroup, ...]) -> int:
+    return max(len(group.dice) for group in groups)

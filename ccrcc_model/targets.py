@@ -1,0 +1,306 @@
+"""What is predicted: the targets, the outcomes file, and the cases of a feature table with their labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Self
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nnunet_ext.case import Cohort
+from nnunet_ext.errors import InputError
+from radiomics_cfg.table import FeatureTable
+
+MISSING = ("", "-", ".", "?", "na", "n/a", "nan", "none", "null")
+"""Cells of an outcomes file that say that a value is not known, in any case of letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A yes or no question about a patient: is the outcome at or above a cut?
+
+    Args:
+        name: Names the target in commands, tables and figures.
+        column: Column of the outcomes file.
+        cut: Positive from this value on.
+        sentence: What positive means, for a reader.
+    """
+
+    name: str
+    column: str
+    cut: float
+    sentence: str
+
+    @property
+    def rule(self) -> str:
+        """When a patient is positive, such as ``"isup_grade >= 3"``."""
+        return f"{self.column} >= {self.cut:g}"
+
+    def positive(self, values: npt.ArrayLike) -> npt.NDArray[np.int_]:
+        """Return 1 where an outcome is positive, else 0. Missing outcomes are the caller's to drop first."""
+        return (np.asarray(values, dtype=np.float64) >= self.cut).astype(np.int_)
+
+
+GRADE = Target("grade", "isup_grade", 3, "WHO/ISUP grade 3 or 4, as opposed to 1 or 2")
+
+
+def ki67(cut: float = 15.0) -> Target:
+    """High Ki67: at least ``cut`` percent of the tumour's nuclei are stained.
+
+    Raises:
+        InputError: If the cut is not inside (0, 100].
+    """
+    if not 0 < cut <= 100:
+        msg = f"The Ki67 cut must lie inside (0, 100] percent, not {cut:g}"
+        raise InputError(msg)
+    return Target("ki67", "ki67_percent", cut, f"Ki67 of {cut:g} % or more")
+
+
+def find_target(name: str, *, ki67_cut: float = 15.0) -> Target:
+    """Return the target called ``name``.
+
+    Raises:
+        InputError: If there is none of that name.
+    """
+    known = {target.name: target for target in (GRADE, ki67(ki67_cut))}
+    if name not in known:
+        msg = f"Unknown target {name!r}; known ones are {', '.join(known)}"
+        raise InputError(msg)
+    return known[name]
+
+
+_ALLOWED = {"isup_grade": "1, 2, 3 or 4", "ki67_percent": "a number from 0 to 100"}
+"""What the outcome columns may hold besides a missing cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Cases with their features.
+
+    Whatever is fitted takes these rather than bare arrays: the patients travel with the numbers, so that what a step saw
+    is recorded from the very rows that it was given.
+
+    Args:
+        names: Features, in the order of the columns of ``features``.
+        features: Shape ``(n_cases, n_features)``; missing values are NaN.
+        patient_id: Shape ``(n_cases,)``.
+        centre: Shape ``(n_cases,)``.
+    """
+
+    names: tuple[str, ...]
+    features: npt.NDArray[np.float64]
+    patient_id: npt.NDArray[np.str_]
+    centre: npt.NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.patient_id)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Self:
+        """Return the cases of these rows."""
+        per_case = [field.name for field in fields(self) if field.name != "names"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_case})
+
+    def only(self, names: Sequence[str]) -> Self:
+        """Return these cases with the features of these names alone."""
+        return replace(self, names=tuple(names), features=self.columns(names))
+
+    def columns(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the features of these names, shape ``(n_cases, len(names))``."""
+        place = {name: column for column, name in enumerate(self.names)}
+        return self.features[:, [place[name] for name in names]]
+
+    @property
+    def patients(self) -> npt.NDArray[np.str_]:
+        """Each patient once, sorted, shape ``(n_patients,)``."""
+        return np.unique(self.patient_id)
+
+    @property
+    def patient_centre(self) -> npt.NDArray[np.str_]:
+        """Centre of each of ``patients``, that of the first case."""
+        _, first = np.unique(self.patient_id, return_index=True)
+        return self.centre[first]
+
+    @property
+    def weight(self) -> npt.NDArray[np.float64]:
+        """One over the number of the patient's cases, shape ``(n_cases,)``: every patient counts once."""
+        _, place, counts = np.unique(self.patient_id, return_inverse=True, return_counts=True)
+        return np.asarray(1.0 / counts[place], dtype=np.float64)
+
+    def per_patient(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Mean of ``values``, shape ``(n_cases,)``, over the cases of each of ``patients``."""
+        _, place, counts = np.unique(self.patient_id, return_inverse=True, return_counts=True)
+        return np.asarray(np.bincount(place, weights=values) / counts, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCases(Cases):
+    """Cases with their features and labels.
+
+    Args:
+        y: Shape ``(n_cases,)``, 1 where the patient is positive, else 0; the same for all cases of a patient.
+    """
+
+    y: npt.NDArray[np.int_]
+
+    @property
+    def patient_y(self) -> npt.NDArray[np.int_]:
+        """Label of each of ``patients``, shape ``(n_patients,)``."""
+        _, first = np.unique(self.patient_id, return_index=True)
+        return self.y[first]
+
+
+def read_outcomes(path: Path) -> pd.DataFrame:
+    """Read an outcomes file: one row a patient, cells may be missing.
+
+    Args:
+        path: CSV, or XLSX where openpyxl is installed, with ``patient_id`` and any of ``isup_grade``, ``ki67_percent``
+            and clinical covariates.
+
+    Returns:
+        ``patient_id`` as text, the outcome columns as floats with NaN where missing, covariates as text.
+
+    Raises:
+        InputError: If the file cannot be read, repeats a patient, or holds a value that is not allowed.
+    """
+    frame = _read_text_table(path)
+    if "patient_id" not in frame.columns:
+        msg = f"{path} needs the column patient_id; it has {', '.join(map(str, frame.columns[:8]))}"
+        raise InputError(msg)
+    frame["patient_id"] = frame["patient_id"].str.strip()
+    if nameless := int((frame["patient_id"] == "").sum()):
+        msg = f"{path}: {nameless} rows have no patient_id"
+        raise InputError(msg)
+    repeated = frame["patient_id"][frame["patient_id"].duplicated()].unique()
+    if len(repeated):
+        msg = f"{path} must hold one row a patient; {len(repeated)} patients have several: {_some(repeated)}"
+        raise InputError(msg)
+    for column in _ALLOWED:
+        if column in frame.columns:
+            frame[column] = _outcome(frame[column], path)
+    return frame
+
+
+def check_outcomes(cohort: Cohort) -> None:
+    """Check that a cohort's outcomes can be read and hold every patient of its case list. No outcomes are no fault.
+
+    Raises:
+        InputError: As ``read_outcomes``, or if patients of the case list have no row.
+    """
+    if cohort.outcomes is not None:
+        patients = pd.Series([case.patient_id for case in cohort.cases], dtype="str")
+        _refuse_unknown(patients, read_outcomes(cohort.outcomes), where=f"cohort {cohort.name}")
+
+
+def outcomes_of(cohort: Cohort) -> pd.DataFrame:
+    """Return the outcomes of a cohort that needs them.
+
+    Raises:
+        InputError: As ``read_outcomes``, or if the cohort's card names no outcomes.
+    """
+    if cohort.outcomes is None:
+        msg = f"Cohort {cohort.name} has no outcomes; its card's key `outcomes` names them"
+        raise InputError(msg)
+    return read_outcomes(cohort.outcomes)
+
+
+def label(table: FeatureTable, outcomes: pd.DataFrame, target: Target, *, allow_one_class: bool = False) -> LabelledCases:
+    """Join features and outcomes by patient; a case whose outcome is missing for this target is left out.
+
+    Args:
+        table: Features.
+        outcomes: As ``read_outcomes`` gives them.
+        target: The question asked.
+        allow_one_class: Whether cases of one class will do, as they do for scoring.
+
+    Raises:
+        InputError: If a patient of the table has no row in the outcomes, if no case or only one class is left, or if the
+            features hold the outcome itself or infinite values.
+    """
+    if target.column not in outcomes.columns:
+        msg = f"The outcomes have no column {target.column}, which the target {target.name} needs"
+        raise InputError(msg)
+    _refuse_unknown(table.rows["patient_id"].astype("str"), outcomes, where="the feature table")
+    values = outcomes.set_index("patient_id")[target.column]
+    rows = table.rows.assign(patient_id=table.rows["patient_id"].astype("str")).sort_values(["patient_id", "case_id"])
+    outcome = rows["patient_id"].map(values).to_numpy(dtype=np.float64)
+    known = ~np.isnan(outcome)
+    y = target.positive(outcome[known])
+    if len(y) == 0:
+        msg = f"None of the {len(rows)} cases has a value of {target.column}"
+        raise InputError(msg)
+    if not allow_one_class and y.min() == y.max():
+        which = "positive" if y[0] else "negative"
+        msg = f"Target {target.name} ({target.rule}) has one class: all {len(y)} cases with a value are {which}"
+        raise InputError(msg)
+    rows = rows[known]
+    return LabelledCases(
+        tuple(table.feature_names),
+        feature_matrix(rows, table.feature_names),
+        rows["patient_id"].to_numpy(dtype=np.str_),
+        rows["centre"].to_numpy(dtype=np.str_),
+        y,
+    )
+
+
+def feature_matrix(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return columns of a feature table as floats, shape ``(n_cases, len(names))``.
+
+    Raises:
+        InputError: If one of them is an outcome, or holds an infinite value.
+    """
+    if leaked := [name for name in names if name in _ALLOWED]:
+        msg = f"The feature table holds the outcome {leaked[0]} among its features; remove that column"
+        raise InputError(msg)
+    values = rows[list(names)].to_numpy(dtype=np.float64)
+    infinite = np.flatnonzero(np.isinf(values).any(axis=0))
+    if len(infinite):
+        msg = f"Features must be finite or missing; {len(infinite)} columns hold infinity, the first is {names[infinite[0]]}"
+        raise InputError(msg)
+    return values
+
+
+def _read_text_table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        msg = f"No outcomes file at {path}; it is a CSV or XLSX file with one row a patient"
+        raise InputError(msg)
+    try:
+        if path.suffix.lower() == ".xlsx":
+            return pd.read_excel(path, dtype=str, keep_default_na=False)
+        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
+    except ImportError as error:
+        msg = f"Reading {path} needs the package openpyxl, which is not installed; save the sheet as CSV instead"
+        raise InputError(msg) from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, BadZipFile, ValueError, OSError, KeyError) as error:
+        msg = f"{path} is not a readable table: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        raise InputError(msg) from error
+
+
+def _outcome(cells: pd.Series, path: Path) -> pd.Series:
+    """Return a column of outcomes as floats; ``cells`` are text."""
+    column = str(cells.name)
+    text = cells.str.strip()
+    missing = text.str.lower().isin(MISSING)
+    values = pd.to_numeric(text.where(~missing), errors="coerce").astype("float64")
+    allowed = values.isin([1, 2, 3, 4]) if column == "isup_grade" else values.between(0, 100)
+    wrong = np.flatnonzero(~missing & ~allowed)
+    if len(wrong):
+        msg = (
+            f"{path}: {column} must be {_ALLOWED[column]}, or empty; {len(wrong)} rows are not, "
+            f"the first is row {wrong[0] + 2} with {text.iloc[wrong[0]]!r}"
+        )
+        raise InputError(msg)
+    return values
+
+
+def _refuse_unknown(patients: pd.Series, outcomes: pd.DataFrame, *, where: str) -> None:
+    unknown = np.unique(patients[~patients.isin(outcomes["patient_id"])].to_numpy(dtype=np.str_))
+    if len(unknown):
+        msg = f"{len(unknown)} patients of {where} have no row in the outcomes: {_some(unknown)}; add them, cells may be empty"
+        raise InputError(msg)
+
+
+def _some(names: Sequence[str] | npt.NDArray[np.str_]) -> str:
+    return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")

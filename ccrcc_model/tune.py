@@ -1,0 +1,144 @@
+"""Choosing hyperparameters by Optuna, on cross-validation inside the training patients."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import optuna
+
+from ccrcc_model.audit import Step, patient_hashes
+from ccrcc_model.baseline import VolumeModel, fit_volume
+from ccrcc_model.pipeline import Hyperparameters, Member, choose_features, fit_member
+from ccrcc_model.splits import patient_folds
+from ccrcc_model.targets import LabelledCases
+
+MAX_FEATURES = 60
+"""Most features that a trial may ask for; on some 80 patients more add noise."""
+
+
+@dataclass(frozen=True)
+class InnerFold:
+    """One inner split with the volume model and the features, the most associated first, of its training part."""
+
+    train: LabelledCases
+    test: LabelledCases
+    start: VolumeModel
+    chosen: tuple[str, ...]
+
+    def fit(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
+        """Fit a member on the training part."""
+        return fit_member(self.train, self.start, self.chosen, hyperparameters, seed=seed)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning chose and how.
+
+    Args:
+        hyperparameters: Of the best trial.
+        loss: Its mean log loss over the inner test parts.
+        n_trials: Trials that were finished.
+        steps: What the inner folds saw and scored.
+    """
+
+    hyperparameters: Hyperparameters
+    loss: float
+    n_trials: int
+    steps: tuple[Step, ...]
+
+
+def inner_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int) -> list[InnerFold]:
+    """Split ``cases`` by patient and choose features in each training part.
+
+    Raises:
+        InputError: If the rarer class has too few patients to split, or no feature is usable.
+    """
+    result = []
+    for split in patient_folds(cases, folds=folds, repeats=repeats, seed=seed):
+        train, test = cases.take(split.train), cases.take(split.test)
+        chosen = choose_features(train, most=MAX_FEATURES)
+        start = fit_volume(train)
+        needed = tuple(dict.fromkeys((start.column, *chosen)))
+        result.append(InnerFold(train.only(needed), test.only(needed), start, chosen))
+    return result
+
+
+def tune(
+    folds: Sequence[InnerFold],
+    *,
+    trials: int,
+    seed: int,
+    storage: optuna.storages.BaseStorage | None = None,
+    study: str | None = None,
+) -> Tuned:
+    """Find the hyperparameters with the least log loss on inner test parts, in exactly ``trials`` trials.
+
+    The first trial is the default, so that nothing is chosen that looked worse than it. Log loss, because it is a proper
+    score and less noisy than the AUC of a dozen patients.
+
+    Args:
+        folds: Inner folds of one repeat.
+        trials: Trials in all; a study that ``storage`` already holds is carried on to that number.
+        seed: Of the sampler (TPE) and of the trees.
+        storage: Where Optuna keeps the study; in memory by default.
+        study: Its name in ``storage``.
+
+    References:
+        Bergstra et al. 2011 (TPE), https://papers.nips.cc/paper/4443; Akiba et al. 2019, doi:10.1145/3292500.3330701.
+    """
+    done = [optuna.trial.TrialState.COMPLETE]
+    with _quiet():
+        running = optuna.create_study(
+            storage=storage, study_name=study, load_if_exists=True, sampler=optuna.samplers.TPESampler(seed=seed)
+        )
+        if not running.trials:
+            running.enqueue_trial(asdict(Hyperparameters()))
+        largest = min(len(fold.train) for fold in folds)
+        for _ in range(trials - len(running.get_trials(states=done))):
+            trial = running.ask()
+            running.tell(trial, _loss(folds, _suggest(trial, n_cases=largest), seed=seed))
+    best = running.best_trial
+    return Tuned(Hyperparameters(**best.params), float(best.value or 0.0), len(running.get_trials(states=done)), _steps(folds))
+
+
+def _suggest(trial: optuna.Trial, *, n_cases: int) -> Hyperparameters:
+    """Draw a trial's hyperparameters; ranges for 50 to 1000 patients, on the side of too simple."""
+    return Hyperparameters(
+        n_features=trial.suggest_int("n_features", 10, MAX_FEATURES, log=True),
+        learning_rate=trial.suggest_float("learning_rate", 0.01, 0.15, log=True),
+        num_leaves=trial.suggest_int("num_leaves", 2, 8),
+        min_data_in_leaf=trial.suggest_int("min_data_in_leaf", 4, max(12, n_cases // 8), log=True),
+        lambda_l2=trial.suggest_float("lambda_l2", 0.5, 50.0, log=True),
+        feature_fraction=trial.suggest_float("feature_fraction", 0.1, 0.6),
+        bagging_fraction=trial.suggest_float("bagging_fraction", 0.5, 0.9),
+    )
+
+
+def _loss(folds: Sequence[InnerFold], hyperparameters: Hyperparameters, *, seed: int) -> float:
+    """Mean log loss over the cases of all test parts, every patient counting once."""
+    losses, weights = [], []
+    for fold in folds:
+        member = fold.fit(hyperparameters, seed=seed)
+        sign = 1 - 2 * fold.test.y
+        losses.append(np.logaddexp(0, sign * member.log_odds(fold.test)))
+        weights.append(fold.test.weight)
+    return float(np.average(np.concatenate(losses), weights=np.concatenate(weights)))
+
+
+def _steps(folds: Sequence[InnerFold]) -> tuple[Step, ...]:
+    return tuple(
+        Step(f"tuning {place}", patient_hashes(fold.train.patient_id), patient_hashes(fold.test.patient_id))
+        for place, fold in enumerate(folds)
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from announcing its study: the command line speaks."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

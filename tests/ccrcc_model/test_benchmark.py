@@ -1,0 +1,228 @@
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+from ccrcc_model.benchmark import FILE, AuditAnswer, BenchmarkResult, Pair, Scope, assemble, benchmark, compare, evaluate
+from ccrcc_model.benchmark_tables import calibration, curves, discrimination, operating_points, table_s2, write_tables
+from ccrcc_model.fit import fit
+from ccrcc_model.metrics import auc, auc_difference
+from ccrcc_model.model import Model
+from ccrcc_model.predictions import Predictions
+from ccrcc_model.targets import GRADE
+from nnunet_ext.errors import InputError
+from radiomics_cfg.table import FeatureTable
+
+
+def cohort(name: str, n: int, *, seed: int, centres: tuple[str, ...] = ("one",), prevalence: float = 0.3) -> Pair:
+    """A model that sees the truth through noise, and a baseline that sees it through more."""
+    rng = np.random.default_rng(seed)
+    y_true = (np.arange(n) < round(prevalence * n)).astype(int)
+    ids = np.array([f"p{i}" for i in range(n)], dtype=np.str_)
+    centre = np.array([centres[i % len(centres)] for i in range(n)], dtype=np.str_)
+
+    def predictor(strength: float) -> Predictions:
+        return Predictions(name, "grade", ids, centre, y_true, expit(strength * y_true - 1.2 + rng.normal(size=n)))
+
+    return Pair(predictor(1.6), predictor(0.6))
+
+
+@pytest.fixture(scope="module")
+def study() -> BenchmarkResult:
+    external = [cohort("north", 60, seed=2, centres=("a", "b")), cohort("south", 40, seed=3)]
+    return assemble(cohort("home", 120, seed=1), external, target=GRADE, threshold=0.4, baseline_threshold=0.3)
+
+
+def features(
+    name: str, role: str, n: int, *, seed: int, centres: tuple[str, ...] = ("one",)
+) -> tuple[FeatureTable, pd.DataFrame]:
+    """Patients whose grade shows in tumour volume, and more in texture."""
+    rng = np.random.default_rng(seed)
+    high = np.arange(n) % 3 == 0
+    ids = [f"{name}-{i}" for i in range(n)]
+    centre = [centres[i % len(centres)] for i in range(n)]
+    rows = pd.DataFrame({"cohort": name, "case_id": ids, "patient_id": ids, "centre": centre})
+    rows["tumour__1mm__original_shape_MeshVolume"] = np.exp(8 + 0.6 * high + rng.normal(size=n))
+    rows["tumour__1mm__original_glcm_Contrast"] = 2 * high + rng.normal(size=n)
+    provenance = {"preset": "quick", "preset_sha256": "0" * 64, "mode": "pyradiomics", "cohorts": {name: role}}
+    return FeatureTable(rows, provenance), pd.DataFrame({"patient_id": ids, "isup_grade": np.where(high, 3.0, 1.0)})
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory) -> Model:
+    table, outcomes = features("home", "development", 60, seed=1)
+    return fit(table, outcomes, GRADE, out_dir=tmp_path_factory.mktemp("models") / "grade", folds=3, repeats=1, trials=1)
+
+
+def test_a_locked_model_is_scored_on_each_cohort_and_nothing_is_refitted(locked):
+    north, south = features("north", "external", 40, seed=2, centres=("a", "b")), features("south", "external", 30, seed=3)
+    steps = []
+    result = benchmark(locked, [north, south], on_progress=lambda done, total: steps.append((done, total)))
+    assert steps == [(1, 2), (2, 2)]
+    assert (result.target, result.rule, result.model_id) == ("grade", "isup_grade >= 3", locked.id)
+    assert [group.model.n for group in result.groups] == [60, 40, 30, 70, 20, 20, 30]
+    internal, cohort_north = result.groups[:2]
+    assert internal.model.auc == auc(locked.out_of_fold)
+    assert internal.baseline.auc == auc(locked.baseline_out_of_fold)
+    assert cohort_north.model.auc == auc(locked.predict(*north))
+    assert {group.model.threshold for group in result.groups} == {locked.decision.threshold}
+    assert {group.baseline.threshold for group in result.groups} == {locked.baseline_decision.threshold}
+
+
+def test_the_audit_counts_patients_and_passes_for_an_honest_model(locked):
+    audit = benchmark(locked, [features("north", "external", 40, seed=2)]).audit
+    assert all(answer.passed for answer in audit)
+    assert audit[0].finding == "40 external and 60 development patients, 0 in both."
+    assert locked.id[:12] in audit[-1].finding
+
+
+def test_the_audit_fails_for_a_model_whose_steps_leaked(locked):
+    leaky = replace(locked, manifest={**locked.manifest, "audit": {**locked.manifest["audit"], "leaks": ["outer 0.1: model"]}})
+    audit = benchmark(leaky, [features("north", "external", 40, seed=2)]).audit
+    assert [answer.passed for answer in audit] == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("cohorts", "message"),
+    [
+        ([], "at least one external cohort"),
+        ([features("north", "external", 30, seed=2)] * 2, "Two external cohorts are named north"),
+        ([features("home", "external", 30, seed=2)], "30 patients of the table were used to fit the model"),
+    ],
+)
+def test_a_benchmark_refuses_what_it_cannot_score(locked, cohorts, message):
+    with pytest.raises(InputError, match=message):
+        benchmark(locked, cohorts)
+
+
+def test_groups_are_internal_then_cohorts_then_pool_then_centres(study):
+    assert [(group.name, group.scope.value) for group in study.groups] == [
+        ("home", "internal"),
+        ("north", "external"),
+        ("south", "external"),
+        ("All external cohorts", "pooled external"),
+        ("north: a", "centre"),
+        ("north: b", "centre"),
+        ("south: one", "centre"),
+    ]
+
+
+def test_pool_and_centres_hold_every_external_patient_once(study):
+    pooled = study.scope(Scope.POOLED)[0].model
+    for groups in (study.scope(Scope.EXTERNAL), study.scope(Scope.CENTRE)):
+        assert sum(group.model.n for group in groups) == pooled.n == 100
+        assert sum(group.model.events for group in groups) == pooled.events
+        assert sum(group.model.counts.true_positive for group in groups) == pooled.counts.true_positive
+        assert sum(group.baseline.counts.false_positive for group in groups) == study.headline.baseline.counts.false_positive
+
+
+def test_one_external_cohort_of_one_centre_is_not_repeated_as_pool_and_centre():
+    result = assemble(
+        cohort("home", 60, seed=1), [cohort("north", 50, seed=2)], target=GRADE, threshold=0.4, baseline_threshold=0.3
+    )
+    assert [group.scope for group in result.groups] == [Scope.INTERNAL, Scope.EXTERNAL]
+    assert result.headline.name == "north"
+
+
+def test_without_external_cohorts_the_headline_is_internal():
+    result = assemble(cohort("home", 60, seed=1), [], target=GRADE, threshold=0.4, baseline_threshold=0.3)
+    assert result.headline.scope is Scope.INTERNAL
+
+
+def test_model_and_baseline_are_called_at_their_own_thresholds(study):
+    group = study.scope(Scope.INTERNAL)[0]
+    assert (group.model.threshold, group.baseline.threshold) == (0.4, 0.3)
+    pair = cohort("home", 120, seed=1)
+    assert group.baseline.counts.true_positive == int(((pair.baseline.y_prob >= 0.3) & (pair.baseline.y_true == 1)).sum())
+
+
+def test_evaluate_and_compare_hold_the_metrics_of_their_predictions():
+    pair = cohort("home", 80, seed=4)
+    evaluation = evaluate(pair.model, 0.4)
+    assert evaluation.auc == auc(pair.model)
+    assert (evaluation.n, evaluation.events) == (80, 24)
+    assert compare(pair.model, pair.baseline) == auc_difference(pair.model, pair.baseline)
+
+
+@pytest.mark.parametrize("prevalence", [0.0, 1.0])
+def test_a_cohort_of_one_class_is_evaluated_as_far_as_it_can_be(prevalence, tmp_path):
+    one_class = cohort("north", 30, seed=2, prevalence=prevalence)
+    result = assemble(cohort("home", 60, seed=1), [one_class], target=GRADE, threshold=0.4, baseline_threshold=0.3)
+    group = result.headline
+    assert group.model.auc.value is None
+    assert group.difference.estimate.reason == f"no {'negative' if prevalence else 'positive'} patients"
+    assert group.model.counts.accuracy.value is not None
+    row = table_s2(result).iloc[1]
+    assert row["specificity" if prevalence else "sensitivity"] == "not estimable"
+    result.write(tmp_path)
+    write_tables(result, tmp_path)
+    assert BenchmarkResult.read(tmp_path).headline.model.roc is None
+
+
+def test_a_cohort_of_five_patients_is_evaluated():
+    pair = cohort("tiny", 5, seed=2, prevalence=0.4)
+    result = assemble(cohort("home", 60, seed=1), [pair], target=GRADE, threshold=0.4, baseline_threshold=0.3)
+    assert result.headline.model.auc.value is not None
+    assert "smoother needs 20" in result.headline.model.calibration.ici.reason
+
+
+def test_what_was_written_is_read_back(study, tmp_path):
+    audited = replace(study, audit=(AuditAnswer("Nobody was seen twice.", "0 of 100.", passed=True),))
+    audited.write(tmp_path)
+    back = BenchmarkResult.read(tmp_path)
+    assert (back.target, back.rule, back.sentence, back.audit) == (study.target, study.rule, study.sentence, audited.audit)
+    for there, here in zip(back.groups, study.groups, strict=True):
+        assert (there.name, there.scope, there.difference) == (here.name, here.scope, here.difference)
+        assert there.model.counts == here.model.counts
+        assert there.model.calibration == here.model.calibration
+        assert there.model.curve.group_observed == here.model.curve.group_observed
+        np.testing.assert_array_equal(there.model.roc.sensitivity, here.model.roc.sensitivity)
+        np.testing.assert_array_equal(there.baseline.decision.model, here.baseline.decision.model)
+
+
+def test_a_benchmark_that_is_not_there_or_not_one_is_the_users_to_mend(tmp_path):
+    with pytest.raises(InputError, match="No benchmark at"):
+        BenchmarkResult.read(tmp_path)
+    (tmp_path / FILE).write_text('{"target": "grade"}')
+    with pytest.raises(InputError, match="is not a benchmark: rule"):
+        BenchmarkResult.read(tmp_path)
+
+
+def test_table_s2_prints_in_the_form_of_the_supplement(study):
+    frame = table_s2(study)
+    assert frame["sensitivity"].str.fullmatch(r"[01]\.\d\d\([01]\.\d\d-[01]\.\d\d\)").all()
+    first = frame.iloc[0]
+    assert first["true_positive"] + first["false_negative"] == first["events"]
+    assert first[["true_positive", "false_negative", "true_negative", "false_positive"]].sum() == first["n"]
+    assert (table_s2(study, rule="cut")["accuracy"] != frame["accuracy"]).any()
+
+
+def test_tables_hold_a_row_for_each_group_and_predictor(study):
+    assert len(discrimination(study)) == 7
+    assert len(calibration(study)) == 7 * 2 * 4
+    shares = operating_points(study)
+    assert len(shares) == 7 * 2 * 5
+    assert (shares["value"] == shares["numerator"] / shares["denominator"]).all()
+    row = discrimination(study).iloc[0]
+    assert row["difference"] == pytest.approx(row["auc"] - row["baseline_auc"])
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+
+
+def test_curves_hold_the_points_that_are_drawn(study):
+    roc = curves(study, "roc")
+    chosen = roc[(roc["group"] == "home") & (roc["predictor"] == "model")]
+    np.testing.assert_array_equal(chosen["sensitivity"], study.groups[0].model.roc.sensitivity)
+    assert set(curves(study, "calibration")["kind"]) == {"group", "smoothed"}
+    assert set(curves(study, "decision").columns) >= {"threshold", "net_benefit", "treat_all"}
+
+
+def test_ten_thousand_predictions_take_well_under_a_second():
+    pair = cohort("large", 10_000, seed=5)
+    evaluate(pair.model, 0.4)
+    started = time.process_time()
+    evaluate(pair.model, 0.4)
+    compare(pair.model, pair.baseline)
+    assert time.process_time() - started < 0.5

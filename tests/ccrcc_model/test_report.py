@@ -1,0 +1,369 @@
+import base64
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.special import expit
+
+from ccrcc_model.benchmark import AuditAnswer, BenchmarkResult, Pair, assemble
+from ccrcc_model.fit import fit
+from ccrcc_model.metrics import Estimate
+from ccrcc_model.model import Model
+from ccrcc_model.predictions import Predictions
+from ccrcc_model.report import write_report
+from ccrcc_model.report.figures import Picture
+from ccrcc_model.report.page import render
+from ccrcc_model.report.run_folder import read_run
+from ccrcc_model.report.summary import judge, summarise
+from ccrcc_model.targets import GRADE, Target, ki67
+from nnunet_ext.errors import InputError
+from radiomics_cfg.table import FeatureTable
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+def cohort(name: str, n: int, *, seed: int, prevalence: float = 0.4) -> Pair:
+    rng = np.random.default_rng(seed)
+    y_true = (np.arange(n) < round(prevalence * n)).astype(int)
+    ids = np.array([f"p{i}" for i in range(n)], dtype=np.str_)
+    centre = np.full(n, "one", dtype=np.str_)
+    return Pair(
+        *(Predictions(name, "t", ids, centre, y_true, expit(s * y_true - s / 2 + rng.normal(size=n))) for s in (2, 0.3))
+    )
+
+
+def benchmark_of(target: Target, *, seed: int, odd: bool = False) -> BenchmarkResult:
+    external = [cohort("north", 60, seed=seed), cohort("south", 50, seed=seed + 1)]
+    if odd:
+        external += [cohort("one class", 12, seed=seed + 2, prevalence=0.0), cohort("five", 5, seed=seed + 3)]
+    result = assemble(cohort("home", 120, seed=seed + 4), external, target=target, threshold=0.5, baseline_threshold=0.5)
+    audit = (AuditAnswer("Nobody was seen twice.", "0 of 110 patients.", passed=True),)
+    return replace(result, audit=audit)
+
+
+def write_csv(path: Path, columns: str, *rows: tuple) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows, columns=columns.split()).to_csv(path, index=False)
+
+
+def write_run_json(folder: Path, **changes: object) -> None:
+    record = {
+        "title": f"A study {SCRIPT}",
+        "synthetic": True,
+        "command": "ccrcc demo --out <runs/demo>",
+        "seed": 1,
+        "settings": {"preset": "quick"},
+        "versions": {"python": "3.11"},
+        "stages": [{"name": "Training", "seconds": 185.4}, {"name": "Gate", "seconds": 2.25}],
+        "best_possible_auc": {"grade": 0.93},
+        "jobs": 2,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(record | changes))
+
+
+def fit_model(folder: Path) -> Model:
+    rng = np.random.default_rng(0)
+    high = np.arange(45) % 3 == 0
+    ids = [f"p{i}" for i in range(45)]
+    rows = pd.DataFrame({"cohort": "home", "case_id": ids, "patient_id": ids, "centre": "one"})
+    rows["tumour__1mm__original_shape_MeshVolume"] = np.exp(8 + high + rng.normal(size=45))
+    rows[f"tumour__1mm__original_glcm_{SCRIPT}"] = high + rng.normal(size=45)
+    provenance = {"preset": "quick", "preset_sha256": "0" * 64, "mode": "pyradiomics", "cohorts": {"home": "development"}}
+    outcomes = pd.DataFrame({"patient_id": ids, "isup_grade": np.where(high, 3.0, 1.0)})
+    return fit(FeatureTable(rows, provenance), outcomes, GRADE, out_dir=folder, folds=3, repeats=1, trials=1)
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory) -> Path:
+    """A whole run, with a cohort of one class and one of five patients, and hostile names."""
+    folder = tmp_path_factory.mktemp("run")
+    write_run_json(folder)
+    write_csv(
+        folder / "tables" / "acquisition.csv",
+        "cohort centre cases tube_voltage_kv tube_current_ma matrix slice_thickness_mm pitch kernel",
+        ("home", "one", 120, "120", "220", "512 × 512", "1 or 2", "0.83", "soft"),
+        ("north", "one", 60, "N/A", "N/A", "512 × 512", "5", "N/A", "N/A"),
+    )
+    write_csv(
+        folder / "tables" / "flow.csv",
+        "cohort role listed passed segmented extracted modelled",
+        ("home", "development", 122, 120, 120, 120, 120),
+        ("north", "external", 61, 60, 60, 60, 60),
+        ("south", "external", 50, 50, 50, 50, 50),
+    )
+    write_csv(
+        folder / "tables" / "quarantine.csv",
+        "cohort case_id stage code reason",
+        ("home", "secret-1", "gate", "mask-shape", f"mask {SCRIPT}"),
+        ("home", "secret-2", "gate", "mask-shape", "mask of another shape"),
+        ("north", "secret-3", "gate", "hu-range", "values up to 1e30 HU"),
+    )
+    dice = [(c, "one", f"secret-{c}{i}", s, d + i / 50, 10.0, 11.0, 0.1) for c in ("north", "south") for i in range(3)
+            for s, d in (("kidney", 0.9), ("tumour", 0.7))]  # fmt: skip
+    columns = "cohort centre case_id structure dice reference_ml predicted_ml relative_volume_error"
+    write_csv(folder / "tables" / "overlap.csv", columns, *dice)
+    (folder / "overlays").mkdir()
+    Image.new("RGB", (60, 40), "grey").save(folder / "overlays" / "secret-north0.png")
+    model = fit_model(folder / "models" / "grade")
+    replace(benchmark_of(GRADE, seed=1, odd=True), model_id=model.id).write(folder / "benchmark" / "grade")
+    benchmark_of(ki67(20), seed=20).write(folder / "benchmark" / "ki67")
+    write_report(folder)
+    return folder
+
+
+class Page(HTMLParser):
+    """What a test asks of the page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def page(run_dir) -> Page:
+    return Page((run_dir / "report.html").read_text(encoding="utf-8"))
+
+
+# The page as a document
+
+
+def test_the_page_asks_for_nothing_from_anywhere(page, run_dir):
+    policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
+    for _, attributes in page.tags:
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            address = attributes.get(name)
+            assert address is None or address.startswith(("#", "data:"))
+    text = re.sub(r"data:image/[^\"]+", "", (run_dir / "report.html").read_text(encoding="utf-8"))
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert not page.all("script")
+
+
+def test_text_of_users_is_escaped(page, run_dir):
+    assert SCRIPT not in (run_dir / "report.html").read_text(encoding="utf-8")
+    assert page.text.count(SCRIPT) == 3  # title, heading, reason of a refusal
+    assert any(SCRIPT in (image["alt"] or "") for image in page.all("img"))  # name of a feature
+
+
+def test_every_figure_is_there_and_told_in_words(page):
+    names = [figure["id"] for figure in page.all("figure")]
+    expected = ["auc_difference", "flow", "figure_s1_dice", "overlay-1"]
+    expected += [f"{kind}_{target}" for target in ("grade", "ki67") for kind in ("roc", "calibration", "decision")]
+    assert names == [*expected, "features_grade"]
+    images = page.all("img")
+    assert len(images) == len(names)
+    for image in images:
+        assert len(image["alt"] or "") > 40
+        kind, _, content = (image["src"] or "").partition(";base64,")
+        assert base64.b64decode(content).lstrip()[:5] in (b"<?xml", b"\x89PNG\r"), kind
+
+
+def test_every_figure_is_a_file_in_png_svg_and_csv(page, run_dir):
+    for name in (figure["id"] or "" for figure in page.all("figure")):
+        if not name.startswith("overlay"):
+            assert all((run_dir / "figures" / f"{name}{suffix}").stat().st_size > 20 for suffix in (".png", ".svg", ".csv"))
+
+
+def test_every_column_and_row_has_a_head_and_every_table_a_caption(page):
+    assert len(page.all("caption")) == len(page.all("table")) >= 10
+    assert all(head.get("scope") in {"col", "row"} for head in page.all("th"))
+    regions = [div for div in page.all("div") if div.get("role") == "region"]
+    captions = {caption["id"] for caption in page.all("caption")}
+    assert {region["aria-labelledby"] for region in regions} == captions
+    assert all(region["tabindex"] == "0" for region in regions)
+
+
+def test_landmarks_headings_and_links_lead_somewhere(page):
+    ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    assert all(link["href"][1:] in ids for link in page.all("a"))
+    assert page.all("a")[0] == {"class": "skip", "href": "#main"}
+    assert [len(page.all(tag)) for tag in ("html", "header", "nav", "main", "footer", "h1")] == [1] * 6
+    assert page.all("html")[0]["lang"] == "en-GB"
+
+
+def test_no_case_is_named(run_dir):
+    assert "secret" not in re.sub(r"data:image/[^\"]+", "", (run_dir / "report.html").read_text(encoding="utf-8"))
+    assert "secret" not in (run_dir / "figures" / "figure_s1_dice.csv").read_text()
+
+
+# What it says
+
+
+def test_the_page_says_what_it_is_not(page):
+    assert "Synthetic phantoms: no clinical claim" in page.text
+    assert "not a medical device" in page.text
+
+
+def test_six_lines_answer_what_was_asked(run_dir, page):
+    lines = summarise(read_run(run_dir))
+    assert [line.label for line in lines] == ["Asked", "Grade", "Ki67", "At the locked threshold", "Probabilities", "Masks"]
+    assert "The answer, in six lines" in page.text
+    assert "in four cohorts that the model has never seen" in lines[0].text
+    group = read_run(run_dir).benchmarks[1].headline
+    assert (group.model.n, lines[2].verdict) == (110, "Better than tumour volume")
+    assert f"AUC {group.model.auc.value:.2f} (95 % CI" in lines[2].text
+    assert "A perfect reader of these phantoms would reach 0.93." in lines[1].text
+    assert "perfect reader" not in lines[2].text
+    assert "kidney 0.92 ± 0.02, tumour 0.72 ± 0.02, in 6 external cases" in lines[5].text
+    assert all(line.text in page.text for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict", "tone"),
+    [
+        (0.1, 0.001, 0.2, "Better than tumour volume", "good"),
+        (0.1, 0.0, 0.2, "Ahead of tumour volume, but not beyond chance", "open"),
+        (0.0, -0.1, 0.1, "Not better than tumour volume", "bad"),
+        (-0.1, -0.2, 0.0, "Not better than tumour volume", "bad"),
+        (-0.1, -0.2, -0.001, "Worse than tumour volume", "bad"),
+        (0.3, None, None, "Cannot be told", "open"),
+        (None, None, None, "Cannot be told", "open"),
+    ],
+)
+def test_the_verdict_follows_the_interval(value, low, high, verdict, tone):
+    assert judge(Estimate(value, low, high)) == (verdict, tone)
+
+
+def test_not_estimable_is_said_with_its_reason(page):
+    assert "not estimable: no positive patients" in page.text
+    assert "five †" in page.text
+
+
+def test_refusals_are_counted_by_code(page):
+    assert re.search(r"home\s+gate\s+mask-shape\s+2", page.text)
+    assert re.search(r"north\s+gate\s+hu-range\s+1", page.text)
+
+
+def test_supplement_items_are_named_and_written(page, run_dir):
+    for words in ("Table S1. Acquisition", "Fig. S1. Dice", "Table S2. Performance"):
+        assert words in page.text
+    assert "N/A" in page.text
+    assert set(pd.read_csv(run_dir / "tables" / "table_s2.csv")["target"]) == {"grade", "ki67"}
+
+
+def test_settings_times_and_audit_are_shown(page):
+    for words in ("ccrcc demo --out <runs/demo>", "3 min 5 s", "2.2 s", "quick", "jobs", "Nobody was seen twice. 0 of 110"):
+        assert words in page.text
+
+
+def test_the_locked_model_is_described(page, run_dir):
+    model = Model.load(run_dir / "models" / "grade")
+    for words in (model.id, "isup_grade >= 3", "2 offered by preset quick, 2 used", "3 outer folds, drawn once", "10 members"):
+        assert words in page.text
+
+
+def test_a_benchmark_of_another_model_is_refused(run_dir, tmp_path):
+    write_run_json(tmp_path)
+    shutil.copytree(run_dir / "models", tmp_path / "models")
+    replace(benchmark_of(GRADE, seed=1), model_id="0" * 64).write(tmp_path / "benchmark" / "grade")
+    with pytest.raises(InputError, match="was made with model 000000000000, but"):
+        write_report(tmp_path)
+
+
+def test_the_print_rule_reaches_the_page(run_dir, page):
+    drawn = {svg.stem: Picture(svg.stem, svg, "", "") for svg in (run_dir / "figures").glob("*.svg")}
+    cut = Page(render(read_run(run_dir), drawn, print_rule="cut"))
+    assert "cut, not rounded, to two decimals" in cut.text
+    assert "rounded to two decimals" in page.text
+    assert cut.text != page.text
+
+
+# Less than a whole run
+
+
+def test_a_run_record_alone_makes_a_page_that_says_what_is_missing(tmp_path):
+    write_run_json(tmp_path, synthetic=False)
+    text = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    assert "This run holds no benchmark" in text
+    assert "answers nothing about grade or Ki67" in text
+    assert "Synthetic phantoms" not in text
+    assert "not a medical device" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("run.json", None, "has no run.json"),
+        ("run.json", "{}", "is not a run record: title: Field required"),
+        ("run.json", "[", "is not a run record"),
+        ("tables/flow.csv", "cohort,role\n", "lacks the columns listed, passed"),
+        ("tables/flow.csv", "", "is not a readable table"),
+        (
+            "tables/overlap.csv",
+            "cohort,centre,case_id,structure,dice,reference_ml,predicted_ml,relative_volume_error\na,b,c,spleen,1,1,1,0\n",
+            "structure 'spleen'; known ones are kidney, tumour, cyst",
+        ),
+        ("benchmark/grade/benchmark.json", "{}", "is not a benchmark"),
+    ],
+)
+def test_a_broken_run_is_refused_in_one_line_and_writes_no_page(tmp_path, name, content, message):
+    write_run_json(tmp_path)
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        write_report(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "report.html").exists()
+
+
+# In a browser
+
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to open the page in")
+def test_the_page_opens_offline_without_a_complaint(run_dir, tmp_path):
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-sync",
+    ]
+    flags += [
+        "--disable-component-update",
+        "--disable-quic",
+        "--enable-logging=stderr",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    shot = tmp_path / "page.png"
+    done = subprocess.run(
+        [CHROMIUM, *flags, "--window-size=1200,1600", f"--screenshot={shot}", (run_dir / "report.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "CONSOLE" not in done.stderr  # a blocked request or a broken picture would be told here
+    with Image.open(shot) as picture:
+        assert np.asarray(picture.convert("L")).std() > 10

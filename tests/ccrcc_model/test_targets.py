@@ -1,0 +1,184 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ccrcc_model.targets import GRADE, LabelledCases, check_outcomes, find_target, ki67, label, read_outcomes
+from nnunet_ext.case import Case, Cohort, Role
+from nnunet_ext.errors import InputError
+from radiomics_cfg.table import FeatureTable
+
+
+def csv(folder: Path, text: str) -> Path:
+    path = folder / "outcomes.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def table_of(patients: list[str], **columns: object) -> FeatureTable:
+    keys = {"cohort": "home", "case_id": [f"c{i}" for i in range(len(patients))], "patient_id": patients, "centre": "east"}
+    return FeatureTable(pd.DataFrame(keys | (columns or {"f": np.arange(len(patients), dtype=float)})), {})
+
+
+def outcomes_of(**grades: float) -> pd.DataFrame:
+    return pd.DataFrame({"patient_id": list(grades), "isup_grade": list(grades.values()), "ki67_percent": np.nan})
+
+
+def test_grade_is_high_from_three_on():
+    assert GRADE.positive([1, 2, 3, 4]).tolist() == [0, 0, 1, 1]
+    assert GRADE.rule == "isup_grade >= 3"
+
+
+def test_ki67_is_high_from_the_cut_on():
+    assert ki67().positive([0, 14.99, 15, 100]).tolist() == [0, 0, 1, 1]
+    assert ki67(20).positive([15, 20]).tolist() == [0, 1]
+    assert ki67(12.5).rule == "ki67_percent >= 12.5"
+    assert "12.5" in ki67(12.5).sentence
+
+
+@pytest.mark.parametrize("cut", [0.1, 100])
+def test_ki67_accepts_a_cut_inside_the_percentages(cut):
+    assert ki67(cut).cut == cut
+
+
+@pytest.mark.parametrize("cut", [0, 100.1, float("nan")])
+def test_ki67_refuses_a_cut_that_parts_nobody(cut):
+    with pytest.raises(InputError, match=r"\(0, 100\]"):
+        ki67(cut)
+
+
+def test_targets_are_found_by_name():
+    assert find_target("grade") == GRADE
+    assert find_target("ki67", ki67_cut=20) == ki67(20)
+    with pytest.raises(InputError, match="known ones are grade, ki67"):
+        find_target("stage")
+
+
+def test_outcomes_keep_names_as_text_and_missing_cells_missing(tmp_path):
+    frame = read_outcomes(csv(tmp_path, "\ufeffpatient_id,isup_grade,ki67_percent,age\n007, 3,\n NA ,n/a,15.5,61\n8,4.0,-,\n"))
+    assert frame["patient_id"].tolist() == ["007", "NA", "8"]
+    np.testing.assert_array_equal(frame["isup_grade"], [3, np.nan, 4])
+    np.testing.assert_array_equal(frame["ki67_percent"], [np.nan, 15.5, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("column", "accepted", "refused"),
+    [
+        ("isup_grade", "1", "0"),
+        ("isup_grade", "4", "5"),
+        ("isup_grade", "2.0", "2.5"),
+        ("ki67_percent", "0", "-0.1"),
+        ("ki67_percent", "100", "100.1"),
+        ("ki67_percent", "15.5", "15,5"),
+        ("ki67_percent", "1e1", "inf"),
+        ("isup_grade", "", "high"),
+    ],
+)
+def test_outcomes_hold_only_allowed_values(tmp_path, column, accepted, refused):
+    assert len(read_outcomes(csv(tmp_path, f'patient_id,{column}\na,"{accepted}"\n'))) == 1
+    with pytest.raises(InputError, match=f"{column} must be .* the first is row 3 with '{refused}'"):
+        read_outcomes(csv(tmp_path, f'patient_id,{column}\na,"{accepted}"\nb,"{refused}"\n'))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("patient_id,isup_grade\na,1\nb,2\na ,2\n", "one row a patient; 1 patients have several: a"),
+        ("patient,isup_grade\na,1\n", "needs the column patient_id; it has patient, isup_grade"),
+        ("patient_id,isup_grade\n,1\n", "1 rows have no patient_id"),
+        ("", "not a readable table"),
+        ("patient_id,isup_grade\na,1\nb,1,2,3\n", "not a readable table"),
+    ],
+)
+def test_outcomes_that_cannot_be_joined_are_refused(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read_outcomes(csv(tmp_path, text))
+
+
+def test_outcomes_that_are_no_text_or_not_there_are_refused(tmp_path):
+    with pytest.raises(InputError, match="No outcomes file"):
+        read_outcomes(tmp_path / "outcomes.csv")
+    (tmp_path / "outcomes.csv").write_bytes(b"patient_id\n\xff\xfe\x00\n")
+    with pytest.raises(InputError, match="not a readable table"):
+        read_outcomes(tmp_path / "outcomes.csv")
+    for content in (b"no workbook", b"PK\x03\x04 cut"):
+        (tmp_path / "outcomes.xlsx").write_bytes(content)
+        with pytest.raises(InputError, match="not a readable table"):
+            read_outcomes(tmp_path / "outcomes.xlsx")
+
+
+def test_a_workbook_without_openpyxl_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with ZipFile(tmp_path / "outcomes.xlsx", "w") as workbook:
+        workbook.writestr("xl/workbook.xml", "<workbook/>")
+    with pytest.raises(InputError, match="openpyxl, which is not installed; save the sheet as CSV"):
+        read_outcomes(tmp_path / "outcomes.xlsx")
+
+
+def test_cases_are_labelled_by_patient_whatever_the_order_of_rows():
+    table = table_of(["b", "a", "c", "a"])
+    cases = label(table, outcomes_of(c=4, a=1, b=3, unused=2), GRADE)
+    assert cases.patient_id.tolist() == ["a", "a", "b", "c"]
+    assert cases.y.tolist() == [0, 0, 1, 1]
+    assert cases.columns(["f"])[:, 0].tolist() == [1, 3, 0, 2]
+    shuffled = label(replace(table, rows=table.rows.iloc[::-1]), outcomes_of(b=3, c=4, a=1), GRADE)
+    np.testing.assert_array_equal(shuffled.features, cases.features)
+
+
+def test_a_missing_value_loses_the_case_for_that_target_only():
+    table = table_of(["a", "b", "c", "d"])
+    outcomes = pd.DataFrame({"patient_id": list("abcd"), "isup_grade": [1, np.nan, 3, 4], "ki67_percent": [5, 50, np.nan, 20]})
+    assert label(table, outcomes, GRADE).patient_id.tolist() == ["a", "c", "d"]
+    assert label(table, outcomes, ki67()).patient_id.tolist() == ["a", "b", "d"]
+
+
+def test_patients_without_a_row_are_counted_and_named():
+    with pytest.raises(InputError, match=r"4 patients of the feature table have no row in the outcomes: b, c, d, \.\.\."):
+        label(table_of(["a", "b", "b", "c", "d", "e"]), outcomes_of(a=1), GRADE)
+
+
+def test_one_class_is_refused_for_fitting_only():
+    table = table_of(["a", "b"])
+    assert label(table, outcomes_of(a=2, b=3), GRADE).y.tolist() == [0, 1]
+    with pytest.raises(InputError, match="one class: all 2 cases with a value are positive"):
+        label(table, outcomes_of(a=3, b=3), GRADE)
+    assert label(table, outcomes_of(a=3, b=3), GRADE, allow_one_class=True).y.tolist() == [1, 1]
+    with pytest.raises(InputError, match="None of the 2 cases has a value of isup_grade"):
+        label(table, outcomes_of(a=np.nan, b=np.nan), GRADE, allow_one_class=True)
+    with pytest.raises(InputError, match="no column ki67_percent"):
+        label(table, outcomes_of(a=3, b=2).drop(columns="ki67_percent"), ki67())
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"f": [1.0, np.inf]}, "1 columns hold infinity, the first is f"),
+        ({"f": [1.0, 2.0], "isup_grade": [1.0, 3.0]}, "holds the outcome isup_grade among its features"),
+    ],
+)
+def test_features_that_no_model_should_see_are_refused(columns, message):
+    with pytest.raises(InputError, match=message):
+        label(table_of(["a", "b"], **columns), outcomes_of(a=2, b=3), GRADE)
+
+
+def test_every_patient_counts_once():
+    ids = np.array(["a", "a", "a", "b"])
+    cases = LabelledCases(("f",), np.array([[1.0], [2.0], [6.0], [5.0]]), ids, ids, np.array([1, 1, 1, 0]))
+    assert cases.weight.sum() == pytest.approx(len(cases.patients)) == 2
+    assert cases.per_patient(cases.features[:, 0]).tolist() == [3, 5]
+    assert cases.patient_y.tolist() == [1, 0]
+    assert cases.take(np.array([3, 0])).patient_id.tolist() == ["b", "a"]
+
+
+def test_outcomes_of_a_cohort_must_hold_its_patients(tmp_path):
+    cases = tuple(Case(f"c{name}", name, "east", tmp_path / "x.nii.gz") for name in "ab")
+    cohort = Cohort("home", Role.DEVELOPMENT, cases)
+    check_outcomes(cohort)
+    path = csv(tmp_path, "patient_id,isup_grade\na,1\n")
+    with pytest.raises(InputError, match="1 patients of cohort home have no row in the outcomes: b"):
+        check_outcomes(replace(cohort, outcomes=path))
+    check_outcomes(replace(cohort, outcomes=csv(tmp_path, "patient_id,isup_grade\na,1\nb,\n")))
