@@ -1,0 +1,72 @@
+"""What a predicted mask may look like: at most two kidneys, and tumours near them."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from nnunet_ext.labels import Label
+
+RULES_VERSION = 1
+"""Raised whenever the rules change, so that masks of older ones are not taken for new."""
+
+MAX_KIDNEYS = 2
+"""A third organ is a false positive; a transplant in the pelvis of a patient with both kidneys is not provided for."""
+
+MIN_FAR_TUMOUR_MM3 = 500.0
+"""A tumour far from both kidneys stays if it is larger than a ball of 1 cm, the smallest tumour that the project models."""
+
+NEAR_MM = 10.0
+"""A tumour within this distance of a kidney stays, whatever its size."""
+
+
+def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.uint8]:
+    """Return ``mask`` without what cannot be a kidney or its tumour.
+
+    Bodies are the connected regions (26 neighbours) of all labels together, so that a tumour may cut a kidney in two. The
+    two bodies with the most kidney are the kidneys and stay as they are. Of the others the kidney and cyst voxels go, and so
+    do tumours that are both smaller than ``MIN_FAR_TUMOUR_MM3`` and farther than ``NEAR_MM`` from a kidney.
+
+    Args:
+        mask: ``Label`` values, shape zyx.
+        spacing_mm: Voxel size, zyx.
+    """
+    box = _bounding_box(mask)
+    if box is None:
+        return mask
+    cropped = mask[box]
+    bodies, n_bodies = ndimage.label(cropped > 0, structure=np.ones((3, 3, 3), int))
+    kidney_voxels = np.bincount(bodies[cropped == Label.KIDNEY], minlength=n_bodies + 1)
+    ranked = np.argsort(-kidney_voxels, kind="stable")
+    kidneys = [int(body) for body in ranked[:MAX_KIDNEYS] if kidney_voxels[body] > 0]
+    elsewhere = (bodies > 0) & ~np.isin(bodies, kidneys)
+    if not elsewhere.any():
+        return mask
+    kept = cropped.copy()
+    kept[elsewhere & (cropped != Label.TUMOUR)] = Label.BACKGROUND
+    kept[_far_islands(elsewhere & (cropped == Label.TUMOUR), np.isin(bodies, kidneys), spacing_mm)] = Label.BACKGROUND
+    cleaned = mask.copy()
+    cleaned[box] = kept
+    return cleaned
+
+
+def _bounding_box(mask: npt.NDArray[np.uint8]) -> tuple[slice, ...] | None:
+    boxes = ndimage.find_objects((mask > 0).astype(np.uint8))
+    return boxes[0] if boxes else None
+
+
+def _far_islands(
+    tumours: npt.NDArray[np.bool_], kidneys: npt.NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+) -> npt.NDArray[np.bool_]:
+    """Return those components of ``tumours`` that are small and far from ``kidneys``."""
+    islands, n_islands = ndimage.label(tumours, structure=np.ones((3, 3, 3), int))
+    volumes = np.bincount(islands.ravel(), minlength=n_islands + 1) * float(np.prod(spacing_mm))
+    small = [island for island in range(1, n_islands + 1) if volumes[island] < MIN_FAR_TUMOUR_MM3]
+    if not small or not kidneys.any():
+        return np.isin(islands, small)
+    tree = cKDTree(np.argwhere(kidneys) * np.array(spacing_mm))
+
+    def distance_mm(island: int) -> float:
+        return float(np.min(tree.query(np.argwhere(islands == island) * np.array(spacing_mm))[0]))
+
+    return np.isin(islands, [island for island in small if distance_mm(island) > NEAR_MM])

@@ -1,0 +1,1 @@
+"""Foreign layouts to cohorts, and cohorts to nnU-Net's."""

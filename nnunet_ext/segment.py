@@ -1,0 +1,203 @@
+"""Masks for a cohort, or for one scan, from a trained nnU-Net that is loaded once."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from nnunet_ext.anatomy_rules import RULES_VERSION, plausible_anatomy
+from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.errors import CaseRefused, InputError
+from nnunet_ext.files import atomic_path, write_json
+from nnunet_ext.geometry import read_scan
+from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.trained_model import TrainedModel, last_line, load_predictor
+
+RECORD = "segmentation.json"
+"""Beside the masks: which model made them, from which images."""
+
+
+def segment(
+    cohort: Cohort,
+    model_dir: Path,
+    out_dir: Path,
+    *,
+    folds: Sequence[int | str] = (0,),
+    checkpoint: str = "checkpoint_best.pth",
+    device: str = "cpu",
+    mirroring: bool = False,
+    step: float = 0.5,
+    jobs: int = 1,
+    on_progress: OnProgress = silent,
+) -> tuple[Cohort, tuple[Refusal, ...]]:
+    """Predict a mask for every case of a cohort, on the scan's own grid.
+
+    The scan is turned to the orientation that the network was trained in and its mask is turned back. Whatever is anatomically
+    implausible is removed (``plausible_anatomy``). A mask in which nothing was found is written all the same. Masks that this
+    model made from these images before are kept, so a run that was cut off goes on where it stopped.
+
+    Args:
+        cohort: Scans; masks that they already have are not read.
+        model_dir: Model folder that you trust, see ``TrainedModel``; a checkpoint is code.
+        out_dir: Gets ``<case id>.nii.gz``, ``uint8`` with ``Label`` values, and ``segmentation.json``.
+        folds: Networks to average.
+        checkpoint: Which one of each fold.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        mirroring: Average over mirrored copies of the scan.
+        step: Window step as a fraction of the patch.
+        jobs: Processes, each with the model and an equal share of the cores. On a CPU two single-threaded ones beat one of two
+            threads, at the price of the memory.
+        on_progress: Told the cases done and the cases in all.
+
+    Returns:
+        The cohort of the cases that have a mask now, and the refusals of the others.
+
+    Raises:
+        InputError: If the model cannot be used, or ``out_dir`` holds masks of another model or setting.
+    """
+    model = TrainedModel(model_dir, tuple(folds), checkpoint, device, mirroring, step)
+    labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in model.classes()}
+    record = _Record.open(out_dir, model)
+    todo = [case for case in cohort.cases if not record.has(case)]
+    n_cases = len(cohort.cases)
+    on_progress(n_cases - len(todo), n_cases)
+    refusals: list[Refusal] = []
+    for done, (case, refusal) in enumerate(_predict_all(todo, model, out_dir, jobs), start=n_cases - len(todo) + 1):
+        if refusal is None:
+            record.add(case)
+        else:
+            refusals.append(refusal)
+        on_progress(done, n_cases)
+    masked = [case.with_mask(record.mask(case)) for case in cohort.cases if record.has(case)]
+    return replace(cohort.with_cases(masked), labels=labels), tuple(refusals)
+
+
+def single_scan(path: Path) -> Cohort:
+    """Return one scan, a file or a folder with one DICOM series, as a cohort of one case that is named after it."""
+    name = re.sub(r"\.(nii\.gz|nii|nrrd|mha)$", "", path.name)
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-") or "scan"
+    return Cohort(name=name, role=Role.EXTERNAL, cases=(Case(id=name, patient_id=name, centre="unknown", image=path),))
+
+
+def _predict_all(
+    cases: Sequence[Case], model: TrainedModel, out_dir: Path, jobs: int
+) -> Iterable[tuple[Case, Refusal | None]]:
+    """Yield each case with its refusal, if any, as soon as it is done."""
+    workers = max(1, min(jobs, len(cases)))
+    threads = max(1, len(os.sched_getaffinity(0)) // workers) if hasattr(os, "sched_getaffinity") else 1
+    if workers == 1:
+        return (_predict_case(case, model, out_dir, threads) for case in cases)
+    calls = (joblib.delayed(_predict_case)(case, model, out_dir, threads) for case in cases)
+    done: Iterable[tuple[Case, Refusal | None]] = joblib.Parallel(
+        n_jobs=workers, return_as="generator_unordered", pre_dispatch=2 * workers
+    )(calls)
+    return done
+
+
+def _predict_case(case: Case, model: TrainedModel, out_dir: Path, threads: int) -> tuple[Case, Refusal | None]:
+    predictor = load_predictor(model)
+    try:
+        scan = read_scan(replace(case, mask=None), {})
+        mask = _predict_image(predictor, scan.image, model.classes(), threads)
+    except CaseRefused as refused:
+        return case, Refusal(case.id, "segment", refused.code, refused.reason)
+    except (RuntimeError, MemoryError) as error:
+        reason = f"the network gave no mask: {last_line(error)}"
+        return case, Refusal(case.id, "segment", "prediction-failed", reason)
+    with atomic_path(out_dir / f"{case.id}.nii.gz") as temporary:
+        sitk.WriteImage(mask, str(temporary), useCompression=True)
+    return case, None
+
+
+def _predict_image(predictor: Any, image: sitk.Image, classes: dict[str, int], threads: int) -> sitk.Image:
+    """Return the canonical mask of ``image`` on exactly its grid."""
+    orientation = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
+    turns = predictor.plans_manager.plans["image_reader_writer"].endswith("WithReorient")
+    upright = sitk.DICOMOrient(image, "RAS") if turns else image
+    found = _predict_classes(predictor, upright, threads)
+    canonical = np.zeros(found.shape, np.uint8)
+    for name, value in classes.items():
+        canonical[found == value] = STRUCTURES[name]
+    spacing = upright.GetSpacing()
+    mask = sitk.GetImageFromArray(plausible_anatomy(canonical, spacing_mm=(spacing[2], spacing[1], spacing[0])))
+    mask.CopyInformation(upright)
+    if turns:
+        mask = sitk.DICOMOrient(mask, orientation)
+        mask.CopyInformation(image)
+    return mask
+
+
+def _predict_classes(predictor: Any, image: sitk.Image, threads: int) -> npt.NDArray[np.uint8]:
+    """Return the network's class of each voxel (zyx). nnU-Net's own steps, with the threads that this process may use."""
+    import torch  # noqa: PLC0415 - an optional extra
+    from nnunetv2.inference.export_prediction import (  # noqa: PLC0415
+        convert_predicted_logits_to_segmentation_with_correct_shape as to_segmentation,
+    )
+
+    volume = sitk.GetArrayFromImage(image)[None].astype(np.float32)
+    properties = {"spacing": [abs(value) for value in reversed(image.GetSpacing())]}
+    preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
+    plans = (predictor.plans_manager, predictor.configuration_manager)
+    usual = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        data, _, properties = preprocessor.run_case_npy(volume, None, properties, *plans, predictor.dataset_json)
+        logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data))
+        found = to_segmentation(logits, *plans, predictor.label_manager, properties, num_threads_torch=threads)
+    finally:
+        torch.set_num_threads(usual)
+    return np.asarray(found, np.uint8)
+
+
+@dataclass
+class _Record:
+    """``segmentation.json``: the model behind the masks, and the images that have one."""
+
+    folder: Path
+    structures: list[str]
+    model: dict[str, Any]
+    images: dict[str, list[int]]
+
+    @classmethod
+    def open(cls, folder: Path, model: TrainedModel) -> "_Record":
+        identity = {**model.identity(), "anatomy_rules": RULES_VERSION}
+        structures = list(model.classes())
+        file = folder / RECORD
+        if not file.is_file():
+            if any(folder.glob("*.nii.gz")):
+                msg = f"{folder} holds masks that no {RECORD} accounts for; name another folder"
+                raise InputError(msg)
+            return cls(folder, structures, identity, {})
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if known["model"] != identity:
+            msg = f"{folder} holds masks of another model or setting (see its {RECORD}); name another folder"
+            raise InputError(msg)
+        return cls(folder, structures, identity, known["images"])
+
+    def mask(self, case: Case) -> Path:
+        return self.folder / f"{case.id}.nii.gz"
+
+    def has(self, case: Case) -> bool:
+        return self.images.get(case.id) == _stamp(case.image) and self.mask(case).is_file()
+
+    def add(self, case: Case) -> None:
+        self.images[case.id] = _stamp(case.image)
+        content = {"structures": self.structures, "model": self.model, "images": self.images}
+        write_json(self.folder / RECORD, content)
+
+
+def _stamp(image: Path) -> list[int]:
+    """Return size and time of change of an image, or of a series: enough to notice that it was replaced."""
+    if not image.exists():
+        return []
+    stats = [file.stat() for file in (sorted(image.iterdir()) if image.is_dir() else [image])]
+    return [sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]

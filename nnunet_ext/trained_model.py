@@ -1,0 +1,132 @@
+"""A network that stock nnU-Net trained, as a value, and how it is loaded.
+
+A checkpoint is code: nnU-Net reads it with ``weights_only=False``, so loading one runs whatever its author put into it. Name
+only model folders that you trust.
+"""
+
+import json
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import lru_cache
+from io import StringIO
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from nnunet_ext.errors import InputError
+from nnunet_ext.files import sha256
+from nnunet_ext.labels import STRUCTURES
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A folder that ``nnUNetv2_train`` wrote, and how to predict with it.
+
+    Args:
+        folder: ``<trainer>__<plans>__<configuration>``, with ``plans.json``, ``dataset.json`` and ``fold_<n>``.
+        folds: Networks whose logits are averaged.
+        checkpoint: File in each fold's folder.
+        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        mirroring: Average over mirrored copies, eight times slower, where the training allows it.
+        step: Window step as a fraction of the patch.
+    """
+
+    folder: Path
+    folds: tuple[int | str, ...] = (0,)
+    checkpoint: str = "checkpoint_best.pth"
+    device: str = "cpu"
+    mirroring: bool = False
+    step: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.folds:
+            msg = "Name at least one fold to predict with"
+            raise InputError(msg)
+        if not 0 < self.step <= 1:
+            msg = f"The window step is a fraction of the patch, inside (0, 1]; asked for {self.step:g}"
+            raise InputError(msg)
+
+    def files(self) -> dict[str, Path]:
+        """Return the files that make the prediction, by their name in the folder.
+
+        Raises:
+            InputError: If one is missing.
+        """
+        if not self.folder.is_dir():
+            msg = f"No model folder at {self.folder}; nnUNetv2_train writes one below nnUNet_results"
+            raise InputError(msg)
+        names = ["plans.json", "dataset.json", *(f"fold_{fold}/{self.checkpoint}" for fold in self.folds)]
+        for name in names:
+            if not (self.folder / name).is_file():
+                there = ", ".join(sorted(path.name for path in self.folder.glob("fold_*"))) or "no fold"
+                msg = f"Model folder {self.folder} lacks {name}; it holds {there}"
+                raise InputError(msg)
+        return {name: self.folder / name for name in names}
+
+    def classes(self) -> dict[str, int]:
+        """Return the network's class of each structure.
+
+        Raises:
+            InputError: If it was not trained on kidney, tumour and cyst labels.
+        """
+        try:
+            labels = json.loads(self.files()["dataset.json"].read_text(encoding="utf-8"))["labels"]
+            classes = {str(name): value for name, value in labels.items() if name != "background"}
+        except (json.JSONDecodeError, KeyError, AttributeError) as error:
+            msg = f"dataset.json in {self.folder} is damaged: {error}"
+            raise InputError(msg) from error
+        if not classes or not set(classes) <= set(STRUCTURES) or not all(isinstance(one, int) for one in classes.values()):
+            msg = f"The model in {self.folder} segments {classes}; wanted are single labels of {', '.join(STRUCTURES)}"
+            raise InputError(msg)
+        return classes
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a prediction depends on: settings, and the SHA-256 of every file.
+
+        The device is left out: it changes the last digits of a logit, no more.
+        """
+        hashes = {name: sha256(path) for name, path in self.files().items()}
+        return {"folds": list(self.folds), "mirroring": self.mirroring, "step": self.step, "sha256": hashes}
+
+
+def load_predictor(model: TrainedModel) -> Any:
+    """Load a model's networks as an ``nnUNetPredictor``, once a process. What nnU-Net prints meanwhile goes nowhere.
+
+    Raises:
+        InputError: If nnU-Net is not installed or the model cannot be used.
+    """
+    return _load(model, tuple(path.stat().st_mtime_ns for path in model.files().values()))
+
+
+@lru_cache(maxsize=1)
+def _load(model: TrainedModel, _changed: tuple[int, ...]) -> Any:
+    try:
+        with redirect_stdout(StringIO()):
+            import torch  # noqa: PLC0415 - an optional extra
+            from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
+
+            predictor = nnUNetPredictor(
+                tile_step_size=model.step,
+                use_mirroring=model.mirroring,
+                perform_everything_on_device=model.device == "cuda",
+                device=torch.device(model.device),
+                allow_tqdm=False,
+            )
+            predictor.initialize_from_trained_model_folder(str(model.folder), model.folds, model.checkpoint)
+            predictor.network.to(predictor.device)
+    except ImportError as error:
+        msg = "nnU-Net is not installed; pip install 'ccrcc-radiomics[nnunet]'"
+        raise InputError(msg) from error
+    except (RuntimeError, KeyError, TypeError, AssertionError, EOFError, UnpicklingError, ValueError) as error:
+        msg = f"The model in {model.folder} cannot be loaded: {last_line(error)}"
+        raise InputError(msg) from error
+    if model.device == "cpu":
+        # oneDNN's 3-D convolutions are up to twice as fast in this layout.
+        predictor.network.to(memory_format=torch.channels_last_3d)
+    return predictor
+
+
+def last_line(error: BaseException) -> str:
+    """Return the kind of ``error`` and the last line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__

@@ -1,0 +1,243 @@
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_ext import segment as module
+from nnunet_ext.case import Case, Cohort, Role
+from nnunet_ext.errors import InputError
+from nnunet_ext.segment import segment, single_scan
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("nnunetv2")
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+@pytest.fixture
+def two_scans(two_ball_cohort: Cohort) -> Cohort:
+    """An external cohort of two scans without masks."""
+    cases = [replace(case, mask=None) for case in two_ball_cohort.cases[:2]]
+    return replace(two_ball_cohort.with_cases(cases), role=Role.EXTERNAL)
+
+
+@pytest.fixture
+def threshold_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the network: kidney above 130 HU, tumour from 50 to 130 HU."""
+
+    def classes(_: Any, image: sitk.Image, threads: int) -> np.ndarray:
+        assert threads > 0
+        hu = sitk.GetArrayFromImage(image)
+        return ((hu > 50).astype(np.uint8) + ((hu > 50) & (hu <= 130))).astype(np.uint8)
+
+    monkeypatch.setattr(module, "_predict_classes", classes)
+
+
+@pytest.fixture
+def model_copy(tiny_training: Any, tmp_path: Path) -> Path:
+    """A model folder that a test may damage."""
+    return Path(shutil.copytree(tiny_training.model, tmp_path / "model"))
+
+
+def read(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def test_masks_lie_on_the_scans_own_grid_with_canonical_values(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told: list[tuple[int, int]] = []
+    masked, refusals = segment(
+        two_scans, tiny_training.model, tmp_path, on_progress=lambda done, total: told.append((done, total))
+    )
+    assert refusals == ()
+    assert masked.labels == {"kidney": 1, "tumour": 2}
+    assert (masked.name, masked.role) == (two_scans.name, Role.EXTERNAL)
+    assert told == [(0, 2), (1, 2), (2, 2)]
+    for case in masked.cases:
+        assert case.mask == tmp_path / f"{case.id}.nii.gz"
+        image, mask = sitk.ReadImage(str(case.image)), sitk.ReadImage(str(case.mask))
+        assert mask.GetPixelID() == sitk.sitkUInt8
+        assert mask.GetSize() == image.GetSize()
+        assert (mask.GetOrigin(), mask.GetSpacing(), mask.GetDirection()) == (
+            image.GetOrigin(),
+            image.GetSpacing(),
+            image.GetDirection(),
+        )
+    assert capfd.readouterr().out == ""
+
+
+def test_a_turned_scan_gets_the_same_mask_turned(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "plausible_anatomy", lambda mask, *, spacing_mm: mask)  # noqa: ARG005
+    upright = two_scans.cases[0]
+    turned = tmp_path / "turned.nrrd"
+    sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(upright.image)), "SAR"), str(turned))
+    cohort = two_scans.with_cases([upright, replace(upright, id="turned", image=turned)])
+    masked, _ = segment(cohort, tiny_training.model, tmp_path / "out")
+    first, second = (sitk.ReadImage(str(case.mask)) for case in masked.cases)
+    assert second.GetSize() != first.GetSize()
+    back = sitk.DICOMOrient(second, "LPS")
+    assert len(np.unique(sitk.GetArrayViewFromImage(first))) > 1, "a uniform mask shows nothing"
+    assert np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(first))
+    assert np.allclose(back.GetOrigin(), first.GetOrigin())
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_what_the_network_says_arrives_at_the_right_voxels(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    masked, _ = segment(two_scans, tiny_training.model, tmp_path)
+    hu, mask = read(masked.cases[0].image), read(tmp_path / "case0.nii.gz")
+    assert ((hu > 130) == (mask == 1)).mean() > 0.999
+    assert hu[mask == 2].min() > 50
+    assert hu[mask == 2].max() <= 130
+    assert (mask == 2).sum() > 20
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_a_finished_case_is_kept_and_a_replaced_scan_is_done_again(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "scan.nii.gz"
+    shutil.copy(two_scans.cases[1].image, image)
+    cohort = two_scans.with_cases([two_scans.cases[0], replace(two_scans.cases[1], image=image)])
+    out = tmp_path / "out"
+    first = segment(cohort, tiny_training.model, out)
+    predicted: list[str] = []
+    predict: Callable[..., Any] = module._predict_case
+    monkeypatch.setattr(module, "_predict_case", lambda case, *rest: (predicted.append(case.id), predict(case, *rest))[1])
+    assert segment(cohort, tiny_training.model, out) == first
+    assert predicted == []
+    (out / "case0.nii.gz").unlink()
+    assert segment(cohort, tiny_training.model, out) == first
+    assert predicted == ["case0"]
+    shutil.copy(two_scans.cases[0].image, image)
+    assert segment(cohort, tiny_training.model, out) == first
+    assert predicted == ["case0", "case1"]
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_masks_of_another_model_or_setting_are_not_taken_for_this_ones(
+    two_scans: Cohort, tiny_training: Any, model_copy: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    segment(two_scans, tiny_training.model, out)
+    segment(two_scans, model_copy, out)
+    with pytest.raises(InputError, match="holds masks of another model or setting"):
+        segment(two_scans, model_copy, out, step=1.0)
+    plans = model_copy / "plans.json"
+    plans.write_text(plans.read_text() + "\n")
+    with pytest.raises(InputError, match="holds masks of another model or setting"):
+        segment(two_scans, model_copy, out)
+    (out / "segmentation.json").unlink()
+    with pytest.raises(InputError, match=r"masks that no segmentation\.json accounts for"):
+        segment(two_scans, model_copy, out)
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_one_bad_scan_is_quarantined_and_the_rest_is_done(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    torn = tmp_path / "torn.nii.gz"
+    torn.write_bytes(two_scans.cases[0].image.read_bytes()[:2000])
+    cohort = two_scans.with_cases([replace(two_scans.cases[0], id="torn", image=torn), two_scans.cases[1]])
+    masked, refusals = segment(cohort, tiny_training.model, tmp_path / "out")
+    assert [case.id for case in masked.cases] == ["case1"]
+    assert [(one.case_id, one.stage) for one in refusals] == [("torn", "segment")]
+    assert not (tmp_path / "out" / "torn.nii.gz").exists()
+
+
+def test_a_scan_in_which_nothing_was_found_still_gets_its_mask(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {"_predict_classes": lambda _, image, __: np.zeros(image.GetSize()[::-1], np.uint8)}
+    for name, value in nothing.items():
+        monkeypatch.setattr(module, name, value)
+    masked, refusals = segment(two_scans, tiny_training.model, tmp_path)
+    assert refusals == ()
+    assert len(masked.cases) == 2
+    assert not read(tmp_path / "case0.nii.gz").any()
+
+
+def test_a_network_that_runs_out_of_memory_costs_that_case_only(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> np.ndarray:
+        msg = "not enough memory\nyou tried to allocate 9 GB"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(module, "_predict_classes", fail)
+    masked, refusals = segment(two_scans, tiny_training.model, tmp_path)
+    assert masked.cases == ()
+    assert {one.code for one in refusals} == {"prediction-failed"}
+    assert refusals[0].reason.endswith("you tried to allocate 9 GB")
+
+
+def change_checkpoint(model: Path, **changes: Any) -> None:
+    file = model / "fold_0" / "checkpoint_best.pth"
+    torch.save(torch.load(file, weights_only=False) | changes, file)
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (shutil.rmtree, "No model folder at"),
+        (lambda model: shutil.rmtree(model / "fold_0"), r"lacks fold_0/checkpoint_best\.pth; it holds no fold"),
+        (lambda model: (model / "plans.json").unlink(), r"lacks plans\.json; it holds fold_0"),
+        (lambda model: (model / "dataset.json").write_text("{"), r"dataset\.json in .* is damaged"),
+        (
+            lambda model: (model / "dataset.json").write_text('{"labels": {"background": 0, "liver": 1}}'),
+            "segments {'liver': 1}",
+        ),
+        (lambda model: (model / "fold_0" / "checkpoint_best.pth").write_bytes(b"torn"), "cannot be loaded"),
+        (lambda model: change_checkpoint(model, trainer_name="nnUNetTrainerElsewhere"), "trainer nnUNetTrainerElsewhere"),
+        (lambda model: change_checkpoint(model, network_weights={}), "cannot be loaded"),
+    ],
+)
+def test_a_model_folder_that_cannot_be_used_gives_one_line(
+    damage: Callable[[Path], Any], line: str, two_scans: Cohort, model_copy: Path, tmp_path: Path
+) -> None:
+    damage(model_copy)
+    with pytest.raises(InputError, match=line) as failure:
+        segment(two_scans, model_copy, tmp_path / "out")
+    assert "\n" not in str(failure.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_fold_names_those_that_are_there(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"lacks fold_3/checkpoint_best\.pth; it holds fold_0"):
+        segment(two_scans, tiny_training.model, tmp_path, folds=(0, 3))
+
+
+@pytest.mark.parametrize(("step", "refused"), [(1.0, False), (1.01, True), (0.0, True)])
+@pytest.mark.usefixtures("threshold_network")
+def test_the_window_step_lies_above_0_and_up_to_1(
+    step: float, refused: bool, two_scans: Cohort, tiny_training: Any, tmp_path: Path
+) -> None:
+    if not refused:
+        assert segment(two_scans, tiny_training.model, tmp_path, step=step)[1] == ()
+        return
+    with pytest.raises(InputError, match=r"inside \(0, 1\]"):
+        segment(two_scans, tiny_training.model, tmp_path, step=step)
+
+
+@pytest.mark.parametrize(
+    ("name", "case_id"), [("CT 1.nii.gz", "CT_1"), ("series", "series"), ("x.nrrd", "x"), ("..nii", "scan")]
+)
+def test_a_single_scan_is_a_cohort_of_one(name: str, case_id: str) -> None:
+    cohort = single_scan(Path("folder") / name)
+    assert cohort.cases == (Case(case_id, case_id, "unknown", Path("folder") / name),)
+    assert cohort.role is Role.EXTERNAL
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_masks_of_one(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    for jobs in (1, 2):
+        segment(two_scans, tiny_training.model, tmp_path / str(jobs), jobs=jobs)
+    for case in two_scans.cases:
+        assert np.array_equal(*(read(tmp_path / jobs / f"{case.id}.nii.gz") for jobs in "12"))
+    assert (tmp_path / "1" / "segmentation.json").read_text() != ""
+    assert json.loads((tmp_path / "2" / "segmentation.json").read_text())["images"].keys() == {"case0", "case1"}

@@ -1,0 +1,90 @@
+import os
+import shutil
+import subprocess
+import sysconfig
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_ext.case import Cohort
+from nnunet_ext.errors import InputError
+from nnunet_ext.training import NnUNetFolders, prepare, train
+
+pytest.importorskip("nnunetv2")
+
+
+def test_the_stock_commands_train_a_model_folder(tiny_training: Any) -> None:
+    model = tiny_training.model
+    assert model.name == "nnUNetTrainerCCRCCShort__nnUNetPlans__3d_cpu"
+    written = {str(path.relative_to(model)) for path in model.rglob("*.*")}
+    assert {"plans.json", "dataset.json", "fold_0/checkpoint_best.pth", "fold_0/checkpoint_final.pth"} <= written
+    assert tiny_training.epochs_told == [(0, 1), (1, 1)]
+    log = (model / "fold_0" / "train.log").read_text()
+    assert "This split has 5 training and 2 validation cases." in log or "This split has 6 training and 1" in log
+    assert "CCRCC: 1 epochs of 2 iterations" in log
+
+
+def test_what_is_done_is_not_done_again(tiny_training: Any) -> None:
+    model = tiny_training.model
+    before = (model / "fold_0" / "checkpoint_best.pth").stat().st_mtime_ns
+    prepare(tiny_training.dataset.name, tiny_training.folders)
+    assert train(tiny_training.dataset.name, tiny_training.folders, epochs=1, iterations=2) == model
+    assert (model / "fold_0" / "checkpoint_best.pth").stat().st_mtime_ns == before
+
+
+def test_nnunetv2_predict_finds_the_trainer_with_nothing_exported_but_three_folders(
+    tiny_training: Any, two_ball_cohort: Cohort, tmp_path: Path
+) -> None:
+    case = two_ball_cohort.cases[0]
+    (tmp_path / "in").mkdir()
+    shutil.copy(case.image, tmp_path / "in" / "scan_0000.nii.gz")
+    scripts = sysconfig.get_path("scripts")
+    environment = {**tiny_training.folders.variables(), "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    chosen = ["-d", "7", "-c", "3d_cpu", "-f", "0", "-tr", "nnUNetTrainerCCRCCShort", "-chk", "checkpoint_best.pth"]
+    done = subprocess.run(
+        [f"{scripts}/nnUNetv2_predict", "-i", "in", "-o", "out", *chosen, "-device", "cpu", "-npp", "1", "-nps", "1"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    mask = sitk.ReadImage(str(tmp_path / "out" / "scan.nii.gz"))
+    assert mask.GetSize() == sitk.ReadImage(str(case.image)).GetSize()
+    assert set(np.unique(sitk.GetArrayViewFromImage(mask))) <= {0, 1, 2}
+
+
+@pytest.fixture
+def broken_nnunet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In place of nnU-Net's commands: a folder with one that fails as Python does."""
+    command = tmp_path / "bin" / "nnUNetv2_plan_and_preprocess"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\necho Fingerprint extraction...\necho ValueError: no such plans\necho bye\nexit 3\n")
+    command.chmod(0o755)
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(command.parent))
+    return command
+
+
+def test_a_failing_command_gives_one_line_with_its_cause_and_its_log(
+    broken_nnunet: Path, tiny_training: Any, tmp_path: Path
+) -> None:
+    folders = replace(tiny_training.folders, preprocessed=tmp_path / "pre")
+    line = (
+        r"nnUNetv2_plan_and_preprocess failed with exit status 3: ValueError: no such plans \(the whole log: .*prepare\.log\)"
+    )
+    with pytest.raises(InputError, match=line):
+        prepare(tiny_training.dataset.name, folders)
+    assert "bye" in (tmp_path / "pre" / tiny_training.dataset.name / "prepare.log").read_text()
+    broken_nnunet.unlink()
+    with pytest.raises(InputError, match="nnUNetv2_plan_and_preprocess is not installed beside this Python"):
+        prepare(tiny_training.dataset.name, folders)
+
+
+def test_a_data_set_that_was_not_converted_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"No converted data set at .*Dataset009_CCRCC; `ccrcc convert` writes one"):
+        prepare("Dataset009_CCRCC", NnUNetFolders.below(tmp_path))
