@@ -1,0 +1,298 @@
+"""The ``ccrcc`` command: each subcommand reads files, calls one public function, writes files.
+
+Stage modules are imported inside the commands, so that ``ccrcc --help`` does not wait for them.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nnunet_ext.errors import InputError
+
+USER_MISTAKE = 2
+"""Exit status when the user's input cannot be used."""
+
+app = typer.Typer(
+    name="ccrcc",
+    help="From a contrast CT of the kidney to WHO/ISUP grade and Ki67: masks, radiomics, models, external benchmarks.",
+    epilog="Research software, not a medical device. nnU-Net's own nnUNetv2_* commands find our trainers by themselves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Card = Annotated[Path, typer.Argument(help="Cohort card (YAML).", show_default=False)]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="Folder that the card's paths are relative to; the card's own by default.")
+]
+OutFolder = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the result.")]
+OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File for the result.", show_default=False)]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one core each.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends it with one line and status 2."""
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"ccrcc: {error}\n")
+        sys.exit(USER_MISTAKE)
+
+
+@app.command()
+def demo(out: OutFolder = Path("runs/demo"), seed: Seed = 1, jobs: Jobs = 2) -> None:
+    """Run the whole pipeline on synthetic scans, report included."""
+    from ccrcc_model.console import StageProgress, say
+    from ccrcc_model.demo import EXPECTED_S, run_demo
+
+    for line in run_demo(out, seed=seed, jobs=jobs, progress=StageProgress(EXPECTED_S)):
+        say(line)
+
+
+@app.command()
+def phantom(
+    out: OutFolder,
+    seed: Seed = 1,
+    patients: Annotated[int, typer.Option(min=1, help="Patients in each cohort.")] = 20,
+    grid: Annotated[Literal["demo", "full"], typer.Option(help="3 mm voxels, or 512 x 512 and 1 mm slices.")] = "demo",
+    jobs: Jobs = 1,
+) -> None:
+    """Write a synthetic multicentre study with known truth.
+
+    One development cohort of four centres, two external cohorts of one centre each.
+    """
+    from ccrcc_model.console import progress_bar, say
+    from ccrcc_model.demo import study_plan
+    from nnunet_ext.phantom import DEMO_GRID, FULL_GRID, write_study
+
+    plan = study_plan(development=patients, external=patients)
+    with progress_bar("Writing phantoms") as on_progress:
+        cards = write_study(
+            out, plan, FULL_GRID if grid == "full" else DEMO_GRID, seed=seed, jobs=jobs, on_progress=on_progress
+        )
+    say(f"Cohort cards: {', '.join(str(card) for card in cards)}")
+
+
+@app.command()
+def check(
+    card: Card,
+    data_root: DataRoot = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="CSV for the refused cases.")] = None,
+) -> None:
+    """Read every scan of a cohort: what passes, what does not, why."""
+    from ccrcc_model.console import finish, progress_bar
+    from ccrcc_model.targets import check_outcomes
+    from nnunet_ext.cards import load_cohort
+    from nnunet_ext.geometry import check_cohort
+    from nnunet_ext.quarantine import write_quarantine
+
+    cohort = load_cohort(card, data_root)
+    check_outcomes(cohort)
+    with progress_bar(f"Checking {cohort.name}") as on_progress:
+        passed, refusals = check_cohort(cohort, on_progress=on_progress)
+    if out:
+        write_quarantine(out, refusals)
+    raise typer.Exit(finish(f"{cohort.name}: {len(passed.cases)} of {len(cohort.cases)} cases pass", refusals, out))
+
+
+@app.command()
+def convert(
+    card: Card,
+    dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's number of the data set.")],
+    data_root: DataRoot = None,
+    cyst: Annotated[bool, typer.Option(help="Keep cysts as a third label, instead of as background.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Write a cohort as nnU-Net raw data set, with its folds.
+
+    Folds keep a patient's scans together and spread every centre.
+    """
+    from ccrcc_model.console import finish, progress_bar
+    from nnunet_ext.cards import load_cohort
+    from nnunet_ext.convert.nnunet import convert as to_nnunet
+
+    cohort = load_cohort(card, data_root)
+    structures = ("kidney", "tumour", "cyst") if cyst else ("kidney", "tumour")
+    with progress_bar(f"Converting {cohort.name}") as on_progress:
+        dataset, refusals = to_nnunet(
+            cohort,
+            dataset_id,
+            raw_dir=_nnunet_folder("nnUNet_raw"),
+            preprocessed_dir=_nnunet_folder("nnUNet_preprocessed"),
+            structures=structures,
+            seed=seed,
+            on_progress=on_progress,
+        )
+    next_step = f"next: nnUNetv2_plan_and_preprocess -d {dataset.id}"
+    raise typer.Exit(finish(f"{dataset.n_cases} cases in {dataset.folder}; {next_step}", refusals))
+
+
+def _nnunet_folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value:
+        msg = f"nnU-Net's variable {variable} is not set; export nnUNet_raw, nnUNet_preprocessed and nnUNet_results as it asks"
+        raise InputError(msg)
+    return Path(value)
+
+
+@app.command()
+def segment(
+    scans: Annotated[Path, typer.Argument(help="Cohort card, one NIfTI file, or a folder with one DICOM series.")],
+    out: OutFolder,
+    model: Annotated[Path, typer.Option(help="Trained nnU-Net folder; a checkpoint is code, so name only one you trust.")],
+    data_root: DataRoot = None,
+    fold: Annotated[list[str], typer.Option(help="Fold to use, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies: slower, a little better.")] = False,
+    jobs: Jobs = 1,
+) -> None:
+    """Write the masks of a cohort or of one scan."""
+    from ccrcc_model.console import finish, progress_bar
+    from nnunet_ext.cards import load_cohort, save_cohort
+    from nnunet_ext.quarantine import write_quarantine
+    from nnunet_ext.segment import segment as segment_cohort
+    from nnunet_ext.segment import single_scan
+
+    cohort = load_cohort(scans, data_root) if scans.suffix in {".yaml", ".yml"} else single_scan(scans)
+    with progress_bar(f"Segmenting {cohort.name}") as on_progress:
+        segmented, refusals = segment_cohort(
+            cohort, model, out, folds=fold, device=device, mirroring=mirroring, jobs=jobs, on_progress=on_progress
+        )
+    write_quarantine(out / "quarantine.csv", refusals)
+    card = save_cohort(segmented, out)
+    raise typer.Exit(finish(f"{len(segmented.cases)} of {len(cohort.cases)} scans segmented; card: {card}", refusals))
+
+
+@app.command()
+def overlap(
+    card: Card,
+    predicted: Annotated[Path, typer.Option(help="Card that `ccrcc segment` wrote.")],
+    out: OutFile,
+    data_root: DataRoot = None,
+) -> None:
+    """Compare predicted with reference masks (Dice, volume error)."""
+    from ccrcc_model.console import finish, progress_bar, say
+    from nnunet_ext.cards import load_cohort
+    from nnunet_ext.files import atomic_path
+    from nnunet_ext.overlap import overlap as compare_masks
+    from nnunet_ext.overlap import summarise
+
+    with progress_bar("Comparing masks") as on_progress:
+        table, refusals = compare_masks(load_cohort(card, data_root), load_cohort(predicted), on_progress=on_progress)
+    with atomic_path(out) as temporary:
+        table.to_csv(temporary, index=False)
+    say(summarise(table).to_string(index=False, float_format="{:.3f}".format))
+    raise typer.Exit(finish(f"Dice of {table['case_id'].nunique()} cases: {out}", refusals))
+
+
+@app.command()
+def extract(
+    card: Card,
+    out: OutFile,
+    preset: Annotated[str, typer.Option(help="Name of a preset (multiscale, quick), or a folder of your own.")] = "multiscale",
+    data_root: DataRoot = None,
+    jobs: Jobs = 1,
+) -> None:
+    """Compute the feature table of a cohort with masks."""
+    from ccrcc_model.console import finish, progress_bar
+    from nnunet_ext.cards import load_cohort
+    from nnunet_ext.quarantine import write_quarantine
+    from radiomics_cfg.extract import extract as extract_features
+    from radiomics_cfg.preset import load_preset
+
+    if out.suffix != ".parquet":
+        msg = f"A feature table is a .parquet file; asked for {out.name}"
+        raise InputError(msg)
+    cohort = load_cohort(card, data_root)
+    with progress_bar(f"Extracting {cohort.name}") as on_progress:
+        cache = out.with_name(f"{out.stem}.cases")
+        table, refusals = extract_features(cohort, load_preset(preset), cache_dir=cache, jobs=jobs, on_progress=on_progress)
+    table.write(out)
+    write_quarantine(out.with_name(f"{out.stem}.quarantine.csv"), refusals)
+    raise typer.Exit(finish(f"{len(table.rows)} cases x {len(table.feature_names)} features: {out}", refusals))
+
+
+@app.command()
+def fit(
+    table: Annotated[Path, typer.Argument(help="Feature table of a development cohort.")],
+    outcomes: Annotated[Path, typer.Option(help="CSV with patient_id, isup_grade, ki67_percent.")],
+    target: Annotated[str, typer.Option(help="grade or ki67.")],
+    out: OutFolder,
+    ki67_cut: Annotated[float, typer.Option(help="Ki67 percentage from which the index counts as high.")] = 15.0,
+    trials: Annotated[int, typer.Option(min=1, help="Optuna trials in each training part.")] = 25,
+    folds: Annotated[int, typer.Option(min=2, help="Outer folds.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that the outer folds are drawn anew.")] = 2,
+    seed: Seed = 1,
+    jobs: Jobs = 1,
+) -> None:
+    """Fit and lock a model of grade or Ki67.
+
+    Patient-grouped nested cross-validation; tumour volume alone beside it.
+    """
+    from ccrcc_model.console import progress_bar, say
+    from ccrcc_model.fit import fit as fit_model
+    from ccrcc_model.targets import find_target, read_outcomes
+    from radiomics_cfg.table import FeatureTable
+
+    chosen = find_target(target, ki67_cut=ki67_cut)
+    features, truth = FeatureTable.read(table), read_outcomes(outcomes)
+    with progress_bar(f"Fitting {target}") as on_progress:
+        model = fit_model(
+            features,
+            truth,
+            chosen,
+            out_dir=out,
+            trials=trials,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            jobs=jobs,
+            on_progress=on_progress,
+        )
+    say(f"Model {model.id[:12]} of {chosen.rule}: {out}")
+
+
+@app.command()
+def benchmark(
+    model: Annotated[Path, typer.Argument(help="Folder that `ccrcc fit` wrote.")],
+    cohort: Annotated[list[Path], typer.Option(help="Card of a cohort with outcomes; repeat for several.")],
+    table: Annotated[list[Path], typer.Option(help="Feature table of a cohort; one for each card.")],
+    out: OutFolder,
+    print_rule: Annotated[
+        Literal["round", "cut"], typer.Option(help="How Table S2 prints bounds; the published one cut them.")
+    ] = "round",
+) -> None:
+    """Score a locked model on external cohorts."""
+    from ccrcc_model.benchmark import benchmark as score
+    from ccrcc_model.benchmark_tables import write_tables
+    from ccrcc_model.console import say
+    from ccrcc_model.model import Model
+    from ccrcc_model.targets import outcomes_of
+    from nnunet_ext.cards import load_cohort
+    from radiomics_cfg.table import FeatureTable
+
+    if len(cohort) != len(table):
+        msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
+        raise InputError(msg)
+    locked = Model.load(model)
+    result = score(
+        locked, [(FeatureTable.read(path), outcomes_of(load_cohort(card))) for card, path in zip(cohort, table, strict=True)]
+    )
+    result.write(out)
+    write_tables(result, out, rule=print_rule)
+    say(f"Benchmark of {result.target} on {len(cohort)} cohorts: {out}")
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")]) -> None:
+    """Write the report of a run, one page that opens offline."""
+    from ccrcc_model.console import say
+    from ccrcc_model.report import write_report
+
+    say(f"Report: {write_report(run)}")

@@ -1,0 +1,180 @@
+"""The command line end to end on small studies: results, refusals, one clear line and its exit status for a mistake."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+
+from nnunet_ext.case import Role
+from nnunet_ext.phantom import CohortPlan, Grid, write_study
+from radiomics_cfg.table import FeatureTable
+
+SMALL_GRID = Grid(columns=84, rows=60, spacing_mm=4.0, z_extent_mm=192.0, minimum_slice_spacing_mm=4.0)
+
+
+def ccrcc(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("ccrcc")
+    variables = {key: value for key, value in os.environ.items() if not key.startswith("nnUNet_")}
+    return subprocess.run(
+        [str(program), *map(str, arguments)], capture_output=True, text=True, check=False, env={**variables, **environment}
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    plan = (CohortPlan("home", Role.DEVELOPMENT, ("centre-1",), 2), CohortPlan("away", Role.EXTERNAL, ("centre-7",), 2))
+    write_study(folder, plan, SMALL_GRID, seed=3)
+    return folder
+
+
+@pytest.fixture
+def away(study: Path, tmp_path: Path) -> Path:
+    """A copy of the external cohort that a test may spoil."""
+    return Path(shutil.copytree(study / "away", tmp_path / "away"))
+
+
+def mistake(*arguments: str | Path, **environment: str) -> str:
+    """Run a command that must fail as a user's mistake, and return its one line."""
+    run = ccrcc(*arguments, **environment)
+    assert run.returncode == 2, run.stderr
+    assert "Traceback" not in run.stderr
+    lines = [line for line in run.stderr.splitlines() if line.startswith("ccrcc: ")]
+    assert len(lines) == 1, run.stderr
+    return lines[0]
+
+
+def test_help_names_every_command() -> None:
+    text = ccrcc("--help").stdout
+    for command in ("demo", "phantom", "check", "convert", "segment", "overlap", "extract", "fit", "benchmark", "report"):
+        assert f"\n  {command} " in text
+
+
+def test_check_passes_a_sound_cohort(study: Path) -> None:
+    run = ccrcc("check", study / "away" / "card.yaml")
+    assert (run.returncode, run.stdout) == (0, "away: 2 of 2 cases pass\n")
+
+
+def test_check_quarantines_the_bad_case_and_goes_on(away: Path) -> None:
+    image = sorted((away / "images").iterdir())[0]
+    image.write_bytes(image.read_bytes()[:500])
+    run = ccrcc("check", away / "card.yaml", "--out", away / "refused.csv")
+    assert run.returncode == 3
+    assert "1 of 2 cases pass" in run.stdout
+    refused = pd.read_csv(away / "refused.csv")
+    assert refused[["stage", "code"]].to_numpy().tolist() == [["check", "unreadable"]]
+
+
+def test_check_wants_an_outcome_for_every_patient(away: Path) -> None:
+    outcomes = pd.read_csv(away / "outcomes.csv").iloc[:1]
+    outcomes.to_csv(away / "outcomes.csv", index=False)
+    assert "1 patients of cohort away have no row" in mistake("check", away / "card.yaml")
+
+
+def test_a_mask_of_another_shape_is_refused_by_extraction_and_the_rest_goes_on(away: Path) -> None:
+    mask = sorted((away / "masks").iterdir())[0]
+    sitk.WriteImage(sitk.ReadImage(str(mask))[:-1], str(mask))
+    run = ccrcc("extract", away / "card.yaml", "--preset", "quick", "--out", away / "table.parquet")
+    assert run.returncode == 3, run.stderr
+    assert len(FeatureTable.read(away / "table.parquet").rows) == 1
+    assert pd.read_csv(away / "table.quarantine.csv")["code"].tolist() == ["mask-shape"]
+
+
+def test_mistakes_get_one_line_and_status_2(away: Path, tmp_path: Path) -> None:
+    card = away / "card.yaml"
+    assert "No cohort card at" in mistake("check", tmp_path / "none.yaml")
+    assert "nnUNet_raw is not set" in mistake("convert", card, "--dataset-id", "501")
+    assert "No preset" in mistake("extract", card, "--preset", "huge", "--out", tmp_path / "t.parquet")
+    assert "parquet file" in mistake("extract", card, "--out", tmp_path / "t.xlsx")
+    assert "No feature table at" in mistake(
+        "fit", tmp_path / "t.parquet", "--outcomes", away / "outcomes.csv", "--target", "grade", "--out", tmp_path / "m"
+    )
+    card.write_text(card.read_text() + "colour: red\n")
+    assert "unknown key 'colour'" in mistake("check", card)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["away"]
+
+
+def test_an_external_cohort_cannot_be_converted_for_training(away: Path, tmp_path: Path) -> None:
+    folders = {f"nnUNet_{name}": str(tmp_path / name) for name in ("raw", "preprocessed", "results")}
+    assert "external" in mistake("convert", away / "card.yaml", "--dataset-id", "501", **folders)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_demo_is_not_written_over_something_else(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert "is not a demo's folder" in mistake("demo", "--out", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.fixture
+def tables(planted, tmp_path: Path) -> Path:  # type: ignore[no-untyped-def]
+    """Feature tables and outcomes of a development and an external cohort, with the external one's card."""
+    for name, role, seed in (("home", "development", 1), ("away", "external", 2)):
+        table, outcomes = planted(60, role=role, cohort=name, seed=seed)
+        table.write(tmp_path / f"{name}.parquet")
+        outcomes.to_csv(tmp_path / f"{name}.csv", index=False)
+    (tmp_path / "cases.csv").write_text("case_id,patient_id,centre,image\naway-000-0,away-000,east,none.nii.gz\n")
+    (tmp_path / "away.yaml").write_text("name: away\nrole: external\ncases: cases.csv\noutcomes: away.csv\n")
+    return tmp_path
+
+
+def fit_and_score(tables: Path) -> subprocess.CompletedProcess[str]:
+    options = ("--folds", "3", "--repeats", "1", "--trials", "3", "--target", "grade")
+    fitted = ccrcc("fit", tables / "home.parquet", "--outcomes", tables / "home.csv", "--out", tables / "model", *options)
+    assert fitted.returncode == 0, fitted.stderr
+    return ccrcc(
+        "benchmark",
+        tables / "model",
+        "--cohort",
+        tables / "away.yaml",
+        "--table",
+        tables / "away.parquet",
+        "--out",
+        tables / "b",
+    )
+
+
+def test_a_model_is_fitted_locked_and_scored_on_another_cohort(tables: Path) -> None:
+    run = fit_and_score(tables)
+    assert run.returncode == 0, run.stderr
+    points = pd.read_csv(tables / "b" / "operating_points.csv")
+    assert len(points) > 0
+    assert (tables / "b" / "benchmark.json").is_file()
+
+
+def test_a_model_with_one_byte_changed_is_not_used(tables: Path) -> None:
+    assert fit_and_score(tables).returncode == 0
+    trees = next((tables / "model").rglob("*.txt"))
+    content = bytearray(trees.read_bytes())
+    content[len(content) // 2] ^= 1
+    trees.write_bytes(content)
+    line = mistake(
+        "benchmark",
+        tables / "model",
+        "--cohort",
+        tables / "away.yaml",
+        "--table",
+        tables / "away.parquet",
+        "--out",
+        tables / "c",
+    )
+    assert trees.name in line
+    assert not (tables / "c").exists()
+
+
+def test_an_external_table_cannot_be_fitted_on(tables: Path) -> None:
+    arguments = ("fit", tables / "away.parquet", "--outcomes", tables / "away.csv", "--target", "grade", "--out", tables / "m")
+    assert "external" in mistake(*arguments)
+    assert not (tables / "m").exists()
+
+
+def test_a_target_with_one_class_is_refused(tables: Path) -> None:
+    outcomes = pd.read_csv(tables / "home.csv").assign(isup_grade=2)
+    outcomes.to_csv(tables / "home.csv", index=False)
+    arguments = ("fit", tables / "home.parquet", "--outcomes", tables / "home.csv", "--target", "grade", "--out", tables / "m")
+    assert "class" in mistake(*arguments)
