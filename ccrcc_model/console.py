@@ -50,6 +50,10 @@ def progress_bar(title: str) -> Iterator[OnProgress]:
     console.print(f"{title}: {time.monotonic() - started:.0f} s", highlight=False)
 
 
+FASTEST_PACE = 0.5
+"""A run is never taken to be more than twice as fast as expected: stages that an earlier run had done say nothing of pace."""
+
+
 class StageProgress:
     """Progress of a run of several stages: names the stage, and estimates the time left of the whole run.
 
@@ -89,7 +93,7 @@ class StageProgress:
         names = list(self._expected_s)
         expected_done = sum(self._expected_s[done] for done in self.seconds) + share * self._expected_s[name]
         taken = sum(self.seconds.values()) + running_s
-        pace = taken / expected_done if expected_done > 0 and taken > 0 else 1.0
+        pace = max(taken / expected_done, FASTEST_PACE) if expected_done > 0 and taken > 0 else 1.0
         later = sum(self._expected_s[later] for later in names[names.index(name) + 1 :])
         return pace * (later + (1 - share) * self._expected_s[name])
 

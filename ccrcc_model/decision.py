@@ -88,8 +88,6 @@ def _platt(log_odds: npt.NDArray[np.float64], y: npt.NDArray[np.int_]) -> tuple[
 
     start = np.array([max(1.0, MIN_SLOPE * scale), 0.0])
     bounds = [(MIN_SLOPE * scale, None), (None, None)]
-    slope, intercept = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9}
-    ).x
-    slope = float(slope) / scale
-    return slope, float(intercept) - slope * centre
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9}).x
+    slope = float(optimum[0]) / scale
+    return slope, float(optimum[1]) - slope * centre

@@ -61,7 +61,7 @@ def fit(
     cases = label(table, outcomes, target)
     volume_column(cases.names)
     request = _request(cases, table, target, settings)
-    if out_dir.exists() and any(out_dir.iterdir()):
+    if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
         return _existing(out_dir, request)
     outer, final = run_nested(cases, settings, jobs=jobs, on_progress=on_progress)
     manifest, files = lock(cases, outer, final, target)

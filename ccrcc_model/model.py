@@ -250,8 +250,8 @@ def _out_of_fold(frame: pd.DataFrame, cohort: str, target: Target, column: str) 
         target=target.name,
         patient_id=frame["patient"].to_numpy(dtype=np.str_),
         centre=frame["centre"].to_numpy(dtype=np.str_),
-        y_true=frame["y_true"].astype("int64").to_numpy(),
-        y_prob=frame[column].astype("float64").to_numpy(),
+        y_true=np.array(frame["y_true"].tolist(), dtype=np.int_),
+        y_prob=np.array(frame[column].tolist(), dtype=np.float64),
     )
 
 

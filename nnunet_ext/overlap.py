@@ -40,7 +40,7 @@ def overlap(
 
     Returns:
         One row a case and structure, with ``cohort, case_id, centre, structure, dice, reference_ml, predicted_ml,
-        volume_error``; and the cases that could not be compared.
+        relative_volume_error``; and the cases that could not be compared.
 
     Raises:
         InputError: If no case of ``reference`` has a prediction.
@@ -62,7 +62,7 @@ def overlap(
             about = {"cohort": reference.name, "case_id": case.id, "centre": case.centre, "structure": name}
             rows.append({**about, **_agreement(truth == label, found == label, voxel_ml)})
     on_progress(len(reference.cases), len(reference.cases))
-    columns = ["cohort", "case_id", "centre", "structure", "dice", "reference_ml", "predicted_ml", "volume_error"]
+    columns = ["cohort", "case_id", "centre", "structure", "dice", "reference_ml", "predicted_ml", "relative_volume_error"]
     return pd.DataFrame(rows, columns=columns), tuple(refusals)
 
 
@@ -73,8 +73,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
         table: Rows of ``overlap``, of one cohort or of several.
 
     Returns:
-        Columns ``cohort, centre, structure, n, dice_mean, dice_sd, volume_error_mean, volume_error_sd``. ``n`` counts the
-        cases whose Dice is not missing; the standard deviation has n - 1 in its denominator and is missing for one case.
+        Columns ``cohort, centre, structure, n, dice_mean, dice_sd, relative_volume_error_mean, relative_volume_error_sd``.
+        ``n`` counts the cases whose Dice is not missing; the standard deviation divides by n - 1 and is missing for one case.
     """
     whole = table.assign(centre=ALL_CENTRES)
     both = pd.concat([table, whole], ignore_index=True)
@@ -83,8 +83,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
         n=("dice", "count"),
         dice_mean=("dice", "mean"),
         dice_sd=("dice", "std"),
-        volume_error_mean=("volume_error", "mean"),
-        volume_error_sd=("volume_error", "std"),
+        relative_volume_error_mean=("relative_volume_error", "mean"),
+        relative_volume_error_sd=("relative_volume_error", "std"),
     ).reset_index()
 
 
@@ -100,7 +100,7 @@ def _agreement(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_], voxel
         "dice": dice(truth, found),
         "reference_ml": reference_ml,
         "predicted_ml": predicted_ml,
-        "volume_error": (predicted_ml - reference_ml) / reference_ml if reference_ml else float("nan"),
+        "relative_volume_error": (predicted_ml - reference_ml) / reference_ml if reference_ml else float("nan"),
     }
 
 

@@ -15,8 +15,9 @@ def add_cpu_configuration(plans_file: Path, *, parent: str = "3d_fullres", name:
     """Add a configuration to a plans file that is small enough to train on a CPU.
 
     It inherits from ``parent`` (nnU-Net's documented ``inherits_from``) and shares its preprocessed data, so nothing has to be
-    preprocessed again. The patch has 32 × 64 × 64 voxels (zyx), the batch two of them, the U-Net three stages of 8, 16 and 32
-    features. Adding it again changes nothing; the file is replaced atomically.
+    preprocessed again. The patch has 32 × 48 × 64 voxels (zyx), the batch two of them; the U-Net has four stages of 8, 16, 32
+    and 64 features, with a single convolution where it works at full resolution. Adding it again changes nothing; the file is
+    replaced atomically.
 
     Args:
         plans_file: What ``nnUNetv2_plan_experiment`` wrote, e.g. ``nnUNetPlans.json``.
@@ -34,9 +35,9 @@ def add_cpu_configuration(plans_file: Path, *, parent: str = "3d_fullres", name:
     small = {
         "inherits_from": parent,
         "batch_size": 2,
-        "patch_size": [32, 64, 64],
+        "patch_size": [32, 48, 64],
         "batch_dice": True,
-        "architecture": _plain_unet((8, 16, 32)),
+        "architecture": _plain_unet((8, 16, 32, 64)),
     }
     if known.get(name) == small:
         return
@@ -73,8 +74,8 @@ def _plain_unet(features: tuple[int, ...]) -> dict[str, Any]:
             "conv_op": "torch.nn.modules.conv.Conv3d",
             "kernel_sizes": [[3, 3, 3]] * stages,
             "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
-            "n_conv_per_stage": [2] * stages,
-            "n_conv_per_stage_decoder": [2] * (stages - 1),
+            "n_conv_per_stage": [1] + [2] * (stages - 1),
+            "n_conv_per_stage_decoder": [2] * (stages - 2) + [1],
             "conv_bias": True,
             "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
             "norm_op_kwargs": {"eps": 1e-05, "affine": True},

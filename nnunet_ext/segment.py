@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,15 @@ def segment(
     Raises:
         InputError: If the model cannot be used, or ``out_dir`` holds masks of another model or setting.
     """
-    model = TrainedModel(model_dir, tuple(folds), checkpoint, device, mirroring, step)
+    numbered = tuple(int(fold) if str(fold).isdigit() else fold for fold in folds)
+    model = TrainedModel(model_dir, numbered, checkpoint, device, mirroring, step)
     labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in model.classes()}
     record = _Record.open(out_dir, model)
     todo = [case for case in cohort.cases if not record.has(case)]
     n_cases = len(cohort.cases)
     on_progress(n_cases - len(todo), n_cases)
     refusals: list[Refusal] = []
-    for done, (case, refusal) in enumerate(_predict_all(todo, model, out_dir, jobs), start=n_cases - len(todo) + 1):
+    for done, (case, refusal) in enumerate(_predict_all(todo, model, record, jobs), start=n_cases - len(todo) + 1):
         if refusal is None:
             record.add(case)
         else:
@@ -89,18 +90,28 @@ def single_scan(path: Path) -> Cohort:
 
 
 def _predict_all(
-    cases: Sequence[Case], model: TrainedModel, out_dir: Path, jobs: int
-) -> Iterable[tuple[Case, Refusal | None]]:
+    cases: Sequence[Case], model: TrainedModel, record: "_Record", jobs: int
+) -> Iterator[tuple[Case, Refusal | None]]:
     """Yield each case with its refusal, if any, as soon as it is done."""
+    if not cases:
+        return
     workers = max(1, min(jobs, len(cases)))
-    threads = max(1, len(os.sched_getaffinity(0)) // workers) if hasattr(os, "sched_getaffinity") else 1
-    if workers == 1:
-        return (_predict_case(case, model, out_dir, threads) for case in cases)
-    calls = (joblib.delayed(_predict_case)(case, model, out_dir, threads) for case in cases)
-    done: Iterable[tuple[Case, Refusal | None]] = joblib.Parallel(
-        n_jobs=workers, return_as="generator_unordered", pre_dispatch=2 * workers
-    )(calls)
-    return done
+    threads = max(1, _n_cores() // workers)
+    # Workers that joblib keeps between the two calls. A model that does not load fails before anything is written.
+    pool = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch=2 * workers)
+    for _ in pool(joblib.delayed(_load)(model) for _ in range(workers)):
+        continue
+    record.write()
+    yield from pool(joblib.delayed(_predict_case)(case, model, record.folder, threads) for case in cases)
+
+
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _load(model: TrainedModel) -> None:
+    """Load the networks into this process, which keeps them; a predictor itself does not travel."""
+    load_predictor(model)
 
 
 def _predict_case(case: Case, model: TrainedModel, out_dir: Path, threads: int) -> tuple[Case, Refusal | None]:
@@ -173,7 +184,7 @@ class _Record:
         structures = list(model.classes())
         file = folder / RECORD
         if not file.is_file():
-            if any(folder.glob("*.nii.gz")):
+            if any(not path.name.startswith(".") for path in folder.glob("*.nii.gz")):
                 msg = f"{folder} holds masks that no {RECORD} accounts for; name another folder"
                 raise InputError(msg)
             return cls(folder, structures, identity, {})
@@ -191,6 +202,9 @@ class _Record:
 
     def add(self, case: Case) -> None:
         self.images[case.id] = _stamp(case.image)
+        self.write()
+
+    def write(self) -> None:
         content = {"structures": self.structures, "model": self.model, "images": self.images}
         write_json(self.folder / RECORD, content)
 

@@ -5,6 +5,7 @@ only model folders that you trust.
 """
 
 import json
+import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,7 +91,7 @@ class TrainedModel:
 
 
 def load_predictor(model: TrainedModel) -> Any:
-    """Load a model's networks as an ``nnUNetPredictor``, once a process. What nnU-Net prints meanwhile goes nowhere.
+    """Load a model's networks as an ``nnUNetPredictor``, once a process. What nnU-Net says meanwhile goes nowhere.
 
     Raises:
         InputError: If nnU-Net is not installed or the model cannot be used.
@@ -101,7 +102,7 @@ def load_predictor(model: TrainedModel) -> Any:
 @lru_cache(maxsize=1)
 def _load(model: TrainedModel, _changed: tuple[int, ...]) -> Any:
     try:
-        with redirect_stdout(StringIO()):
+        with redirect_stdout(StringIO()), warnings.catch_warnings(action="ignore"):
             import torch  # noqa: PLC0415 - an optional extra
             from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
 

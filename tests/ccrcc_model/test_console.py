@@ -1,6 +1,6 @@
 import pytest
 
-from ccrcc_model.console import QUARANTINED, StageProgress, finish
+from ccrcc_model.console import FASTEST_PACE, QUARANTINED, StageProgress, finish
 from nnunet_ext.case import Refusal
 
 
@@ -18,6 +18,8 @@ def test_time_left_is_scaled_by_the_pace_so_far() -> None:
     assert progress._left_s("scan", 0.0, 0.0) == 140.0
     progress.seconds["scan"] = 20.0  # twice as slow as expected
     assert progress._left_s("train", 0.5, 100.0) == pytest.approx(2 * (50 + 30))
+    progress.seconds["scan"] = 0.1  # done by an earlier run
+    assert progress._left_s("train", 0.0, 0.0) == pytest.approx(FASTEST_PACE * (100 + 30))
 
 
 def test_a_stage_is_named_and_timed_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -208,6 +208,8 @@ def test_a_repeated_request_is_loaded_and_another_is_refused(planted, tmp_path, 
     (tmp_path / "notes" / "mine.txt").touch()
     with pytest.raises(InputError, match=r"manifest\.json is missing"):
         fit(table, outcomes, GRADE, out_dir=tmp_path / "notes", **FAST)
+    with pytest.raises(InputError, match=r"No model at .*mine\.txt"):
+        fit(table, outcomes, GRADE, out_dir=tmp_path / "notes" / "mine.txt", **FAST)
 
 
 def test_progress_counts_the_outer_folds_and_the_final_fit(planted, tmp_path):

@@ -8,7 +8,6 @@ import SimpleITK as sitk
 
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
-from nnunet_ext.labels import Label
 from nnunet_ext.overlap import dice, overlap, summarise
 
 VOXEL_ML = 0.008
@@ -78,10 +77,10 @@ def test_volumes_and_errors_are_those_of_the_blocks(reference: Cohort, tmp_path:
     assert tumour["dice"] == pytest.approx(2 * 4 / 10)
     assert tumour["reference_ml"] == pytest.approx(4 * 16 * VOXEL_ML)
     assert tumour["predicted_ml"] == pytest.approx(6 * 16 * VOXEL_ML)
-    assert tumour["volume_error"] == pytest.approx(0.5)
+    assert tumour["relative_volume_error"] == pytest.approx(0.5)
     assert row(table, "a", "kidney")["dice"] == row(table, "b", "cyst")["dice"] == 1.0
     assert np.isnan(row(table, "b", "tumour")["dice"])
-    assert np.isnan(row(table, "b", "tumour")["volume_error"])
+    assert np.isnan(row(table, "b", "tumour")["relative_volume_error"])
 
 
 def test_a_structure_that_the_prediction_does_not_know_counts_as_kidney(reference: Cohort, tmp_path: Path) -> None:
@@ -101,7 +100,7 @@ def test_an_empty_prediction_scores_zero_and_is_not_left_out(reference: Cohort, 
     table, refusals = overlap(reference, predicted(reference, tmp_path / "out", {"a": block(1, 0), "b": block(1, 5)}))
     assert refusals == ()
     assert row(table, "a", "tumour")["dice"] == 0.0
-    assert row(table, "a", "tumour")["volume_error"] == -1.0
+    assert row(table, "a", "tumour")["relative_volume_error"] == -1.0
 
 
 def test_a_prediction_that_is_missing_shifted_or_strange_is_refused_and_the_rest_goes_on(
@@ -132,7 +131,7 @@ def test_no_prediction_at_all_fails(reference: Cohort, tmp_path: Path) -> None:
 
 
 def test_a_summary_has_mean_and_standard_deviation_per_centre_and_over_all() -> None:
-    columns = ["cohort", "case_id", "centre", "structure", "dice", "volume_error"]
+    columns = ["cohort", "case_id", "centre", "structure", "dice", "relative_volume_error"]
     rows = [
         ("c", "1", "north", "tumour", 0.6, 0.1),
         ("c", "2", "north", "tumour", 0.8, 0.3),
@@ -143,6 +142,6 @@ def test_a_summary_has_mean_and_standard_deviation_per_centre_and_over_all() -> 
     assert summary.loc[("c", "all", "tumour"), "n"] == 3
     assert summary.loc[("c", "all", "tumour"), "dice_mean"] == pytest.approx(0.8)
     assert summary.loc[("c", "all", "tumour"), "dice_sd"] == pytest.approx(0.2)
-    assert summary.loc[("c", "north", "tumour"), "volume_error_sd"] == pytest.approx(np.sqrt(0.02))
+    assert summary.loc[("c", "north", "tumour"), "relative_volume_error_sd"] == pytest.approx(np.sqrt(0.02))
     assert summary.loc[("c", "south", "tumour"), "n"] == 1
     assert np.isnan(summary.loc[("c", "south", "tumour"), "dice_sd"])

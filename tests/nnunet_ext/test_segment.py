@@ -16,7 +16,6 @@ from nnunet_ext.segment import segment, single_scan
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("nnunetv2")
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 
 
 @pytest.fixture
@@ -137,6 +136,20 @@ def test_masks_of_another_model_or_setting_are_not_taken_for_this_ones(
     (out / "segmentation.json").unlink()
     with pytest.raises(InputError, match=r"masks that no segmentation\.json accounts for"):
         segment(two_scans, model_copy, out)
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_a_run_killed_at_any_moment_goes_on(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    whole = segment(two_scans, tiny_training.model, tmp_path / "whole")
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / ".writing-abc.nii.gz").write_bytes(b"half a mask")
+    masked, _ = segment(two_scans.with_cases(two_scans.cases[:1]), tiny_training.model, cut)
+    (cut / "case1.nii.gz").write_bytes(b"renamed, yet not recorded")
+    masked, refusals = segment(two_scans, tiny_training.model, cut)
+    assert (len(masked.cases), refusals) == (2, ())
+    for case, again in zip(whole[0].cases, masked.cases, strict=True):
+        assert np.array_equal(read(case.mask), read(again.mask))
 
 
 @pytest.mark.usefixtures("threshold_network")

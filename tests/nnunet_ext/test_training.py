@@ -46,7 +46,7 @@ def test_nnunetv2_predict_finds_the_trainer_with_nothing_exported_but_three_fold
     environment = {**tiny_training.folders.variables(), "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     chosen = ["-d", "7", "-c", "3d_cpu", "-f", "0", "-tr", "nnUNetTrainerCCRCCShort", "-chk", "checkpoint_best.pth"]
     done = subprocess.run(
-        [f"{scripts}/nnUNetv2_predict", "-i", "in", "-o", "out", *chosen, "-device", "cpu", "-npp", "1", "-nps", "1"],
+        [f"{scripts}/nnUNetv2_predict", "-i", "in", "-o", "out", *chosen, "-device", "cpu", "-npp", "0", "-nps", "0"],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
