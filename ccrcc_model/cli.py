@@ -226,7 +226,7 @@ def fit(
     out: OutFolder,
     ki67_cut: Annotated[float, typer.Option(help="Ki67 percentage from which the index counts as high.")] = 15.0,
     trials: Annotated[int, typer.Option(min=1, help="Optuna trials in each training part.")] = 25,
-    folds: Annotated[int, typer.Option(min=2, help="Outer folds.")] = 5,
+    folds: Annotated[int, typer.Option(min=3, help="Outer folds.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Times that the outer folds are drawn anew.")] = 2,
     seed: Seed = 1,
     jobs: Jobs = 1,

@@ -38,17 +38,17 @@ from radiomics_cfg.preset import load_preset
 from radiomics_cfg.table import FeatureTable
 
 EXPECTED_S = {
-    "Synthetic scans": 40.0,
-    "Gate": 3.0,
-    "nnU-Net training": 180.0,
+    "Synthetic scans": 60.0,
+    "Gate": 4.0,
+    "nnU-Net training": 250.0,
     "Segmentation": 60.0,
-    "Features": 130.0,
-    "Models": 80.0,
-    "Benchmark and report": 15.0,
+    "Features": 140.0,
+    "Models": 30.0,
+    "Benchmark and report": 10.0,
 }
 """Seconds of each stage on two cores."""
 
-DEVELOPMENT_PATIENTS = 64
+DEVELOPMENT_PATIENTS = 96
 EXTERNAL_PATIENTS = 28
 """In each of the two external cohorts."""
 
