@@ -191,7 +191,8 @@ def _extract(
         table, refusals = extract(cohort, preset, cache_dir=cache, jobs=jobs, on_progress=listener)
         table.write(folder / f"{cohort.name}.parquet")
         flow.count(cohort, "extracted", len(table.rows), refusals)
-        flow.count(cohort, "modelled", table.rows["patient_id"].nunique())
+        known = outcomes_of(cohort).dropna(subset=[target.column for target in TARGETS], how="all")
+        flow.count(cohort, "modelled", int(table.rows["patient_id"].isin(known["patient_id"]).sum()))
         tables[cohort.name] = table
     return tables
 

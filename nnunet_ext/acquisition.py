@@ -77,7 +77,7 @@ def acquisition_table(cohorts: Sequence[Cohort]) -> pd.DataFrame:
 
 def _alternatives(values: Sequence[str] | pd.Series) -> str:
     """Join the distinct values, numbers in their order; a parameter that no scan states is not available."""
-    distinct = {str(value).strip() for value in values if str(value).strip()}
+    distinct = {_plain(str(value).strip()) for value in values if str(value).strip()}
 
     def by_number(text: str) -> tuple[float, str]:
         try:
@@ -86,3 +86,11 @@ def _alternatives(values: Sequence[str] | pd.Series) -> str:
             return float("inf"), text
 
     return " or ".join(sorted(distinct, key=by_number)) or NOT_AVAILABLE
+
+
+def _plain(text: str) -> str:
+    """Write a number without needless zeros: 120.0 is the 120 of another scan."""
+    try:
+        return f"{float(text):.10g}"
+    except ValueError:
+        return text

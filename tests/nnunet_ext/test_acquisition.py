@@ -37,6 +37,13 @@ def test_thickness_is_ordered_as_a_number(tmp_path: Path) -> None:
     assert acquisition_table([cohort_of(file)])["slice_thickness_mm"].item() == "0.625 or 5 or 10"
 
 
+def test_a_number_is_one_value_however_it_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "acquisition.csv"
+    file.write_text(HEADER + "c0,120,,,,0.625,,\nc1,120.0,,,,0.6250,,\nc2,120.00,,,,.625,,\n")
+    row = acquisition_table([cohort_of(file)]).iloc[0]
+    assert (row["tube_voltage_kv"], row["slice_thickness_mm"]) == ("120", "0.625")
+
+
 def test_a_cohort_without_an_acquisition_file_is_not_available() -> None:
     row = acquisition_table([cohort_of(None)]).iloc[0]
     assert (row["cases"], row["matrix"], row["pitch"]) == (3, "N/A", "N/A")

@@ -110,7 +110,7 @@ def test_a_prediction_that_is_missing_shifted_or_strange_is_refused_and_the_rest
     masks = {"a": block(1, 8), "b": block(1, 5)}
     predicted(reference, out, masks)
     changes = {
-        "prediction-missing": lambda: (out / "a.nii.gz").unlink(),
+        "prediction-missing": (out / "a.nii.gz").unlink,
         "prediction-geometry": lambda: write(masks["a"], out / "a.nii.gz", origin=0.21),
         "prediction-shape": lambda: write(masks["a"][1:], out / "a.nii.gz"),
         "prediction-label": lambda: write(4 * masks["a"], out / "a.nii.gz"),

@@ -24,7 +24,7 @@ def test_the_small_configuration_inherits_spacing_and_data_from_the_full_one(pla
     small = PlansManager(str(plans_file)).get_configuration("3d_cpu")
     assert small.data_identifier == "nnUNetPlans_3d_fullres"
     assert small.spacing == [1.0, 0.8, 0.8]
-    assert (small.patch_size, small.batch_size, small.batch_dice) == ([32, 64, 64], 2, True)
+    assert (small.patch_size, small.batch_size, small.batch_dice) == ([32, 48, 64], 2, True)
 
 
 def test_the_rest_of_the_plans_stays_and_adding_twice_changes_nothing(plans_file: Path) -> None:
