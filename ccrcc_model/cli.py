@@ -5,6 +5,7 @@ Stage modules are imported inside the commands, so that ``ccrcc --help`` does no
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,12 @@ from nnunet_ext.errors import InputError
 
 USER_MISTAKE = 2
 """Exit status when the user's input cannot be used."""
+
+DEMO_SEED = 88
+"""Of seeds 1 to 199 the one whose cohorts are closest to the synthetic population in prevalence and in the AUC of tumour size.
+
+Only the drawn truth was looked at, never a scan or a model: in so small a sample, size alone is often far off its true AUC.
+"""
 
 app = typer.Typer(
     name="ccrcc",
@@ -37,7 +44,13 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends it with one line and status 2."""
+    """Run the command line; a user's mistake ends it with one line and status 2.
+
+    Libraries' warnings are for developers: they are shown only where ``PYTHONWARNINGS`` or ``-W`` asks for them.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"  # for worker processes
     try:
         app()
     except InputError as error:
@@ -46,7 +59,7 @@ def main() -> None:
 
 
 @app.command()
-def demo(out: OutFolder = Path("runs/demo"), seed: Seed = 1, jobs: Jobs = 2) -> None:
+def demo(out: OutFolder = Path("runs/demo"), seed: Seed = DEMO_SEED, jobs: Jobs = 2) -> None:
     """Run the whole pipeline on synthetic scans, report included."""
     from ccrcc_model.console import StageProgress, say
     from ccrcc_model.demo import EXPECTED_S, run_demo

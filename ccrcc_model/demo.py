@@ -48,8 +48,8 @@ EXPECTED_S = {
 }
 """Seconds of each stage on two cores."""
 
-DEVELOPMENT_PATIENTS = 96
-EXTERNAL_PATIENTS = 28
+DEVELOPMENT_PATIENTS = 64
+EXTERNAL_PATIENTS = 24
 """In each of the two external cohorts."""
 
 DATASET_ID = 501

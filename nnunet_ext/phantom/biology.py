@@ -30,7 +30,7 @@ LOADINGS: dict[str, tuple[float, float]] = {
     "rim": (0.0, 0.9),
     "enhancement": (0.0, 0.85),
     "stranding": (0.25, 0.25),
-    "size": (0.21, 0.21),
+    "size": (0.13, 0.13),
 }
 """Loadings of each trait's standard score on the grade and the proliferation liability; the rest is its own scatter."""
 
@@ -93,7 +93,7 @@ def draw_biology(rng: np.random.Generator) -> Biology:
         proliferation_liability=float(proliferation),
         isup_grade=1 + int(np.searchsorted(_GRADE_CUTS, read[0])),
         ki67_percent=int(np.clip(ki67, 1, 70)),
-        diameter_mm=float(np.clip(45 * np.exp(0.45 * score["size"]), 10, 100)),
+        diameter_mm=float(np.clip(55 * np.exp(0.4 * score["size"]), 10, 100)),
         heterogeneity_hu=float(np.clip(16 * np.exp(0.42 * score["heterogeneity"]), 4, 48)),
         correlation_length_mm=float(12 * 0.25 ** ndtr(score["fineness"])),
         necrotic_fraction=float(0.55 * ndtr(1.1 * score["necrosis"] - 0.6)),

@@ -23,7 +23,7 @@ from nnunet_ext.phantom.render import render
 from nnunet_ext.phantom.scanner import CENTRES, DEMO_GRID, Centre, Grid, Phase, Protocol, draw_protocol
 from nnunet_ext.progress import OnProgress, silent
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever the same seed gives other voxels, so that a half-written older study is not continued."""
 _SECOND_SCAN_EVERY = 7
 """Of the patients of a development cohort, one in so many is scanned in both phases."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ import SimpleITK as sitk
 from nnunet_ext.case import Role
 from nnunet_ext.phantom import CohortPlan, Grid, write_study
 from radiomics_cfg.table import FeatureTable
+
+Planted = Callable[..., tuple[FeatureTable, pd.DataFrame]]
 
 SMALL_GRID = Grid(columns=84, rows=60, spacing_mm=4.0, z_extent_mm=192.0, minimum_slice_spacing_mm=4.0)
 
@@ -111,70 +114,54 @@ def test_a_demo_is_not_written_over_something_else(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-@pytest.fixture
-def tables(planted, tmp_path: Path) -> Path:  # type: ignore[no-untyped-def]
-    """Feature tables and outcomes of a development and an external cohort, with the external one's card."""
+@pytest.fixture(scope="module")
+def tables(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Feature tables and outcomes of a development and an external cohort, the external one's card, and a model."""
+    folder = tmp_path_factory.mktemp("tables")
     for name, role, seed in (("home", "development", 1), ("away", "external", 2)):
         table, outcomes = planted(60, role=role, cohort=name, seed=seed)
-        table.write(tmp_path / f"{name}.parquet")
-        outcomes.to_csv(tmp_path / f"{name}.csv", index=False)
-    (tmp_path / "cases.csv").write_text("case_id,patient_id,centre,image\naway-000-0,away-000,east,none.nii.gz\n")
-    (tmp_path / "away.yaml").write_text("name: away\nrole: external\ncases: cases.csv\noutcomes: away.csv\n")
-    return tmp_path
-
-
-def fit_and_score(tables: Path) -> subprocess.CompletedProcess[str]:
+        table.write(folder / f"{name}.parquet")
+        outcomes.to_csv(folder / f"{name}.csv", index=False)
+    (folder / "cases.csv").write_text("case_id,patient_id,centre,image\naway-000-0,away-000,east,none.nii.gz\n")
+    (folder / "away.yaml").write_text("name: away\nrole: external\ncases: cases.csv\noutcomes: away.csv\n")
     options = ("--folds", "3", "--repeats", "1", "--trials", "3", "--target", "grade")
-    fitted = ccrcc("fit", tables / "home.parquet", "--outcomes", tables / "home.csv", "--out", tables / "model", *options)
-    assert fitted.returncode == 0, fitted.stderr
-    return ccrcc(
-        "benchmark",
-        tables / "model",
-        "--cohort",
-        tables / "away.yaml",
-        "--table",
-        tables / "away.parquet",
-        "--out",
-        tables / "b",
-    )
-
-
-def test_a_model_is_fitted_locked_and_scored_on_another_cohort(tables: Path) -> None:
-    run = fit_and_score(tables)
+    run = ccrcc("fit", folder / "home.parquet", "--outcomes", folder / "home.csv", "--out", folder / "model", *options)
     assert run.returncode == 0, run.stderr
-    points = pd.read_csv(tables / "b" / "operating_points.csv")
-    assert len(points) > 0
-    assert (tables / "b" / "benchmark.json").is_file()
+    return folder
 
 
-def test_a_model_with_one_byte_changed_is_not_used(tables: Path) -> None:
-    assert fit_and_score(tables).returncode == 0
-    trees = next((tables / "model").rglob("*.txt"))
+def benchmark(tables: Path, model: Path, out: Path) -> tuple[str | Path, ...]:
+    return ("benchmark", model, "--cohort", tables / "away.yaml", "--table", tables / "away.parquet", "--out", out)
+
+
+def test_a_locked_model_is_scored_on_another_cohort(tables: Path, tmp_path: Path) -> None:
+    run = ccrcc(*benchmark(tables, tables / "model", tmp_path / "b"))
+    assert run.returncode == 0, run.stderr
+    auc = pd.read_csv(tmp_path / "b" / "discrimination.csv").set_index("group")["auc"]
+    assert auc["away"] > 0.7
+    assert (tmp_path / "b" / "benchmark.json").is_file()
+
+
+def test_a_model_with_one_byte_changed_is_not_used(tables: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(tables / "model", tmp_path / "model"))
+    trees = next(model.rglob("*.txt"))
     content = bytearray(trees.read_bytes())
     content[len(content) // 2] ^= 1
     trees.write_bytes(content)
-    line = mistake(
-        "benchmark",
-        tables / "model",
-        "--cohort",
-        tables / "away.yaml",
-        "--table",
-        tables / "away.parquet",
-        "--out",
-        tables / "c",
-    )
-    assert trees.name in line
-    assert not (tables / "c").exists()
+    assert trees.name in mistake(*benchmark(tables, model, tmp_path / "b"))
+    assert not (tmp_path / "b").exists()
 
 
-def test_an_external_table_cannot_be_fitted_on(tables: Path) -> None:
-    arguments = ("fit", tables / "away.parquet", "--outcomes", tables / "away.csv", "--target", "grade", "--out", tables / "m")
+def test_an_external_table_cannot_be_fitted_on(tables: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    arguments = ("fit", tables / "away.parquet", "--outcomes", tables / "away.csv", "--target", "grade", "--out", out)
     assert "external" in mistake(*arguments)
-    assert not (tables / "m").exists()
+    assert not out.exists()
 
 
-def test_a_target_with_one_class_is_refused(tables: Path) -> None:
-    outcomes = pd.read_csv(tables / "home.csv").assign(isup_grade=2)
-    outcomes.to_csv(tables / "home.csv", index=False)
-    arguments = ("fit", tables / "home.parquet", "--outcomes", tables / "home.csv", "--target", "grade", "--out", tables / "m")
+def test_a_target_with_one_class_is_refused(tables: Path, tmp_path: Path) -> None:
+    outcomes = tmp_path / "outcomes.csv"
+    pd.read_csv(tables / "home.csv").assign(isup_grade=2).to_csv(outcomes, index=False)
+    arguments = ("fit", tables / "home.parquet", "--outcomes", outcomes, "--target", "grade", "--out", tmp_path / "m")
     assert "class" in mistake(*arguments)
+    assert not (tmp_path / "m").exists()

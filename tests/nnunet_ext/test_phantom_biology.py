@@ -62,7 +62,7 @@ def test_best_possible_auc_is_what_a_fitted_model_reaches_with_the_true_appearan
 def test_size_alone_is_a_weak_predictor(population: list[Biology], target: Target) -> None:
     size = [one.diameter_mm for one in population]
     assert roc_auc_score(outcome(population, target), size) == pytest.approx(volume_auc(target), abs=0.015)
-    assert 0.62 < volume_auc(target) < 0.66
+    assert 0.56 < volume_auc(target) < 0.61
 
 
 def test_outcomes_have_the_stated_frequencies(population: list[Biology]) -> None:
@@ -72,7 +72,7 @@ def test_outcomes_have_the_stated_frequencies(population: list[Biology]) -> None
     assert grades == pytest.approx([0.10, 0.55, 0.27, 0.08], abs=0.015)
     ki67 = [one.ki67_percent for one in population]
     assert (min(ki67), max(ki67)) == (1, 70)
-    assert np.median([one.diameter_mm for one in population]) == pytest.approx(45, abs=1)
+    assert np.median([one.diameter_mm for one in population]) == pytest.approx(55, abs=1)
 
 
 def test_the_two_liabilities_are_distinct_but_related(population: list[Biology]) -> None:
