@@ -3,6 +3,7 @@
 Stage modules are imported inside the commands, so that ``ccrcc --help`` does not wait for them.
 """
 
+import io
 import os
 import sys
 import warnings
@@ -51,6 +52,9 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         os.environ["PYTHONWARNINGS"] = "ignore"  # for worker processes
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no ± gets a ?, not a traceback
     try:
         app()
     except InputError as error:

@@ -166,7 +166,7 @@ def _run(
 
 def _lines_of(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[str]:
     with subprocess.Popen(
-        arguments, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        arguments, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
     ) as process:
         assert process.stdout is not None  # noqa: S101 - it was asked for
         try:

@@ -32,7 +32,7 @@ def test_the_main_job_and_the_tests_are_the_two_commands() -> None:
 
 @pytest.mark.parametrize("words", commands(), ids=lambda words: words[1])
 def test_every_command_of_the_readme_exists_with_its_options(words: list[str]) -> None:
-    run = subprocess.run([str(PROGRAM), words[1], "--help"], capture_output=True, text=True, check=True)
+    run = subprocess.run([str(PROGRAM), words[1], "--help"], capture_output=True, encoding="utf-8", check=True)
     for option in (word for word in words[2:] if word.startswith("--")):
         assert re.search(rf"{re.escape(option)}\b", run.stdout), f"{option} is no option of ccrcc {words[1]}"
 
@@ -45,7 +45,7 @@ def test_every_file_that_the_readme_names_is_there() -> None:
 @pytest.mark.slow
 def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    run = subprocess.run([str(PROGRAM), "demo", "--out", str(out)], capture_output=True, text=True, check=False)
+    run = subprocess.run([str(PROGRAM), "demo", "--out", str(out)], capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 0, run.stderr[-2000:]
     assert run.stdout.splitlines()[-1] == f"Report: {out / 'report.html'}"
     assert (out / "report.html").is_file()

@@ -24,7 +24,11 @@ def ccrcc(*arguments: str | Path, **environment: str) -> subprocess.CompletedPro
     program = Path(sys.executable).with_name("ccrcc")
     variables = {key: value for key, value in os.environ.items() if not key.startswith("nnUNet_")}
     return subprocess.run(
-        [str(program), *map(str, arguments)], capture_output=True, text=True, check=False, env={**variables, **environment}
+        [str(program), *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env={**variables, **environment},
     )
 
 

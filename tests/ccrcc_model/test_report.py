@@ -359,7 +359,7 @@ def test_the_page_opens_offline_without_a_complaint(run_dir, tmp_path):
     done = subprocess.run(
         [CHROMIUM, *flags, "--window-size=1200,1600", f"--screenshot={shot}", (run_dir / "report.html").as_uri()],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         check=False,
     )

@@ -50,7 +50,7 @@ def test_nnunetv2_predict_finds_the_trainer_with_nothing_exported_but_three_fold
         env=environment,
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr
