@@ -4,11 +4,13 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
@@ -55,7 +57,7 @@ def segment(
         mirroring: Average over mirrored copies of the scan.
         step: Window step as a fraction of the patch.
         jobs: Processes, each with the model and an equal share of the cores. On a CPU two single-threaded ones beat one of two
-            threads, at the price of the memory.
+            threads, at the price of the memory. They are started afresh, so a script needs ``if __name__ == "__main__"``.
         on_progress: Told the cases done and the cases in all.
 
     Returns:
@@ -97,12 +99,23 @@ def _predict_all(
         return
     workers = max(1, min(jobs, len(cases)))
     threads = max(1, _n_cores() // workers)
-    # Workers that joblib keeps between the two calls. A model that does not load fails before anything is written.
-    pool = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch=2 * workers)
-    for _ in pool(joblib.delayed(_load)(model) for _ in range(workers)):
-        continue
-    record.write()
-    yield from pool(joblib.delayed(_predict_case)(case, model, record.folder, threads) for case in cases)
+    if workers == 1:
+        _load(model)  # a model that does not load fails before anything is written
+        record.write()
+        yield from (_predict_case(case, model, record.folder, threads) for case in cases)
+        return
+    # Not joblib: its workers are replaced once their memory grows by 300 MB, which a scan does, and load the model again.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        pool.submit(_load, model).result()
+        record.write()
+        calls = [pool.submit(_predict_case, case, model, record.folder, threads) for case in cases]
+        yield from (call.result() for call in as_completed(calls))
+    except BrokenProcessPool as error:
+        msg = f"One of {workers} segmentation processes died, most likely for lack of memory; start again with fewer jobs"
+        raise InputError(msg) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _n_cores() -> int:
