@@ -60,7 +60,8 @@ def test_the_quick_preset_end_to_end(two_balls: TwoBalls, write_case: WriteCase,
     assert table.rows[["cohort", "case_id", "patient_id", "centre"]].to_numpy().tolist() == [
         ["phantoms", "one", "patient-one", "north"]
     ]
-    assert table.features.shape == (1, 2 * (6 * (14 + 93 * 11) + 4))
+    images = {"3mm": 1 + 8 + 2, "5mm": 1 + 2}  # original, wavelet bands, LoG; the coarse scale has no wavelets
+    assert table.features.shape == (1, sum(6 * (14 + 93 * n) + 4 for n in images.values()))
     assert table.features.notna().all(axis=None)
     row = table.features.iloc[0]
     assert table.volume_column == "tumour__3mm__original_shape_MeshVolume"
