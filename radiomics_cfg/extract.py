@@ -11,7 +11,6 @@ from typing import Any
 
 import joblib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import SimpleITK as sitk
 from threadpoolctl import threadpool_limits
@@ -19,20 +18,15 @@ from threadpoolctl import threadpool_limits
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path, sha256
-from nnunet_ext.geometry import Scan, read_scan
-from nnunet_ext.labels import Label
+from nnunet_ext.geometry import read_scan
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.backend import MODE, Backend, load_backend
-from radiomics_cfg.grid import Grid, resample
-from radiomics_cfg.preset import Preset, Scale
-from radiomics_cfg.regions import Region, find_regions
+from radiomics_cfg.measure import feature_columns, measure_case
+from radiomics_cfg.preset import Preset
 from radiomics_cfg.table import KEYS, FeatureTable
 
-VERSION = 1
+VERSION = 2
 """Of the way from scan to values in this package. Raised by whoever changes a value, so that kept results are not reused."""
-
-KEPT_FRACTION = "original_region_KeptFraction"
-"""Column of each side of a shell, named after PyRadiomics' pattern: see ``Region.kept_fraction``."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +81,7 @@ def extract(
         msg = f"jobs must be at least 1; found {jobs}"
         raise InputError(msg)
     engine = load_backend(backend)
-    columns = _columns(preset, engine)
+    columns = feature_columns(preset, engine)
     task = _Task(dict(cohort.labels), preset, backend, cache_dir)
     outcomes: list[_Result | Refusal] = []
     on_progress(0, len(cohort.cases))
@@ -144,9 +138,11 @@ def _cached_case(case: Case, task: _Task) -> _Result:
     result = _Result(task.cache_dir / f"{key}.npz", image_sha256, mask_sha256)
     if not _is_whole(result.file):
         scan = read_scan(case, task.labels, mask_required=True)
-        values, missing = _case_features(scan, task.preset, engine)
+        rows = measure_case(scan, task.preset, engine)
         with atomic_path(result.file) as temporary:
-            np.savez(temporary, values=values, missing=np.array(json.dumps(missing)))
+            np.savez(
+                temporary, values=rows.values, keys=np.array(json.dumps(rows.keys)), missing=np.array(json.dumps(rows.missing))
+            )
     return result
 
 
@@ -154,75 +150,9 @@ def _is_whole(file: Path) -> bool:
     """Tell whether a result is there; a damaged one counts as absent and is written again."""
     try:
         with file.open("rb") as stream, np.load(stream) as stored:
-            return {"values", "missing"} <= set(stored) and stored["values"].ndim == 1
+            return {"values", "keys", "missing"} <= set(stored) and stored["values"].ndim == 2
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
-
-
-def _case_features(scan: Scan, preset: Preset, engine: Backend) -> tuple[npt.NDArray[np.float64], dict[str, str]]:
-    """Return a case's values in the order of the columns, and why some are missing, by region and scale."""
-    values: dict[str, float] = {}
-    missing: dict[str, str] = {}
-    if not (sitk.GetArrayViewFromImage(scan.mask) == Label.TUMOUR).any():
-        raise CaseRefused("tumour-absent", "the mask labels no tumour voxel, so there is nothing to measure")
-    for scale in preset.scales:
-        image, regions, origin = _on_scale(scan, preset, scale, engine)
-        names = engine.feature_names(scale.parameters)
-        shortfalls = {name: region.shortfall(preset.regions.minimum_voxels) for name, region in regions.items()}
-        usable = {name: _as_image(regions[name], image, origin) for name, reason in shortfalls.items() if reason is None}
-        found = engine.features(image, usable, scale.parameters)
-        for region, shortfall in shortfalls.items():
-            place = f"{region}__{scale.name}"
-            numbers = [found.get(region, {}).get(name, np.nan) for name in names]
-            undefined = len(numbers) - int(np.isfinite(numbers).sum())
-            values.update({f"{place}__{name}": number for name, number in zip(names, numbers, strict=True)})
-            kept = regions[region].kept_fraction
-            if kept is not None:
-                values[f"{place}__{KEPT_FRACTION}"] = kept
-            if undefined:
-                missing[place] = shortfall or f"{undefined} of {len(names)} features are undefined on this region"
-    ordered = np.array([values[column] for column in _columns(preset, engine)])
-    return np.where(np.isfinite(ordered), ordered, np.nan), missing
-
-
-def _on_scale(
-    scan: Scan, preset: Preset, scale: Scale, engine: Backend
-) -> tuple[sitk.Image, dict[str, Region], tuple[float, ...]]:
-    """Return a scan's HU around its labels on one scale, the regions there, and where their masks begin in space.
-
-    All masks span one box, given by the labels and the outermost shell alone, and so do the filtered images that a backend
-    makes: a region's values do not depend on the other regions.
-    """
-    setting = scale.parameters.setting
-    labels = sitk.GetArrayViewFromImage(scan.mask)
-    grid = Grid.of(scan.image, setting.spacing_mm)
-    box = grid.box_of(labels > 0, preset.regions.reach_mm)
-    inner = box.within(grid.size)
-    outer = inner.grown(engine.margin(scale.parameters, grid.spacing)).within(grid.size)
-    image = resample(scan.image, grid, outer, interpolator=setting.interpolator)
-    hu = sitk.GetArrayViewFromImage(image)[inner.slices_in(outer)]
-    regions = find_regions(preset.regions, labels, hu, grid=grid, box=box)
-    return image, regions, image.TransformIndexToPhysicalPoint((np.array(inner.lower) - outer.lower).tolist())
-
-
-def _as_image(region: Region, image: sitk.Image, origin: tuple[float, ...]) -> sitk.Image:
-    """Return a region's mask on the grid of ``image``, beginning at ``origin``."""
-    mask = sitk.GetImageFromArray(region.mask.astype(np.uint8))
-    mask.SetOrigin(origin)
-    mask.SetSpacing(image.GetSpacing())
-    mask.SetDirection(image.GetDirection())
-    return mask
-
-
-def _columns(preset: Preset, engine: Backend) -> list[str]:
-    """Return the names of all feature columns, in table order."""
-    columns = []
-    shells = set(preset.regions.names) - set(preset.regions.structures)
-    for scale in preset.scales:
-        names = engine.feature_names(scale.parameters)
-        for region in preset.regions.names:
-            columns += [f"{region}__{scale.name}__{name}" for name in (*names, *([KEPT_FRACTION] if region in shells else []))]
-    return columns
 
 
 def _table(
@@ -234,7 +164,7 @@ def _table(
     for row, (case, result) in enumerate(results.items()):
         with np.load(result.file) as stored:
             values[row] = stored["values"]
-            missing = json.loads(str(stored["missing"]))
+            (missing,) = json.loads(str(stored["missing"]))
         sources[case.id] = {"image_sha256": result.image_sha256, "mask_sha256": result.mask_sha256, "missing": missing}
     keys = pd.DataFrame(
         [(cohort.name, case.id, case.patient_id, case.centre) for case in results], columns=list(KEYS), dtype="str"

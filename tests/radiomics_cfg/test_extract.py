@@ -13,8 +13,10 @@ from nnunet_ext.errors import InputError
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
 from radiomics_cfg import extract as module
+from radiomics_cfg import measure
 from radiomics_cfg.backend import Backend
-from radiomics_cfg.extract import KEPT_FRACTION, extract
+from radiomics_cfg.extract import extract
+from radiomics_cfg.measure import KEPT_FRACTION
 from radiomics_cfg.preset import Preset, load_preset
 from radiomics_cfg.table import FeatureTable
 
@@ -113,7 +115,7 @@ def test_a_whole_cache_is_not_computed_again(
     def fail(*_: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(module, "_case_features", fail)
+    monkeypatch.setattr(module, "measure_case", fail)
     again, _ = extract(cohort, small_preset, cache_dir=tmp_path / "cache")
     assert again.rows.equals(table.rows)
 
@@ -171,13 +173,13 @@ def test_a_bad_case_is_refused_and_the_rest_goes_on(
 def test_what_a_library_gives_up_on_is_refused(
     cohort: Cohort, small_preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resample = module.resample
+    resample = measure.resample
 
     def fail_once(*_: object, **__: object) -> sitk.Image:
-        monkeypatch.setattr(module, "resample", resample)
+        monkeypatch.setattr(measure, "resample", resample)
         raise RuntimeError("ITK\n  says no")
 
-    monkeypatch.setattr(module, "resample", fail_once)
+    monkeypatch.setattr(measure, "resample", fail_once)
     table, refusals = extract(cohort, small_preset, cache_dir=tmp_path / "cache")
     assert [(refusal.case_id, refusal.code, refusal.reason) for refusal in refusals] == [
         ("case0", "failed", "RuntimeError: ITK says no")
@@ -238,8 +240,9 @@ def test_a_kept_file_is_small_and_readable_without_pickle(cohort: Cohort, small_
     extract(cohort.with_cases(cohort.cases[:1]), small_preset, cache_dir=cache)
     (file,) = cache.iterdir()
     with np.load(file, allow_pickle=False) as stored:
-        assert stored["values"].shape == (2 * (5 * 7 + 3),)
-        assert list(json.loads(str(stored["missing"]))) == ["tumour__6mm", "shell_0_6mm_kidney__6mm", "shell_0_6mm_fat__6mm"]
+        assert stored["values"].shape == (1, 2 * (5 * 7 + 3))
+        (missing,) = json.loads(str(stored["missing"]))
+        assert list(missing) == ["tumour__6mm", "shell_0_6mm_kidney__6mm", "shell_0_6mm_fat__6mm"]
     assert file.stat().st_size < 2000
 
 
