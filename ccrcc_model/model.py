@@ -115,6 +115,8 @@ class Model:
     def predict(self, table: FeatureTable, outcomes: pd.DataFrame, *, cohort: str | None = None) -> Predictions:
         """Predict the patients of a cohort that the model never saw; those without a value of the target are left out.
 
+        Only the index lesion of each case is scored, as only it was fitted on: see ``label``.
+
         Args:
             table: Features of the same preset.
             outcomes: As ``read_outcomes`` gives them.
@@ -135,7 +137,7 @@ class Model:
         return self._predict(table, outcomes, cohort, baseline=True)
 
     def predict_proba(self, table: FeatureTable) -> pd.DataFrame:
-        """Predict patients whose outcome is not known.
+        """Predict patients whose outcome is not known, each by the index lesion of their cases.
 
         Returns:
             One row a patient: ``patient_id, centre, probability, positive, baseline_probability, baseline_positive``.
@@ -144,11 +146,12 @@ class Model:
             InputError: If a patient is one of the development's, the preset is another, or columns are missing.
         """
         self._refuse(table)
+        rows = table.index_lesions().rows
         cases = Cases(
             self.columns,
-            feature_matrix(table.rows, self.columns),
-            table.rows["patient_id"].to_numpy(dtype=np.str_),
-            table.rows["centre"].to_numpy(dtype=np.str_),
+            feature_matrix(rows, self.columns),
+            rows["patient_id"].to_numpy(dtype=np.str_),
+            rows["centre"].to_numpy(dtype=np.str_),
         )
         frame = pd.DataFrame({"patient_id": cases.patients, "centre": cases.patient_centre})
         for prefix, baseline in (("", False), ("baseline_", True)):

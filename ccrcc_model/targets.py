@@ -209,6 +209,9 @@ def outcomes_of(cohort: Cohort) -> pd.DataFrame:
 def label(table: FeatureTable, outcomes: pd.DataFrame, target: Target, *, allow_one_class: bool = False) -> LabelledCases:
     """Join features and outcomes by patient; a case whose outcome is missing for this target is left out.
 
+    A case is known by its index lesion, which is the largest and the one that an outcome is about: rows of further lesions
+    never enter a model, neither to fit it nor to score it.
+
     Args:
         table: Features.
         outcomes: As ``read_outcomes`` gives them.
@@ -222,6 +225,7 @@ def label(table: FeatureTable, outcomes: pd.DataFrame, target: Target, *, allow_
     if target.column not in outcomes.columns:
         msg = f"The outcomes have no column {target.column}, which the target {target.name} needs"
         raise InputError(msg)
+    table = table.index_lesions()
     _refuse_unknown(table.rows["patient_id"].astype("str"), outcomes, where="the feature table")
     values = outcomes.set_index("patient_id")[target.column]
     rows = table.rows.assign(patient_id=table.rows["patient_id"].astype("str")).sort_values(["patient_id", "case_id"])

@@ -4,16 +4,21 @@ No width of the peritumoral ring is agreed on in clear-cell renal cell carcinoma
 which there are.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from nnunet_ext.labels import STRUCTURES, Label
 from radiomics_cfg.grid import Box, Grid, bounds, nearest
+from radiomics_cfg.lesions import LEFT, MINIMUM_KIDNEY_ML, RIGHT, Anatomy, Laterality, Lesion
 from radiomics_cfg.preset import RegionRules, Shell, Side
 
 Mask = npt.NDArray[np.bool_]
+
+_OPPOSITE: dict[Laterality, Laterality | None] = {"left": "right", "right": "left", "both": None}
 
 
 @dataclass(frozen=True)
@@ -23,14 +28,18 @@ class Region:
     Args:
         mask: Shape (z, y, x) of the box that was asked for, inside the scan.
         kept_fraction: Of a shell: volume kept on this side over the volume of the whole shell, including what lies outside
-            the scan, in a tumour's cyst, in air or in bone. None for a structure, of which nothing is dropped.
+            the scan, in another tumour, in a cyst, in air or in bone. None for a structure, of which nothing is dropped.
+        absent: Why the case has no such region, if it has none.
     """
 
     mask: Mask
     kept_fraction: float | None = None
+    absent: str | None = None
 
     def shortfall(self, minimum_voxels: int) -> str | None:
         """Return why no features can be had from this region, or None if they can."""
+        if self.absent is not None:
+            return self.absent
         count = int(np.count_nonzero(self.mask))
         if count < minimum_voxels:
             return f"{count} voxels; at least {minimum_voxels} are needed"
@@ -40,60 +49,127 @@ class Region:
         return None
 
 
+def mask_name(region: str, lesion: Lesion) -> str:
+    """Return the name of the mask that is a region of a lesion, such as ``1/tumour``; lesions share the kidneys' masks."""
+    if region == "kidney_ipsilateral":
+        return f"{lesion.side}/kidney"
+    if region == "kidney_contralateral":
+        return f"{_OPPOSITE[lesion.side] or 'neither'}/kidney"
+    return region if region in ("kidney", "cyst") else f"{lesion.number}/{region}"
+
+
 def find_regions(
-    rules: RegionRules, labels: npt.NDArray[np.uint8], image_hu: npt.NDArray[np.float64], *, grid: Grid, box: Box
+    rules: RegionRules,
+    anatomy: Anatomy,
+    image_hu: npt.NDArray[np.float64],
+    *,
+    grid: Grid,
+    box: Box,
 ) -> dict[str, Region]:
-    """Find the regions of one case on one scale.
+    """Find the regions of all lesions of one case on one scale.
 
     Args:
-        rules: Which regions there are.
-        labels: ``Label`` values on the scan's own grid, shape (z, y, x), with at least one tumour voxel.
+        rules: Which regions and which lesions there are.
+        anatomy: Of the case's mask, on the scan's own grid.
         image_hu: HU on the part of ``box`` inside the scan, shape (z, y, x).
         grid: Grid of the scale over the scan.
         box: Holds every label and the outermost shell; may leave the scan.
 
     Returns:
-        Regions in the order of ``rules.names``; their masks have the shape of ``image_hu``.
+        For every region of ``rules`` and every lesion the region called ``mask_name``, each once; masks have the shape of
+        ``image_hu``.
     """
-    there = nearest(labels, grid, box)
-    inside = box.within(grid.size).slices_in(box)
-    regions: dict[str, Region] = {name: Region(there[inside] == STRUCTURES[name]) for name in rules.structures}
-    if rules.shells:
-        distance = _tumour_distance_mm(labels, grid, box, reach_mm=rules.reach_mm)
-        sides = _sides(rules, there[inside], image_hu)
+    inside = box.within(grid.size)
+    labels = nearest(anatomy.labels, grid, inside)
+    kept = _kept_on_sides(rules, labels, image_hu)
+    regions = dict(_kidneys_and_cysts(rules, anatomy, labels, nearest(anatomy.sides, grid, inside)))
+    for lesion in anatomy.rows(rules.lesions):
+        around = _Surroundings.of(anatomy.voxels(lesion), grid, reach_mm=rules.reach_mm)
+        if "tumour" in rules.structures:
+            regions[mask_name("tumour", lesion)] = Region(around.seen(around.lesion, grid, inside))
         for shell in rules.shells:
-            whole = _shell(shell, distance, there)
-            volume = max(int(np.count_nonzero(whole)), 1)
+            whole = around.shell(shell)
+            seen, volume = around.seen(whole, grid, inside), max(int(np.count_nonzero(whole)), 1)
             for side in shell.sides:
-                mask = whole[inside] & sides[side]
-                regions[shell.region_name(side)] = Region(mask, int(np.count_nonzero(mask)) / volume)
+                mask = seen & kept[side]
+                name = mask_name(shell.region_name(side), lesion)
+                regions[name] = Region(mask, int(np.count_nonzero(mask)) / volume)
     return regions
 
 
-def _shell(shell: Shell, distance: npt.NDArray[np.float64], labels: npt.NDArray[np.uint8]) -> Mask:
-    within: Mask = (distance <= shell.outer_mm) & (labels != Label.TUMOUR)
-    return within & (distance > shell.inner_mm) if shell.inner_mm > 0 else within
+def _kidneys_and_cysts(
+    rules: RegionRules, anatomy: Anatomy, labels: npt.NDArray[np.uint8], sides: npt.NDArray[np.uint8]
+) -> Iterator[tuple[str, Region]]:
+    """Yield the structures that no lesion has for itself; ``labels`` and ``sides`` are on the scale's grid."""
+    for name in ("kidney", "cyst"):
+        if name in rules.structures:
+            yield name, Region(labels == STRUCTURES[name])
+    kidney = labels == Label.KIDNEY
+    for lesion in anatomy.rows(rules.lesions):
+        own, other = lesion.side, _OPPOSITE[lesion.side]
+        for name, side in (("kidney_ipsilateral", own), ("kidney_contralateral", other)):
+            if name in rules.structures:
+                yield mask_name(name, lesion), _kidney_of(side, anatomy, kidney, sides)
 
 
-def _sides(rules: RegionRules, labels: npt.NDArray[np.uint8], image_hu: npt.NDArray[np.float64]) -> dict[Side, Mask]:
-    """Return, for each side, the voxels that a shell keeps."""
+def _kidney_of(side: Laterality | None, anatomy: Anatomy, kidney: Mask, sides: npt.NDArray[np.uint8]) -> Region:
+    """Return the parenchyma on one side, on both, or on none."""
+    if side is None:
+        return Region(np.zeros_like(kidney), absent="both kidneys hold a tumour, so neither is the other one")
+    volume = anatomy.kidney_ml[side]
+    if volume < MINIMUM_KIDNEY_ML:
+        which = "kidney" if side == "both" else f"{side} kidney"
+        reason = f"no {which}: {volume:.2f} ml of parenchyma there; a kidney has at least {MINIMUM_KIDNEY_ML:g} ml"
+        return Region(np.zeros_like(kidney), absent=reason)
+    if side == "both":
+        return Region(kidney)
+    return Region(kidney & (sides == (LEFT if side == "left" else RIGHT)))
+
+
+def _kept_on_sides(rules: RegionRules, labels: npt.NDArray[np.uint8], image_hu: npt.NDArray[np.float64]) -> dict[Side, Mask]:
+    """Return, for each side of a shell, the voxels that a shell keeps there."""
     kidney = labels == Label.KIDNEY
     air, bone = rules.tissue_hu
-    tissue = (labels != Label.CYST) & (image_hu >= air) & (kidney | (image_hu <= bone))
+    tissue = (labels != Label.TUMOUR) & (labels != Label.CYST) & (image_hu >= air) & (kidney | (image_hu <= bone))
     fat = (image_hu >= rules.fat_hu[0]) & (image_hu <= rules.fat_hu[1])
     return {"whole": tissue, "kidney": tissue & kidney, "fat": tissue & fat & ~kidney}
 
 
-def _tumour_distance_mm(labels: npt.NDArray[np.uint8], grid: Grid, box: Box, *, reach_mm: float) -> npt.NDArray[np.float64]:
-    """Distance from the tumours to each voxel centre of ``box``, shape (z, y, x); inf beyond ``reach_mm``."""
-    tumour = labels == Label.TUMOUR
-    near = grid.box_of(tumour, reach_mm)
-    there = bounds(tumour)
-    spacing = grid.scan_spacing[::-1]
-    centres = tuple(grid.centres_mm(2 - axis, near) - there[axis].start * spacing[axis] for axis in range(3))
-    distance = np.full(box.size[::-1], np.inf)
-    distance[near.slices_in(box)] = distance_mm(tumour[there], spacing, centres, reach_mm=reach_mm)
-    return distance
+@dataclass(frozen=True)
+class _Surroundings:
+    """A lesion and the space around it on the grid of one scale.
+
+    Args:
+        box: Holds the lesion and the outermost shell; may leave the scan.
+        lesion: Shape (z, y, x) of ``box``.
+        distance_mm: From the lesion to each voxel centre, inf beyond the outermost shell; same shape.
+    """
+
+    box: Box
+    lesion: Mask
+    distance_mm: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, voxels: Mask, grid: Grid, *, reach_mm: float) -> Self:
+        """Return the surroundings of the ``voxels`` of a scan, shape (z, y, x)."""
+        box = grid.box_of(voxels, reach_mm)
+        there = bounds(voxels)
+        spacing = grid.scan_spacing[::-1]
+        centres = tuple(grid.centres_mm(2 - axis, box) - there[axis].start * spacing[axis] for axis in range(3))
+        distance = distance_mm(voxels[there], spacing, centres, reach_mm=reach_mm)
+        return cls(box, nearest(voxels.view(np.uint8), grid, box) > 0, distance)
+
+    def shell(self, shell: Shell) -> Mask:
+        """Return the whole of a shell, with all that will be dropped from it."""
+        within: Mask = (self.distance_mm <= shell.outer_mm) & ~self.lesion
+        return within & (self.distance_mm > shell.inner_mm) if shell.inner_mm > 0 else within
+
+    def seen(self, mask: Mask, grid: Grid, inside: Box) -> Mask:
+        """Return the part of a mask on ``box`` that lies in the scan, on the box ``inside``."""
+        part = self.box.within(grid.size)
+        found = np.zeros(inside.size[::-1], bool)
+        found[part.slices_in(inside)] = mask[part.slices_in(self.box)]
+        return found
 
 
 def distance_mm(

@@ -1,7 +1,7 @@
 """A feature table and where its numbers come from."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,15 +13,20 @@ import pyarrow.parquet as pq
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path
 
-KEYS = ("cohort", "case_id", "patient_id", "centre")
+KEYS = ("cohort", "case_id", "patient_id", "centre", "lesion", "side")
 """Columns that name a row; every other column is a feature."""
+
+SIDES = ("left", "right", "both", "unknown")
+"""What the column ``side`` may hold: a side of the patient; unknown in tables from before there was one."""
 
 _PROVENANCE = b"ccrcc_provenance"
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """One row a case, one column a feature.
+    """One row a case or a lesion, one column a feature.
+
+    A case has a row of lesion 0, which is all its tumours together, or one of lesion 1, the index lesion, and of any others.
 
     Args:
         rows: The columns of ``KEYS``, then features named ``<region>__<scale>__<PyRadiomics name>``, such as
@@ -37,10 +42,7 @@ class FeatureTable:
         if missing:
             msg = f"A feature table needs the columns {', '.join(KEYS)}; missing here: {', '.join(missing)}"
             raise InputError(msg)
-        repeated = self.rows["case_id"][self.rows.duplicated(["cohort", "case_id"])]
-        if len(repeated):
-            msg = f"A feature table has one row a case; case {repeated.iloc[0]} has several"
-            raise InputError(msg)
+        _check_lesions(self.rows)
         text = [str(name) for name, kind in self.rows.dtypes.items() if name not in KEYS and kind != np.float64]
         if text:
             msg = f"Features are numbers; column {text[0]} holds {self.rows[text[0]].dtype}"
@@ -53,8 +55,13 @@ class FeatureTable:
 
     @property
     def features(self) -> pd.DataFrame:
-        """The features alone, shape ``(n_cases, n_features)``, float64."""
+        """The features alone, shape ``(n_rows, n_features)``, float64."""
         return self.rows[self.feature_names]
+
+    def index_lesions(self) -> Self:
+        """Return the table of one row a case: its largest tumour, or all its tumours where they were measured together."""
+        is_first = self.rows["lesion"] <= 1
+        return self if is_first.all() else replace(self, rows=self.rows[is_first])
 
     @property
     def volume_column(self) -> str:
@@ -71,7 +78,7 @@ class FeatureTable:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a table that ``write`` wrote.
+        """Read a table that ``write`` wrote; one from before lesions were told apart has all tumours of a case in a row.
 
         Raises:
             InputError: If the file is missing, is not Parquet, or was not written by this project.
@@ -88,7 +95,11 @@ class FeatureTable:
         if provenance is None:
             msg = f"{path} carries no provenance, so it is not a feature table of ours; make one with `ccrcc extract`"
             raise InputError(msg)
-        return cls(table.to_pandas(), json.loads(provenance))
+        rows = table.to_pandas()
+        if "lesion" not in rows.columns:
+            rows = rows.assign(lesion=0, side="unknown")
+            rows = rows[[*KEYS, *(name for name in rows.columns if name not in KEYS)]]
+        return cls(rows, json.loads(provenance))
 
     def write(self, path: Path) -> None:
         """Write to ``path`` (``.parquet``, or ``.csv`` without the provenance) atomically."""
@@ -99,3 +110,25 @@ class FeatureTable:
             table = pa.Table.from_pandas(self.rows, preserve_index=False)
             metadata = {**(table.schema.metadata or {}), _PROVENANCE: json.dumps(self.provenance).encode()}
             pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+
+def _check_lesions(rows: pd.DataFrame) -> None:
+    if not pd.api.types.is_integer_dtype(rows["lesion"]) or (rows["lesion"] < 0).any():
+        found = rows["lesion"].dtype if rows["lesion"].dtype.kind not in "iu" else rows["lesion"].min()
+        msg = f"The column lesion holds whole numbers from 0, which is all tumours of a case together; found {found}"
+        raise InputError(msg)
+    unknown = rows["side"][~rows["side"].isin(SIDES)]
+    if len(unknown):
+        msg = f"The column side holds {', '.join(SIDES)}; found {unknown.iloc[0]!r}"
+        raise InputError(msg)
+    repeated = rows[rows.duplicated(["cohort", "case_id", "lesion"])]
+    if len(repeated):
+        first = repeated.iloc[0]
+        msg = f"A feature table has one row a lesion; lesion {first['lesion']} of case {first['case_id']} has several"
+        raise InputError(msg)
+    firsts = (rows["lesion"] <= 1).groupby([rows["cohort"], rows["case_id"]]).sum()
+    if len(wrong := firsts.index[firsts != 1]):
+        msg = (
+            f"Every case has a row of lesion 0 or of lesion 1, not of both; case {wrong[0][1]} has {firsts[wrong[0]]} of them"
+        )
+        raise InputError(msg)

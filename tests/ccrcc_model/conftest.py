@@ -45,6 +45,8 @@ def _planted(
             "case_id": [f"{patients[row]}-{place % cases_each}" for place, row in enumerate(rows)],
             "patient_id": [patients[row] for row in rows],
             "centre": [("east", "west")[row % 2] for row in rows],
+            "lesion": 1,
+            "side": "left",
         }
     )
     table = pd.concat([keys, pd.DataFrame(values, columns=names)], axis=1)

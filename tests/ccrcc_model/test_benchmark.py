@@ -44,7 +44,7 @@ def features(
     high = np.arange(n) % 3 == 0
     ids = [f"{name}-{i}" for i in range(n)]
     centre = [centres[i % len(centres)] for i in range(n)]
-    rows = pd.DataFrame({"cohort": name, "case_id": ids, "patient_id": ids, "centre": centre})
+    rows = pd.DataFrame({"cohort": name, "case_id": ids, "patient_id": ids, "centre": centre, "lesion": 1, "side": "left"})
     rows["tumour__1mm__original_shape_MeshVolume"] = np.exp(8 + 0.6 * high + rng.normal(size=n))
     rows["tumour__1mm__original_glcm_Contrast"] = 2 * high + rng.normal(size=n)
     provenance = {"preset": "quick", "preset_sha256": "0" * 64, "mode": "pyradiomics", "cohorts": {name: role}}

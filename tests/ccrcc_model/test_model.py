@@ -186,6 +186,17 @@ def test_the_probabilities_of_a_patients_cases_are_averaged(model, north):
     assert joined.y_prob == pytest.approx(single.probability(logit([apart.mean()])))
 
 
+def test_further_lesions_change_no_prediction(model, north):
+    table, outcomes = north
+    further = table.rows.assign(lesion=2, **dict.fromkeys(table.feature_names, 99.0))
+    both = replace(table, rows=pd.concat([further, table.rows], ignore_index=True))
+    np.testing.assert_array_equal(model.predict(both, outcomes).y_prob, model.predict(table, outcomes).y_prob)
+    np.testing.assert_array_equal(
+        model.predict_baseline(both, outcomes).y_prob, model.predict_baseline(table, outcomes).y_prob
+    )
+    pd.testing.assert_frame_equal(model.predict_proba(both), model.predict_proba(table))
+
+
 def test_missing_columns_are_counted_and_the_first_named(model, north):
     table, outcomes = north
     gone = list(model.columns[1:4])

@@ -74,7 +74,8 @@ def fit_model(folder: Path) -> Model:
     rng = np.random.default_rng(0)
     high = np.arange(45) % 3 == 0
     ids = [f"p{i}" for i in range(45)]
-    rows = pd.DataFrame({"cohort": "home", "case_id": ids, "patient_id": ids, "centre": "one"})
+    keys = {"cohort": "home", "case_id": ids, "patient_id": ids, "centre": "one", "lesion": 1, "side": "left"}
+    rows = pd.DataFrame(keys)
     rows["tumour__1mm__original_shape_MeshVolume"] = np.exp(8 + high + rng.normal(size=45))
     rows[f"tumour__1mm__original_glcm_{SCRIPT}"] = high + rng.normal(size=45)
     provenance = {"preset": "quick", "preset_sha256": "0" * 64, "mode": "pyradiomics", "cohorts": {"home": "development"}}

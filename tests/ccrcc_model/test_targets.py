@@ -20,7 +20,8 @@ def csv(folder: Path, text: str) -> Path:
 
 
 def table_of(patients: list[str], **columns: object) -> FeatureTable:
-    keys = {"cohort": "home", "case_id": [f"c{i}" for i in range(len(patients))], "patient_id": patients, "centre": "east"}
+    case_id = [f"c{i}" for i in range(len(patients))]
+    keys = {"cohort": "home", "case_id": case_id, "patient_id": patients, "centre": "east", "lesion": 1, "side": "left"}
     return FeatureTable(pd.DataFrame(keys | (columns or {"f": np.arange(len(patients), dtype=float)})), {})
 
 
@@ -127,6 +128,18 @@ def test_cases_are_labelled_by_patient_whatever_the_order_of_rows():
     assert cases.columns(["f"])[:, 0].tolist() == [1, 3, 0, 2]
     shuffled = label(replace(table, rows=table.rows.iloc[::-1]), outcomes_of(b=3, c=4, a=1), GRADE)
     np.testing.assert_array_equal(shuffled.features, cases.features)
+
+
+def test_only_the_index_lesion_of_a_case_is_known():
+    table = table_of(["a", "b", "c"])
+    further = table.rows.assign(lesion=2, f=99.0)
+    both = replace(table, rows=pd.concat([further, table.rows], ignore_index=True))
+    outcomes = outcomes_of(a=1, b=3, c=4)
+    alone, beside = label(table, outcomes, GRADE), label(both, outcomes, GRADE)
+    np.testing.assert_array_equal(beside.features, alone.features)
+    assert beside.patient_id.tolist() == ["a", "b", "c"]
+    merged = replace(table, rows=table.rows.assign(lesion=0, side="unknown"))
+    np.testing.assert_array_equal(label(merged, outcomes, GRADE).features, alone.features)
 
 
 def test_a_missing_value_loses_the_case_for_that_target_only():

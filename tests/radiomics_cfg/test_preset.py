@@ -37,6 +37,7 @@ def test_multiscale_is_what_the_design_asks_for() -> None:
     ]
     shells = [f"shell_{width}mm{side}" for width in ("0_3", "3_5", "5_10") for side in ("", "_kidney", "_fat")]
     assert preset.regions.names == ("tumour", "kidney", *shells)
+    assert preset.regions.lesions == load_preset("quick").regions.lesions == "index"
     for scale in preset.scales:
         assert list(scale.parameters.image_types) == ["Original", "Wavelet", "LoG"]
         assert scale.parameters.image_types["LoG"].sigma == (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -55,6 +56,16 @@ def test_pyradiomics_reads_every_parameter_file_unchanged(file: Path, pyradiomic
     assert f"{spacing[0]:g}mm" == file.stem
     widest = max(extractor.enabledImagetypes["LoG"]["sigma"])
     assert extractor.settings["padDistance"] * spacing[0] >= 10 * widest
+
+
+def test_all_tumours_are_one_region_unless_a_preset_says_otherwise(own_preset: Path) -> None:
+    edit(own_preset / "regions.yaml", lesions="each", structures=["kidney_ipsilateral", "kidney_contralateral", "cyst"])
+    assert load_preset(own_preset).regions.lesions == "each"
+    assert load_preset(own_preset).regions.names[:3] == ("kidney_ipsilateral", "kidney_contralateral", "cyst")
+    content = yaml.safe_load((own_preset / "regions.yaml").read_text())
+    del content["lesions"]
+    (own_preset / "regions.yaml").write_text(yaml.safe_dump(content))
+    assert load_preset(own_preset).regions.lesions == "merged"
 
 
 def test_hash_follows_names_and_contents_only(own_preset: Path) -> None:
@@ -77,6 +88,7 @@ def test_scales_come_finest_first_whatever_their_names(own_preset: Path) -> None
     [
         ("regions.yaml", {"margin": 1}, "unknown key 'margin'"),
         ("regions.yaml", {"structures": ["liver"]}, "structures.0"),
+        ("regions.yaml", {"lesions": "largest"}, "lesions: Input should be 'merged', 'index' or 'each'"),
         ("regions.yaml", {"structures": [], "shells": []}, "at least one region"),
         ("regions.yaml", {"structures": ["tumour", "tumour"]}, "each once"),
         ("regions.yaml", {"fat_hu": [-30, -190]}, "from low to high"),

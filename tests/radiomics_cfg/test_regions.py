@@ -5,10 +5,12 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
 
+from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
 from radiomics_cfg.grid import Grid
+from radiomics_cfg.lesions import LEFT, RIGHT, Anatomy, Lesion, find_anatomy
 from radiomics_cfg.preset import RegionRules, Shell
-from radiomics_cfg.regions import Region, distance_mm, find_regions
+from radiomics_cfg.regions import Region, distance_mm, find_regions, mask_name
 
 FAT, TISSUE = -100.0, 100.0
 
@@ -29,7 +31,25 @@ class Ball:
         inside = (self.x - at[0]) ** 2 + (self.y - at[1]) ** 2 + (self.z - at[2]) ** 2 <= self.radius_mm**2
         self.labels = np.where(inside, np.uint8(Label.TUMOUR), np.uint8(0))
 
+    @property
+    def anatomy(self) -> Anatomy:
+        mask = sitk.GetImageFromArray(self.labels)
+        mask.SetSpacing(self.spacing)
+        image = sitk.Image(mask.GetSize(), sitk.sitkInt16)
+        image.CopyInformation(mask)
+        return find_anatomy(Scan(image, mask))
+
+    def paint(self, label: Label, centre_mm: tuple[float, float, float], radius_mm: float) -> None:
+        x, y, z = centre_mm
+        self.labels[(self.x - x) ** 2 + (self.y - y) ** 2 + (self.z - z) ** 2 <= radius_mm**2] = label
+
     def regions(
+        self, rules: RegionRules, *, scale_mm: float | None = None, hu: float | np.ndarray = TISSUE
+    ) -> dict[str, Region]:
+        """Return the regions of all tumours together, by their own names."""
+        return {name.removeprefix("0/"): region for name, region in self.masks(rules, scale_mm=scale_mm, hu=hu).items()}
+
+    def masks(
         self, rules: RegionRules, *, scale_mm: float | None = None, hu: float | np.ndarray = TISSUE
     ) -> dict[str, Region]:
         scan = sitk.GetImageFromArray(self.labels)
@@ -39,7 +59,7 @@ class Ball:
         inside = box.within(grid.size)
         if isinstance(hu, np.ndarray):  # given on the scan's own grid
             hu = hu[tuple(slice(a, b) for a, b in zip(inside.lower[::-1], inside.upper[::-1], strict=True))]
-        return find_regions(rules, self.labels, np.broadcast_to(hu, inside.size[::-1]), grid=grid, box=box)
+        return find_regions(rules, self.anatomy, np.broadcast_to(hu, inside.size[::-1]), grid=grid, box=box)
 
 
 def shells(*edges: tuple[float, float], sides: tuple[str, ...] = ("whole",)) -> RegionRules:
@@ -124,6 +144,104 @@ def test_other_tumours_and_cysts_are_not_part_of_a_shell() -> None:
     assert both["tumour"].mask.sum() == np.count_nonzero(beside.labels == Label.TUMOUR)
     assert not (both["tumour"].mask & both["shell_0_10mm"].mask).any()
     assert both["shell_0_10mm"].mask.sum() > with_cyst.mask.sum()
+
+
+def of_lesions(rule: str, rules: RegionRules, *structures: str) -> RegionRules:
+    return rules.model_copy(update={"lesions": rule, "structures": structures or ("tumour",)})
+
+
+def test_a_lesion_is_measured_as_if_the_others_were_not_tumour_but_still_dropped() -> None:
+    alone = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(35.0, 50.0, 50.0))
+    before = alone.regions(shells((0, 10), (4, 10)))
+    beside = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(35.0, 50.0, 50.0))
+    beside.paint(Label.TUMOUR, (60.0, 50.0, 50.0), 8)
+    found = beside.masks(of_lesions("each", shells((0, 10), (4, 10))))
+    both = found["1/tumour"].mask | found["2/tumour"].mask
+    assert both.sum() == np.count_nonzero(beside.labels == Label.TUMOUR)
+    assert found["1/tumour"].mask.sum() == before["tumour"].mask.sum()
+    for shell in ("shell_0_10mm", "shell_4_10mm"):
+        first, second = found[f"1/{shell}"], found[f"2/{shell}"]
+        assert not ((first.mask | second.mask) & both).any()
+        lost = int(before[shell].mask.sum() - first.mask.sum())
+        assert lost > 0
+        assert first.kept_fraction == pytest.approx(1 - lost / before[shell].mask.sum())
+        assert (first.mask & second.mask).any()
+
+
+def test_the_index_lesion_is_the_first_of_each() -> None:
+    ball = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(35.0, 50.0, 50.0))
+    ball.paint(Label.TUMOUR, (60.0, 50.0, 50.0), 8)
+    rules = shells((0, 5), (5, 10))
+    index, each = (ball.masks(of_lesions(rule, rules)) for rule in ("index", "each"))
+    assert list(index) == [name for name in each if name.startswith("1/")]
+    for name, region in index.items():
+        assert np.array_equal(region.mask, each[name].mask)
+        assert region.kept_fraction == each[name].kept_fraction
+
+
+def test_a_crumb_is_no_lesion_but_never_part_of_a_shell() -> None:
+    ball = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(35.0, 50.0, 50.0))
+    whole = ball.regions(shells((0, 10)))["shell_0_10mm"]
+    ball.paint(Label.TUMOUR, (57.0, 51.0, 51.0), 2)
+    crumb = ball.labels.copy()
+    found = ball.masks(of_lesions("each", shells((0, 10))))
+    assert list(found) == ["1/tumour", "1/shell_0_10mm"]
+    dropped = int(whole.mask.sum() - found["1/shell_0_10mm"].mask.sum())
+    assert dropped == np.count_nonzero(crumb == Label.TUMOUR) - found["1/tumour"].mask.sum() == 7
+
+
+def kidneys_beside(ball: Ball, *, left: bool = True, right: bool = True) -> None:
+    """Paint a kidney around x = 85 on the patient's left, and one around x = 15."""
+    for there, x in ((left, 85.0), (right, 15.0)):
+        near = (ball.x - x) ** 2 + (ball.y - 50) ** 2 + (ball.z - 50) ** 2 <= 14**2
+        ball.labels[near & (ball.labels == 0) & there] = Label.KIDNEY
+
+
+def test_kidneys_are_the_lesions_own_and_the_other_one() -> None:
+    ball = Ball((2.0, 2.0, 2.0), radius_mm=10, centre_mm=(80.0, 50.0, 50.0))
+    ball.paint(Label.TUMOUR, (15.0, 50.0, 60.0), 6)
+    kidneys_beside(ball)
+    rules = of_lesions("each", RegionRules(), "kidney_contralateral", "kidney_ipsilateral", "kidney")
+    found = ball.masks(rules)
+    assert sorted(found) == ["kidney", "left/kidney", "right/kidney"]
+    left, right = Lesion(1, "left"), Lesion(2, "right")
+    assert ball.anatomy.lesions == (left, right)
+    assert mask_name("kidney_ipsilateral", left) == mask_name("kidney_contralateral", right) == "left/kidney"
+    assert mask_name("kidney_contralateral", left) == mask_name("kidney_ipsilateral", right) == "right/kidney"
+    for name, side in (("left/kidney", LEFT), ("right/kidney", RIGHT)):
+        assert found[name].absent is None
+        expected = (ball.labels == Label.KIDNEY) & (ball.anatomy.sides == side)
+        assert found[name].mask.sum() == expected.sum() > 600
+    assert np.array_equal(found["left/kidney"].mask | found["right/kidney"].mask, found["kidney"].mask)
+
+
+def test_tumours_of_both_kidneys_together_have_no_other_kidney() -> None:
+    ball = Ball((2.0, 2.0, 2.0), radius_mm=10, centre_mm=(80.0, 50.0, 50.0))
+    ball.paint(Label.TUMOUR, (15.0, 50.0, 60.0), 6)
+    kidneys_beside(ball)
+    found = ball.masks(of_lesions("merged", RegionRules(), "kidney_ipsilateral", "kidney_contralateral", "kidney"))
+    assert np.array_equal(found["both/kidney"].mask, found["kidney"].mask)
+    assert found["neither/kidney"].shortfall(30) == "both kidneys hold a tumour, so neither is the other one"
+
+
+@pytest.mark.parametrize(
+    ("voxels", "reason"),
+    [
+        (625, None),
+        (624, "no right kidney: 4.99 ml of parenchyma there; a kidney has at least 5 ml"),
+        (0, "no right kidney: 0.00 ml"),
+    ],
+)
+def test_a_kidney_that_is_not_there_is_missing_for_a_stated_reason(voxels: int, reason: str | None) -> None:
+    ball = Ball((2.0, 2.0, 2.0), radius_mm=10, centre_mm=(80.0, 50.0, 50.0))
+    kidneys_beside(ball, right=False)
+    block = np.zeros(8 * 9 * 9, np.uint8)
+    block[:voxels] = Label.KIDNEY
+    ball.labels[20:29, 20:29, 4:12] = block.reshape(9, 9, 8)
+    found = ball.masks(of_lesions("index", RegionRules(), "kidney_ipsilateral", "kidney_contralateral"))
+    assert found["left/kidney"].shortfall(30) is None
+    shortfall = found["right/kidney"].shortfall(30)
+    assert shortfall is None if reason is None else str(shortfall).startswith(reason)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ def two_cases() -> FeatureTable:
             "case_id": ["1", "2"],
             "patient_id": ["p1", "p2"],
             "centre": ["north", "south"],
+            "lesion": [1, 0],
+            "side": ["left", "both"],
             f"kidney__1mm__{VOLUME}": [9.0, 8.0],
             f"tumour__1mm__{VOLUME}": [1.5, float("nan")],
             f"tumour__2mm__{VOLUME}": [1.25, 2.0],
@@ -47,16 +49,62 @@ def test_the_volume_is_the_tumours_on_the_first_scale(two_cases: FeatureTable) -
         _ = without.volume_column
 
 
+@pytest.fixture
+def two_lesions(two_cases: FeatureTable) -> FeatureTable:
+    """The table of two cases, of which the first has a further lesion on the other side."""
+    further = two_cases.rows.iloc[[0]].assign(lesion=2, side="right")
+    return FeatureTable(pd.concat([two_cases.rows, further], ignore_index=True), two_cases.provenance)
+
+
+def test_a_case_is_one_row_of_its_index_lesion(two_cases: FeatureTable, two_lesions: FeatureTable) -> None:
+    pd.testing.assert_frame_equal(two_lesions.index_lesions().rows, two_cases.rows)
+    assert two_lesions.index_lesions().provenance == two_lesions.provenance
+    assert two_cases.index_lesions() is two_cases
+
+
+def test_lesions_come_back_as_whole_numbers(two_lesions: FeatureTable, tmp_path: Path) -> None:
+    two_lesions.write(tmp_path / "t.parquet")
+    assert FeatureTable.read(tmp_path / "t.parquet").rows["lesion"].tolist() == [1, 0, 2]
+    assert FeatureTable.read(tmp_path / "t.parquet").rows["lesion"].dtype == "int64"
+
+
+def test_a_table_from_before_there_were_lesions_has_all_tumours_in_a_row(two_cases: FeatureTable, tmp_path: Path) -> None:
+    two_cases.write(tmp_path / "t.parquet")
+    old = pq.read_table(tmp_path / "t.parquet")
+    pq.write_table(old.drop_columns(["lesion", "side"]), tmp_path / "old.parquet")
+    back = FeatureTable.read(tmp_path / "old.parquet")
+    assert list(back.rows.columns) == list(two_cases.rows.columns)
+    assert back.rows["lesion"].tolist() == [0, 0]
+    assert back.rows["side"].tolist() == ["unknown", "unknown"]
+    pd.testing.assert_frame_equal(back.features, two_cases.features)
+
+
+@pytest.mark.parametrize(
+    ("lesion", "side", "message"),
+    [
+        ([1, 1, 1], "left", r"one row a lesion; lesion 1 of case 1 has several"),
+        ([0, 1, 1], "left", r"lesion 0 or of lesion 1, not of both; case 1 has 2 of them"),
+        ([2, 1, 3], "left", r"lesion 0 or of lesion 1, not of both; case 1 has 0 of them"),
+        ([1.0, 1.0, 2.0], "left", r"whole numbers from 0, .* found float64"),
+        ([1, 1, -2], "left", r"whole numbers from 0, .* found -2"),
+        ([1, 1, 2], "L", r"side holds left, right, both, unknown; found 'L'"),
+    ],
+)
+def test_a_case_has_one_index_lesion(two_lesions: FeatureTable, lesion: list[float], side: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        FeatureTable(two_lesions.rows.assign(lesion=lesion, side=side), {})
+
+
 def test_csv_has_a_row_a_case(two_cases: FeatureTable, tmp_path: Path) -> None:
     two_cases.write(tmp_path / "t.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv", dtype={"case_id": str}), two_cases.rows)
 
 
-def test_a_case_has_one_row_in_its_cohort(two_cases: FeatureTable) -> None:
+def test_cases_of_two_cohorts_may_have_one_name(two_cases: FeatureTable) -> None:
     other = two_cases.rows.assign(cohort="b")
     both = pd.concat([two_cases.rows, other], ignore_index=True)
     assert len(FeatureTable(both, {}).rows) == 4
-    with pytest.raises(InputError, match="case 1 has several"):
+    with pytest.raises(InputError, match="lesion 1 of case 1 has several"):
         FeatureTable(both.assign(cohort="a"), {})
 
 
