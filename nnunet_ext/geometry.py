@@ -199,16 +199,16 @@ def _check_same_grid(mask: sitk.Image, image: sitk.Image) -> None:
 
 
 def _canonical(stored: npt.NDArray[np.generic], labels: Mapping[str, int]) -> npt.NDArray[np.uint8]:
-    values = np.unique(stored)
-    unknown = [value for value in values.tolist() if value != 0 and value not in labels.values()]
-    if unknown:
-        known = ", ".join(f"{name} {value}" for name, value in labels.items())
-        raise CaseRefused("unknown-label", f"the mask holds the value {unknown[0]:g}; the card knows {known}")
-    if len(values) == 1 and values[0] == 0:
-        raise CaseRefused("mask-empty", "the mask labels no voxel")
     canonical = np.zeros(stored.shape, np.uint8)
     for name, value in labels.items():
         canonical[stored == value] = STRUCTURES[name]
+    labelled = np.count_nonzero(canonical)
+    if np.count_nonzero(stored) > labelled:
+        value = stored[(stored != 0) & (canonical == 0)].min()
+        known = ", ".join(f"{name} {value}" for name, value in labels.items())
+        raise CaseRefused("unknown-label", f"the mask holds the value {value:g}; the card knows {known}")
+    if not labelled:
+        raise CaseRefused("mask-empty", "the mask labels no voxel")
     return canonical
 
 

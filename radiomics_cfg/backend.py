@@ -1,29 +1,42 @@
 """What computes the features: the interface that every engine stands behind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import InputError
+from radiomics_cfg.grid import Box
 from radiomics_cfg.preset import Parameters
 
-MODE = "canonical"
+Mode = Literal["canonical", "pyradiomics"]
 """How a table's values were computed; tables of two modes are never mixed.
 
-Here an image is filtered once for all regions, with as much of the scan around them as the filter needs to converge.
-PyRadiomics itself crops to each region first, and its LoG then depends on how far it pads.
+``canonical``: an image is filtered once for all regions, with as much of the scan around them as the filter needs to converge.
+``pyradiomics``: each region has a crop of its own, as PyRadiomics cuts it, and LoG depends on how far that is padded.
 """
 
-BACKENDS = {"pyradiomics": "radiomics_cfg.pyradiomics_backend"}
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+BACKENDS = {"numba": "radiomics_cfg.numba_backend", "pyradiomics": "radiomics_cfg.pyradiomics_backend"}
 """Module of each backend, imported only when it is asked for; it holds a class ``Engine``."""
+
+
+class RegionExtractor(Protocol):
+    """Computes features of one region of a scan with PyRadiomics' geometry."""
+
+    def execute(self, image: sitk.Image, mask: sitk.Image, /) -> Mapping[str, Any]:
+        """Return features by PyRadiomics' names; raise a ``ValueError`` that says why, where there are none."""
 
 
 class Backend(Protocol):
     """Computes features of regions on one image."""
+
+    def extractor(self, parameters: Parameters) -> RegionExtractor:
+        """Return what measures regions in the mode ``pyradiomics``."""
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -40,7 +53,12 @@ class Backend(Protocol):
         """Return how many voxels along x, y, z are needed around the regions for the filters to converge, shape ``(3,)``."""
 
     def features(
-        self, image: sitk.Image, masks: Mapping[str, sitk.Image], parameters: Parameters
+        self,
+        image: sitk.Image,
+        masks: Mapping[str, sitk.Image],
+        parameters: Parameters,
+        *,
+        parts: Sequence[Box] = (),
     ) -> dict[str, dict[str, float]]:
         """Compute the features of each region.
 
@@ -49,6 +67,7 @@ class Backend(Protocol):
             masks: For each region ``UInt8`` with 1 inside, at least two voxels thick, on a box of the grid of ``image``. Where
                 all masks span one box, a region's values do not depend on the other regions.
             parameters: What to compute.
+            parts: Boxes of the grid of ``image`` that hold all regions; an engine may filter them one by one.
 
         Returns:
             For each region the value of each feature; what could not be computed is absent or not finite.

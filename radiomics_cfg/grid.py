@@ -12,6 +12,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
+from radiomics_cfg.engine import spline
 
 SPLINE_MARGIN = 24
 """Voxels of the scan around a box that its B-spline coefficients are computed from. The cubic spline's pole is sqrt(3) - 2, so
@@ -135,16 +136,35 @@ def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sit
     if grid.is_native:
         return sitk.Cast(sitk.RegionOfInterest(scan, box.size, box.lower), sitk.sitkFloat64)
     ratio = np.array(grid.spacing) / grid.scan_spacing
-    first, last = np.array(box.lower) * ratio, np.array(box.upper) * ratio
-    source = Box.around(np.floor(first), np.ceil(last)).grown(SPLINE_MARGIN).within(grid.scan_size)
-    crop = sitk.Cast(sitk.RegionOfInterest(scan, source.size, source.lower), sitk.sitkFloat64)
     origin = scan.TransformContinuousIndexToPhysicalPoint(((np.array(box.lower) + 0.5) * ratio - 0.5).tolist())
-    values = sitk.Resample(
-        crop, box.size, sitk.Transform(), getattr(sitk, interpolator), origin, grid.spacing, scan.GetDirection(), 0.0
-    )
-    rounded = sitk.GetImageFromArray(np.round(sitk.GetArrayViewFromImage(values), HU_DECIMALS))
-    rounded.CopyInformation(values)
-    return rounded
+    if interpolator == "sitkBSpline":
+        values = _spline_values(scan, grid, box)
+    else:
+        place = (
+            sitk.Transform(),
+            getattr(sitk, interpolator),
+            origin,
+            grid.spacing,
+            scan.GetDirection(),
+            0.0,
+            sitk.sitkFloat64,
+        )
+        values = sitk.GetArrayFromImage(sitk.Resample(scan, box.size, *place))
+    resampled = sitk.GetImageFromArray(np.round(values, HU_DECIMALS))
+    resampled.SetOrigin(origin)
+    resampled.SetSpacing(grid.spacing)
+    resampled.SetDirection(scan.GetDirection())
+    return resampled
+
+
+def _spline_values(scan: sitk.Image, grid: Grid, box: Box) -> npt.NDArray[np.float64]:
+    """Interpolate the scan by a cubic B-spline, from the part of it that the box needs; shape (z, y, x) of ``box``."""
+    voxels = sitk.GetArrayViewFromImage(scan)
+    at = [grid.centres_mm(axis, box) / grid.scan_spacing[axis] - 0.5 for axis in (2, 1, 0)]
+    first = [max(int(np.floor(along[0])) - SPLINE_MARGIN, 0) for along in at]
+    last = [int(np.ceil(along[-1])) + SPLINE_MARGIN for along in at]
+    coefficient = spline.coefficients(voxels[tuple(slice(a, b) for a, b in zip(first, last, strict=True))])
+    return spline.interpolate(coefficient, at[0], at[1], at[2], offset=(first[0], first[1], first[2]))
 
 
 def nearest(labels: npt.NDArray[np.uint8], grid: Grid, box: Box) -> npt.NDArray[np.uint8]:

@@ -1,18 +1,18 @@
-"""From one scan with its mask to the values of its row: scales, regions, features."""
+"""From one scan with its mask to the values of its rows: lesions, scales, regions, features."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.errors import CaseRefused
 from nnunet_ext.geometry import Scan
-from nnunet_ext.labels import Label
-from radiomics_cfg.backend import Backend
-from radiomics_cfg.grid import Grid, resample
+from radiomics_cfg.backend import Backend, Mode
+from radiomics_cfg.grid import Box, Grid, resample
+from radiomics_cfg.lesions import Anatomy, find_anatomy
 from radiomics_cfg.preset import Preset, Scale
-from radiomics_cfg.regions import Region, find_regions
+from radiomics_cfg.regions import Region, find_regions, mask_name
 
 KEPT_FRACTION = "original_region_KeptFraction"
 """Column of each side of a shell, named after PyRadiomics' pattern: see ``Region.kept_fraction``."""
@@ -20,11 +20,11 @@ KEPT_FRACTION = "original_region_KeptFraction"
 
 @dataclass(frozen=True)
 class CaseRows:
-    """What one case adds to a feature table.
+    """What one case adds to a feature table: a row for each lesion, or for all its tumours together.
 
     Args:
         values: Shape ``(n_rows, n_columns)``, float64, NaN where missing; columns as ``feature_columns`` names them.
-        keys: For each row the key columns that only the mask can tell, by name.
+        keys: For each row the key columns that only the mask can tell: ``lesion``, an int, and ``side``.
         missing: For each row why values are missing, by ``<region>__<scale>``.
     """
 
@@ -33,59 +33,117 @@ class CaseRows:
     missing: tuple[dict[str, str], ...]
 
 
-def measure_case(scan: Scan, preset: Preset, engine: Backend) -> CaseRows:
-    """Measure every region of a case on every scale.
+@dataclass(frozen=True)
+class _Measured:
+    """The features of one mask on one scale, and why some are missing."""
+
+    values: dict[str, float]
+    reason: str | None
+
+
+def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "canonical") -> CaseRows:
+    """Measure every region of every lesion of a case on every scale.
+
+    Args:
+        scan: Image and mask, through the gate.
+        preset: What to measure.
+        engine: What computes.
+        mode: In ``canonical`` regions are found on each scale's grid and share its filtered images; in ``pyradiomics`` they
+            are found on the scan's own grid, and each is then resampled, cropped and filtered by itself.
 
     Raises:
         CaseRefused: ``tumour-absent``, or ``too-thin`` for a scale.
     """
-    values: dict[str, float] = {}
-    missing: dict[str, str] = {}
-    if not (sitk.GetArrayViewFromImage(scan.mask) == Label.TUMOUR).any():
-        raise CaseRefused("tumour-absent", "the mask labels no tumour voxel, so there is nothing to measure")
+    anatomy = find_anatomy(scan)
+    lesions = anatomy.rows(preset.regions.lesions)
+    values: list[dict[str, float]] = [{} for _ in lesions]
+    missing: list[dict[str, str]] = [{} for _ in lesions]
     for scale in preset.scales:
-        image, regions, origin = _on_scale(scan, preset, scale, engine)
-        names = engine.feature_names(scale.parameters)
-        shortfalls = {name: region.shortfall(preset.regions.minimum_voxels) for name, region in regions.items()}
-        usable = {name: _as_image(regions[name], image, origin) for name, reason in shortfalls.items() if reason is None}
-        found = engine.features(image, usable, scale.parameters)
-        for region, shortfall in shortfalls.items():
-            place = f"{region}__{scale.name}"
-            numbers = [found.get(region, {}).get(name, np.nan) for name in names]
-            undefined = len(numbers) - int(np.isfinite(numbers).sum())
-            values.update({f"{place}__{name}": number for name, number in zip(names, numbers, strict=True)})
-            kept = regions[region].kept_fraction
-            if kept is not None:
-                values[f"{place}__{KEPT_FRACTION}"] = kept
-            if undefined:
-                missing[place] = shortfall or f"{undefined} of {len(names)} features are undefined on this region"
-    ordered = np.array([values[column] for column in feature_columns(preset, engine)])
-    return CaseRows(np.where(np.isfinite(ordered), ordered, np.nan)[None], ({},), (missing,))
+        measure = _measure_scale if mode == "canonical" else _measure_scale_as_pyradiomics
+        measured = measure(scan, anatomy, preset, scale=scale, engine=engine)
+        for row, lesion in enumerate(lesions):
+            for region in preset.regions.names:
+                place, found = f"{region}__{scale.name}", measured[mask_name(region, lesion)]
+                values[row].update({f"{place}__{name}": value for name, value in found.values.items()})
+                if found.reason is not None:
+                    missing[row][place] = found.reason
+    columns = feature_columns(preset, engine)
+    ordered = np.array([[row[column] for column in columns] for row in values])
+    keys: tuple[dict[str, str | int], ...] = tuple({"lesion": lesion.number, "side": lesion.side} for lesion in lesions)
+    return CaseRows(np.where(np.isfinite(ordered), ordered, np.nan), keys, tuple(missing))
+
+
+def _measure_scale(scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend) -> dict[str, _Measured]:
+    """Measure all masks of a case on one scale, each once, however many lesions share it."""
+    image, regions, origin, parts = _on_scale(scan, anatomy, preset, scale=scale, engine=engine)
+    names = engine.feature_names(scale.parameters)
+    shortfalls = {name: region.shortfall(preset.regions.minimum_voxels) for name, region in regions.items()}
+    usable = {name: _as_image(regions[name], image, origin) for name, reason in shortfalls.items() if reason is None}
+    found = engine.features(image, usable, scale.parameters, parts=parts)
+    return {mask: _measured(names, found.get(mask, {}), regions[mask], shortfall) for mask, shortfall in shortfalls.items()}
+
+
+def _measured(names: tuple[str, ...], found: Mapping[str, float], region: Region, shortfall: str | None) -> _Measured:
+    """Put the features of one region in order, with why some are missing."""
+    values = {name: found.get(name, np.nan) for name in names}
+    undefined = len(names) - int(np.isfinite(list(values.values())).sum())
+    reason = f"{undefined} of {len(names)} features are undefined on this region" if undefined else None
+    if region.kept_fraction is not None:
+        values[KEPT_FRACTION] = region.kept_fraction
+    return _Measured(values, shortfall or reason)
+
+
+def _measure_scale_as_pyradiomics(
+    scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend
+) -> dict[str, _Measured]:
+    """Measure all masks of a case on one scale, each with a geometry of its own."""
+    grid = Grid.of(scan.image, None)
+    box = grid.box_of(anatomy.labels > 0, preset.regions.reach_mm)
+    inner = box.within(grid.size)
+    hu = sitk.GetArrayFromImage(resample(scan.image, grid, inner))  # a view would not keep it alive
+    whole = Box((0, 0, 0), grid.size)
+    extractor, names = engine.extractor(scale.parameters), engine.feature_names(scale.parameters)
+    measured = {}
+    for name, region in find_regions(preset.regions, anatomy, hu, grid=grid, box=box).items():
+        reason = region.shortfall(preset.regions.minimum_voxels)
+        found: Mapping[str, float] = {}
+        if reason is None:
+            inside = np.zeros(grid.size[::-1], np.uint8)
+            inside[inner.slices_in(whole)] = region.mask
+            mask = sitk.GetImageFromArray(inside)
+            mask.CopyInformation(scan.image)
+            try:
+                found = {key: float(value) for key, value in extractor.execute(scan.image, mask).items()}
+            except ValueError as error:  # the region cannot be measured on this scale, and says why
+                reason = str(error)
+        measured[name] = _measured(names, found, region, reason)
+    return measured
 
 
 def _on_scale(
-    scan: Scan, preset: Preset, scale: Scale, engine: Backend
-) -> tuple[sitk.Image, dict[str, Region], tuple[float, ...]]:
-    """Return a scan's HU around its labels on one scale, the regions there, and where their masks begin in space.
+    scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend
+) -> tuple[sitk.Image, dict[str, Region], tuple[float, ...], list[Box]]:
+    """Return a scan's HU around its labels on one scale, the regions there, where their masks begin, and boxes of the sides.
 
     All masks span one box, given by the labels and the outermost shell alone, and so do the filtered images that a backend
-    makes: a region's values do not depend on the other regions.
+    makes: a region's values depend neither on the other regions nor on the other lesions.
     """
     setting = scale.parameters.setting
-    labels = sitk.GetArrayViewFromImage(scan.mask)
     grid = Grid.of(scan.image, setting.spacing_mm)
-    box = grid.box_of(labels > 0, preset.regions.reach_mm)
+    box = grid.box_of(anatomy.labels > 0, preset.regions.reach_mm)
     inner = box.within(grid.size)
     outer = inner.grown(engine.margin(scale.parameters, grid.spacing)).within(grid.size)
     image = resample(scan.image, grid, outer, interpolator=setting.interpolator)
     hu = sitk.GetArrayViewFromImage(image)[inner.slices_in(outer)]
-    regions = find_regions(preset.regions, labels, hu, grid=grid, box=box)
-    return image, regions, image.TransformIndexToPhysicalPoint((np.array(inner.lower) - outer.lower).tolist())
+    regions = find_regions(preset.regions, anatomy, hu, grid=grid, box=box)
+    sides = [grid.box_of(there, preset.regions.reach_mm).within(grid.size) for there in anatomy.on_sides()]
+    parts = [Box.around(np.subtract(side.lower, outer.lower), np.subtract(side.upper, outer.lower)) for side in sides]
+    return image, regions, image.TransformIndexToPhysicalPoint((np.array(inner.lower) - outer.lower).tolist()), parts
 
 
 def _as_image(region: Region, image: sitk.Image, origin: tuple[float, ...]) -> sitk.Image:
     """Return a region's mask on the grid of ``image``, beginning at ``origin``."""
-    mask = sitk.GetImageFromArray(region.mask.astype(np.uint8))
+    mask = sitk.GetImageFromArray(region.mask.view(np.uint8))
     mask.SetOrigin(origin)
     mask.SetSpacing(image.GetSpacing())
     mask.SetDirection(image.GetDirection())

@@ -20,6 +20,8 @@ _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 Positive = Annotated[float, Field(gt=0)]
 FeatureClass = Literal["firstorder", "shape", "glcm", "glrlm", "glszm", "gldm", "ngtdm"]
 Side = Literal["whole", "kidney", "fat"]
+Structure = Literal["tumour", "kidney", "kidney_ipsilateral", "kidney_contralateral", "cyst"]
+LesionRule = Literal["merged", "index", "each"]
 
 
 class _Strict(BaseModel):
@@ -27,7 +29,7 @@ class _Strict(BaseModel):
 
 
 class Shell(_Strict):
-    """A peritumoral shell by distance from the tumours: beyond ``inner_mm``, up to and with ``outer_mm``."""
+    """A peritumoral shell by distance from the lesion: beyond ``inner_mm``, up to and with ``outer_mm``."""
 
     inner_mm: Annotated[float, Field(ge=0)]
     outer_mm: Positive
@@ -50,8 +52,12 @@ class Shell(_Strict):
 class RegionRules(_Strict):
     """The content of ``regions.yaml``."""
 
-    structures: tuple[Literal["kidney", "tumour", "cyst"], ...] = ("tumour", "kidney")
-    """Regions that are a structure of the mask. The kidney is its parenchyma, without tumours and cysts."""
+    lesions: LesionRule = "merged"
+    """What has a row of its own, is the region ``tumour`` there, and has the shells around it. ``merged``: all tumours of a
+    case together. ``index``: the largest. ``each``: every one."""
+    structures: tuple[Structure, ...] = ("tumour", "kidney")
+    """Regions that are a structure of the mask. A kidney is its parenchyma, without tumours and cysts: of both sides, of the
+    lesion's own, of the other one."""
     shells: tuple[Shell, ...] = ()
     tissue_hu: tuple[float, float] = (-190, 300)
     """Voxels of a shell that are kept. Air lies below; bone above, which is sought outside the kidney label only, because an
@@ -79,7 +85,7 @@ class RegionRules(_Strict):
 
     @property
     def reach_mm(self) -> float:
-        """Distance from the tumours at which the outermost shell ends, 0 without shells."""
+        """Distance from the lesion at which the outermost shell ends, 0 without shells."""
         return max((shell.outer_mm for shell in self.shells), default=0.0)
 
 
@@ -129,6 +135,12 @@ class Parameters(_Strict):
     setting: Setting = Field(default_factory=lambda: Setting.model_validate({}))
     image_types: dict[Literal["Original", "Wavelet", "LoG"], ImageType] = Field(alias="imageType", min_length=1)
     feature_classes: dict[FeatureClass, tuple[str, ...] | None] = Field(alias="featureClass", min_length=1)
+
+    def as_pyradiomics(self) -> dict[str, Any]:
+        """Return the content of the parameter file, as PyRadiomics reads it."""
+        content = self.model_dump(by_alias=True, exclude_none=True, mode="json")
+        content["featureClass"] = {name: list(asked or ()) for name, asked in self.feature_classes.items()}
+        return content
 
     @field_validator("image_types")
     @classmethod

@@ -5,7 +5,7 @@ The only module that imports PyRadiomics, which is an optional extra; ``load_bac
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,12 +17,14 @@ import pywt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import InputError
+from radiomics_cfg.grid import Box
 from radiomics_cfg.preset import Parameters
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its sources hold escapes that newer Pythons warn of when they compile them
     import radiomics
     from radiomics import imageoperations
+    from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 LOG_MARGIN_SIGMAS = 10
 """ITK's recursive Gaussian has long tails: on an abdominal CT the LoG is off by up to 6 HU with 2 sigmas of context around
@@ -42,6 +44,10 @@ class Engine:
     def versions(self) -> Mapping[str, str]:
         """PyRadiomics' version, and those of the libraries under it."""
         return {name: version(name) for name in ("pyradiomics", "SimpleITK", "PyWavelets", "numpy")}
+
+    def extractor(self, parameters: Parameters) -> "_Silenced":
+        """Return PyRadiomics' own extractor."""
+        return _Silenced(parameters)
 
     def feature_names(self, parameters: Parameters) -> tuple[str, ...]:
         """Return the names of all features that ``parameters`` ask for; see ``Backend.feature_names``."""
@@ -66,9 +72,15 @@ class Engine:
         return widest
 
     def features(
-        self, image: sitk.Image, masks: Mapping[str, sitk.Image], parameters: Parameters
+        self,
+        image: sitk.Image,
+        masks: Mapping[str, sitk.Image],
+        parameters: Parameters,
+        *,
+        parts: Sequence[Box] = (),
     ) -> dict[str, dict[str, float]]:
         """Compute the features of each region; see ``Backend.features``."""
+        del parts  # its filters run on the box of all regions
         if not masks:
             return {}
         wanted = _wanted(parameters)
@@ -83,6 +95,20 @@ class Engine:
                 for name, mask in regions.items():
                     found[name].update(_image_features(filtered, mask, wanted))
         return found
+
+
+class _Silenced:
+    """PyRadiomics' own extractor, without its log."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        with _quiet():
+            self._extractor = RadiomicsFeatureExtractor(parameters.as_pyradiomics(), additionalInfo=False)
+
+    def execute(self, image: sitk.Image, mask: sitk.Image) -> Mapping[str, Any]:
+        """Return the features of a region."""
+        with _quiet():
+            values: Mapping[str, Any] = self._extractor.execute(image, mask)
+        return values
 
 
 @dataclass(frozen=True)

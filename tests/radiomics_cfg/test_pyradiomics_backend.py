@@ -146,7 +146,7 @@ def test_pyradiomics_says_nothing(pyradiomics: Backend, two_balls: TwoBalls, cap
 
 
 def test_an_unknown_backend_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match="No extraction backend 'mirp'; known ones are pyradiomics"):
+    with pytest.raises(InputError, match="No extraction backend 'mirp'; known ones are numba, pyradiomics"):
         load_backend("mirp")
 
 

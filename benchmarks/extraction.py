@@ -1,0 +1,283 @@
+"""Extraction speed beside PyRadiomics (and Pictologics): the table of docs/reference/engine.md.
+
+    uv run python benchmarks/extraction.py [--repeats 3] [--pictologics PYTHON] [--out FILE]
+
+Three cases, a small, a middle-sized and a large tumour: real masks of KiTS23 where the data folder lies beside the checkout
+(`../shared/data/kits23`), else synthetic ones; the intensities are synthetic. Five regions (tumour, kidney, shells 0-3,
+3-5, 5-10 mm) at 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm. All on one core, in turn, CPU time of this process.
+PyRadiomics runs as its documentation's batch example does: image and mask by path, one call a region. Ours runs the same way
+in the mode `pyradiomics`, and as `extract` does it in the mode `canonical`: scan read once through the gate, one grid and one
+set of filtered images for all regions. `--pictologics` names a Python (3.12 or later) that has Pictologics.
+"""
+
+import argparse
+import gc
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+import yaml
+from scipy import ndimage
+
+from nnunet_ext.case import Case
+from nnunet_ext.geometry import Scan, read_scan
+from nnunet_ext.labels import STRUCTURES, Label
+from radiomics_cfg import Extractor
+from radiomics_cfg.backend import load_backend
+from radiomics_cfg.grid import Grid
+from radiomics_cfg.lesions import find_anatomy
+from radiomics_cfg.measure import feature_columns, measure_case
+from radiomics_cfg.preset import RegionRules, Shell, load_preset
+from radiomics_cfg.regions import find_regions
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "kits23"
+CASES = {"small": "case_00072", "middle": "case_00041", "large": "case_00070"}
+RADIUS_MM = {"small": 8.0, "middle": 20.0, "large": 47.0}
+REGIONS = ("tumour", "kidney", "shell_0_3mm", "shell_3_5mm", "shell_5_10mm")
+PARAMETERS = {
+    "setting": {"resampledPixelSpacing": [1, 1, 1], "interpolator": "sitkBSpline", "binWidth": 25, "padDistance": 10},
+    "imageType": {"Original": {}, "Wavelet": {"wavelet": "coif1"}, "LoG": {"sigma": [1.0, 2.0, 3.0, 4.0, 5.0]}},
+    "featureClass": dict.fromkeys(("shape", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")),
+}
+CANONICAL = {**PARAMETERS, "setting": {**PARAMETERS["setting"], "padDistance": 50}}
+SHELLS = tuple(Shell(inner_mm=a, outer_mm=b, sides=("whole",)) for a, b in ((0, 3), (3, 5), (5, 10)))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Files of one case: the scan, its structures, and the five regions as one label map."""
+
+    name: str
+    image: Path
+    mask: Path
+    regions: Path
+    tumour_ml: float
+
+
+def main() -> None:
+    """Run what is asked for and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--pictologics", type=Path, default=None, help="Python with Pictologics")
+    parser.add_argument("--out", type=Path, default=None, help="Markdown file for the table")
+    parser.add_argument("--memory-of", nargs=2, metavar=("METHOD", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    if options.memory_of:
+        method, folder = options.memory_of
+        METHODS[method](read_bench(Path(folder)))
+        print(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        benches = [write_bench(Path(folder) / name, name) for name in options.cases]
+        text = compare(benches, repeats=options.repeats, pictologics=options.pictologics)
+    print(text)
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+
+
+def compare(benches: list[Bench], *, repeats: int, pictologics: Path | None) -> str:
+    """Time every method on every case in turn; return the tables as Markdown."""
+    started = time.perf_counter()
+    METHODS["ours, pyradiomics"](benches[0])  # compiles, or loads what an earlier run compiled
+    METHODS["ours, canonical"](benches[0])
+    first_call_s = time.perf_counter() - started
+    methods = dict(METHODS)
+    if pictologics:
+        methods["Pictologics"] = lambda bench: run_pictologics(pictologics, bench)
+    seconds = {(bench.name, method): [] for bench in benches for method in methods}
+    differences: dict[str, float] = {}
+    for turn in range(repeats):
+        for bench in benches:
+            values = {}
+            for method, run in methods.items():
+                gc.collect()
+                before = time.process_time()
+                result = run(bench)
+                taken = result if isinstance(result, float) else time.process_time() - before
+                seconds[bench.name, method].append(taken)
+                values[method] = result
+                print(f"turn {turn + 1}: {bench.name:6} {method:18} {taken:7.2f} CPU-s", file=sys.stderr)
+            for name, worst in largest_differences(values["PyRadiomics"], values["ours, pyradiomics"]).items():
+                differences[name] = max(worst, differences.get(name, 0.0))
+    return report(benches, list(methods), seconds, differences, first_call_s)
+
+
+def report(
+    benches: list[Bench],
+    methods: list[str],
+    seconds: dict[tuple[str, str], list[float]],
+    differences: dict[str, float],
+    first_call_s: float,
+) -> str:
+    """Return medians, ratios, memory and differences as Markdown."""
+    memory = {(b.name, m): peak_mib(m, b) for b in benches for m in methods if m in METHODS}
+    lines = [
+        "| case | tumour, ml | method | CPU-s (median) | PyRadiomics / method | peak memory, MiB |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    ratios: dict[str, list[float]] = {method: [] for method in methods}
+    for bench in benches:
+        reference = statistics.median(seconds[bench.name, "PyRadiomics"])
+        for method in methods:
+            median = statistics.median(seconds[bench.name, method])
+            ratios[method].append(reference / median)
+            peak = memory.get((bench.name, method))
+            lines.append(
+                f"| {bench.name} | {bench.tumour_ml:.1f} | {method} | {median:.2f} | {reference / median:.1f} | "
+                f"{'' if peak is None else f'{peak:.0f}'} |"
+            )
+    lines += [""] + [
+        f"Geometric mean, {method}: {np.exp(np.mean(np.log(ratios[method]))):.1f} times PyRadiomics." for method in methods[1:]
+    ]
+    lines += ["", f"First call of both modes in this process, compilation or its cache included: {first_call_s:.1f} s.", ""]
+    lines += ["| class | largest relative difference from PyRadiomics |", "| --- | --- |"]
+    lines += [f"| {name} | {worst:.1e} |" for name, worst in sorted(differences.items())]
+    return "\n".join(lines) + "\n"
+
+
+def largest_differences(theirs: dict[str, float], ours: dict[str, float]) -> dict[str, float]:
+    """Return the largest relative difference of each class; values below 1e-6 are compared to that."""
+    worst: dict[str, float] = {}
+    for name, value in theirs.items():
+        family = "glcm MCC" if name.endswith("MCC") else name.split("_")[-2]
+        difference = 0.0 if np.isnan(value) and np.isnan(ours[name]) else abs(ours[name] - value) / max(abs(value), 1e-6)
+        worst[family] = max(worst.get(family, 0.0), difference)
+    return worst
+
+
+def run_pyradiomics(bench: Bench) -> dict[str, float]:
+    """PyRadiomics, as its batch example runs it."""
+    import logging
+
+    import radiomics
+    from radiomics.featureextractor import RadiomicsFeatureExtractor
+
+    radiomics.setVerbosity(logging.CRITICAL)
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
+    return by_region(RadiomicsFeatureExtractor(PARAMETERS), bench)
+
+
+def run_ours(bench: Bench) -> dict[str, float]:
+    """Ours, called as PyRadiomics is."""
+    return by_region(Extractor(PARAMETERS), bench)
+
+
+def by_region(extractor: Extractor, bench: Bench) -> dict[str, float]:
+    """Call an extractor once a region."""
+    found = {}
+    for label, region in enumerate(REGIONS, start=1):
+        values = extractor.execute(str(bench.image), str(bench.regions), label=label)
+        found |= {f"{region}_{k}": float(v) for k, v in values.items() if not k.startswith("diagnostics")}
+    return found
+
+
+def run_canonical(bench: Bench) -> dict[str, float]:
+    """Ours, as ``extract`` runs it."""
+    case = Case("case", "patient", "centre", bench.image, bench.mask)
+    preset, engine = load_preset(bench.image.parent / "preset"), load_backend("numba")
+    rows = measure_case(read_scan(case, STRUCTURES, mask_required=True), preset, engine)
+    return dict(zip(feature_columns(preset, engine), rows.values[0].tolist(), strict=True))
+
+
+METHODS: dict[str, Callable[[Bench], dict[str, float]]] = {
+    "PyRadiomics": run_pyradiomics,
+    "ours, pyradiomics": run_ours,
+    "ours, canonical": run_canonical,
+}
+
+
+def run_pictologics(python: Path, bench: Bench) -> float:
+    """Pictologics' whole pipeline in a process of its own; its CPU seconds without start and compilation."""
+    script = Path(__file__).with_name("extraction_pictologics.py")
+    done = subprocess.run([python, script, bench.image, bench.regions], check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def peak_mib(method: str, bench: Bench) -> float:
+    """Return the peak memory of one method on one case, in a process of its own."""
+    command = [sys.executable, __file__, "--memory-of", method, str(bench.image.parent)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(done.stdout.split()[-1]) / 1024
+
+
+def write_bench(folder: Path, name: str) -> Bench:
+    """Write the files of a case: a full-size scan over a real mask, or over a ball where there is none."""
+    folder.mkdir()
+    mask = real_mask(CASES[name]) if DATA.is_dir() else ball_mask(RADIUS_MM[name])
+    labels = sitk.GetArrayFromImage(mask).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    texture = [ndimage.gaussian_filter(rng.standard_normal(labels.shape, np.float32), width) for width in (0.0, 1.5)]
+    noise = sum(part / part.std() for part in texture)
+    hu = np.choose(labels, [-100, 160, 90, 10]) + noise * np.choose(labels, [12, 20, 35, 8])
+    image = sitk.GetImageFromArray(hu.round().astype(np.int16))
+    image.CopyInformation(mask)
+    grid = Grid.of(image, None)
+    rules = RegionRules(shells=SHELLS)
+    box = grid.box_of(labels > 0, rules.reach_mm)
+    inside = box.within(grid.size)
+    where = tuple(slice(a, b) for a, b in zip(inside.lower[::-1], inside.upper[::-1], strict=True))
+    found = find_regions(rules, find_anatomy(Scan(image, mask)), hu[where], grid=grid, box=box)
+    regions = np.zeros(labels.shape, np.uint8)
+    for label, region in enumerate(REGIONS, start=1):
+        regions[where][found[region if region == "kidney" else f"0/{region}"].mask] = label
+    files = {"image": image, "mask": sitk.Cast(mask, sitk.sitkUInt8), "regions": sitk.GetImageFromArray(regions)}
+    files["regions"].CopyInformation(mask)
+    for stem, volume in files.items():
+        sitk.WriteImage(volume, folder / f"{stem}.nii.gz")
+    preset = folder / "preset"
+    preset.mkdir()
+    (preset / "1mm.yaml").write_text(yaml.safe_dump(CANONICAL, sort_keys=False))
+    (preset / "regions.yaml").write_text(yaml.safe_dump(rules.model_dump(mode="json"), sort_keys=False))
+    tumour_ml = float(np.count_nonzero(labels == Label.TUMOUR) * np.prod(mask.GetSpacing()) / 1000)
+    (folder / "bench.json").write_text(json.dumps({"name": name, "tumour_ml": tumour_ml}))
+    return read_bench(folder)
+
+
+def read_bench(folder: Path) -> Bench:
+    """Find the files of a case again."""
+    known = json.loads((folder / "bench.json").read_text())
+    return Bench(known["name"], *(folder / f"{stem}.nii.gz" for stem in ("image", "mask", "regions")), known["tumour_ml"])
+
+
+def real_mask(case: str) -> sitk.Image:
+    """Return a mask of KiTS23 on the grid of its whole scan."""
+    part = sitk.ReadImage(DATA / "masks" / f"{case}.nii.gz", sitk.sitkUInt8)
+    row = pd.read_csv(DATA / "clinical.csv").set_index("case_id").loc[case]
+    size, start = ([int(n) for n in str(row[key]).split("x")] for key in ("full_shape", "crop_start"))
+    whole = sitk.Image(size, sitk.sitkUInt8)
+    whole.SetSpacing(part.GetSpacing())
+    whole.SetDirection(part.GetDirection())
+    whole.SetOrigin(part.TransformIndexToPhysicalPoint([-n for n in start]))
+    return sitk.Paste(whole, part, part.GetSize(), [0, 0, 0], start)
+
+
+def ball_mask(radius_mm: float) -> sitk.Image:
+    """Return two kidneys as balls of 50 mm across, on one a tumour, in a scan of 512 x 512 x 100."""
+    spacing = (0.78, 0.78, 3.0)
+    z, y, x = np.meshgrid(*((np.arange(n) * s for n, s in zip((100, 512, 512), spacing[::-1], strict=True))), indexing="ij")
+    labels = np.zeros(x.shape, np.uint8)
+    for middle in (130.0, 270.0):
+        labels[(x - middle) ** 2 + (y - 200) ** 2 + ((z - 150) / 2) ** 2 <= 25**2] = Label.KIDNEY
+    labels[(x - 130 + 15) ** 2 + (y - 200) ** 2 + (z - 150) ** 2 <= radius_mm**2] = Label.TUMOUR
+    mask = sitk.GetImageFromArray(labels)
+    mask.SetSpacing(spacing)
+    return mask
+
+
+if __name__ == "__main__":
+    main()

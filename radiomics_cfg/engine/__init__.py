@@ -1,0 +1,1 @@
+"""The extraction engine: resampling, filters, matrices and one file for each feature class, in numba and numpy."""
