@@ -15,7 +15,6 @@ from rich.progress import (
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -36,18 +35,32 @@ def progress_bar(title: str) -> Iterator[OnProgress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("·"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
+        TextColumn("· {task.fields[left]}"),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=None)
+        task = progress.add_task(title, total=None, left="")
+        first: list[tuple[int, float]] = []
 
         def show(done: int, total: int, /) -> None:
-            progress.update(task, completed=done, total=total)
+            now = time.monotonic()
+            first[:] = first or [(done, now)]
+            done_before, began = first[0]
+            left = time_left_s(done, total, done_before=done_before, running_s=now - began)
+            progress.update(task, completed=done, total=total, left="" if left is None else f"{_minutes(left)} left")
 
         yield show
     console.print(f"{title}: {time.monotonic() - started:.0f} s", highlight=False)
+
+
+def time_left_s(done: int, total: int, *, done_before: int, running_s: float) -> float | None:
+    """Return the seconds left at the mean pace of this run; None before it has one.
+
+    Items that an earlier run had done tell nothing of the pace. Nor is it taken from the last half minute only, as rich does,
+    in which not one scan may end.
+    """
+    if done <= done_before:
+        return None
+    return running_s / (done - done_before) * (total - done)
 
 
 FASTEST_PACE = 0.5

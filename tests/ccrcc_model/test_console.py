@@ -1,6 +1,6 @@
 import pytest
 
-from ccrcc_model.console import FASTEST_PACE, QUARANTINED, StageProgress, finish
+from ccrcc_model.console import FASTEST_PACE, QUARANTINED, StageProgress, finish, time_left_s
 from nnunet_ext.case import Refusal
 
 
@@ -11,6 +11,12 @@ def test_the_status_tells_whether_a_case_was_refused(capsys: pytest.CaptureFixtu
     assert printed.out == "done: table.csv\n" * 2
     assert "case_7" in printed.err
     assert "nan" in printed.err
+
+
+def test_what_an_earlier_run_had_done_tells_nothing_of_the_time_left() -> None:
+    assert time_left_s(90, 100, done_before=90, running_s=60.0) is None
+    assert time_left_s(92, 100, done_before=90, running_s=60.0) == pytest.approx(30 * 8)
+    assert time_left_s(100, 100, done_before=90, running_s=300.0) == 0
 
 
 def test_time_left_is_scaled_by_the_pace_so_far() -> None:

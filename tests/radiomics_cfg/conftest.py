@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import yaml
 
-from nnunet_ext.case import Case
+from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
 from radiomics_cfg.backend import Backend, load_backend
+from radiomics_cfg.batch import DEFAULT_BACKEND
+from radiomics_cfg.preset import Preset, load_preset
 
 TwoBalls = Callable[..., Scan]
 
@@ -52,6 +55,38 @@ def write_case(tmp_path: Path) -> Callable[[str, Scan], Case]:
         return Case(case_id, f"patient-{case_id}", "north", image, mask)
 
     return write
+
+
+@pytest.fixture
+def small_preset(tmp_path: Path) -> Preset:
+    """Two scales, a few cheap features, so that a case takes a tenth of a second."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    shell = {"inner_mm": 0, "outer_mm": 6, "sides": ["whole", "kidney", "fat"]}
+    (folder / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour", "kidney"], "shells": [shell]}))
+    for spacing in (3, 6):
+        parameters = {
+            "setting": {"resampledPixelSpacing": [spacing] * 3, "binWidth": 25},
+            "imageType": {"Original": {}, "LoG": {"sigma": [6.0]}},
+            "featureClass": {"shape": ["MeshVolume"], "firstorder": ["Mean", "Entropy"], "glcm": ["Contrast"]},
+        }
+        (folder / f"{spacing}mm.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+    return load_preset(folder)
+
+
+@pytest.fixture
+def cohort(two_balls: TwoBalls, write_case: Callable[[str, Scan], Case]) -> Cohort:
+    """Three cases."""
+    cases = [write_case(f"case{seed}", two_balls(seed=seed, tumour_mm=9 + 2 * seed)) for seed in range(3)]
+    return Cohort("phantoms", Role.EXTERNAL, tuple(cases))
+
+
+@pytest.fixture(scope="session")
+def default_backend() -> Backend:
+    try:
+        return load_backend(DEFAULT_BACKEND)
+    except InputError as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,146 @@
+"""``ccrcc extract`` and ``ccrcc compact``: from a card to a table, and beside it what was refused and what had been set."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ccrcc_model.console import finish, progress_bar, say
+from nnunet_ext.cards import load_cohort
+from nnunet_ext.case import Cohort, Refusal
+from nnunet_ext.errors import InputError
+from nnunet_ext.quarantine import write_quarantine
+from nnunet_ext.record import write_record
+from radiomics_cfg.backend import Mode
+from radiomics_cfg.batch import DEFAULT_BACKEND, Batch, Plan, Shard
+from radiomics_cfg.compact import compact, tabulate, write_table
+from radiomics_cfg.preset import load_preset
+from radiomics_cfg.table import FeatureTable
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
+
+
+@dataclass(frozen=True)
+class TableOrder:
+    """Which table is wanted.
+
+    Args:
+        card: Of a cohort with masks.
+        out: The table, ``.parquet`` or ``.csv``.
+        preset: Name or folder.
+        data_root: Folder that the card's paths are relative to.
+        backend: What computes the features; the usual one by default.
+        cases: Folder of the result files; beside the table and named after it by default.
+        mode: How the images are filtered.
+    """
+
+    card: Path
+    out: Path
+    preset: str
+    data_root: Path | None = None
+    backend: str | None = None
+    cases: Path | None = None
+    mode: Mode = "canonical"
+
+    def __post_init__(self) -> None:
+        if self.out.suffix not in {".parquet", ".csv"}:
+            msg = f"A feature table is a .parquet or a .csv file; asked for {self.out.name}"
+            raise InputError(msg)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the result files."""
+        return self.cases or self.out.with_name(f"{self.out.stem}.cases")
+
+    def cohort(self) -> Cohort:
+        """Read the card."""
+        return load_cohort(self.card, self.data_root)
+
+    def batch(self) -> Batch:
+        """Return the cohort with what measures it."""
+        backend = self.backend or DEFAULT_BACKEND
+        return Batch.of(self.cohort(), load_preset(self.preset), self.folder, backend=backend, mode=self.mode)
+
+    def write(self, table: FeatureTable, refusals: Sequence[Refusal], command: str, **settings: Any) -> int:
+        """Write the table, the quarantine and the record of the run, say so, and return the exit status."""
+        write_table(table, self.out)
+        quarantine = self.out.with_name(f"{self.out.stem}.quarantine.csv")
+        write_quarantine(quarantine, refusals)
+        n_cases, n_features = table.rows["case_id"].nunique(), len(table.feature_names)
+        write_record(
+            self.out.with_name(f"{self.out.stem}.run.json"),
+            command,
+            {key: value if value is None else str(value) for key, value in asdict(self).items()} | settings,
+            extraction={key: value for key, value in table.provenance.items() if key != "cases"},
+            result={"rows": len(table.rows), "features": n_features, "cases": n_cases, "refused": len(refusals)},
+        )
+        line = f"{len(table.rows)} rows x {n_features} features of {n_cases} cases: {self.out}"
+        return finish(line, refusals, quarantine)
+
+
+def run_extraction(
+    order: TableOrder, *, jobs: int = 1, scheduler: str | None = None, shard: str | None = None, dry_run: bool = False
+) -> int:
+    """Measure what has yet to be measured, and write the table unless this is only a shard's part of it.
+
+    Returns:
+        The exit status.
+    """
+    batch = order.batch()
+    share = Shard.parse(shard) if shard else None
+    part = batch.part(share) if share else batch
+    title = f"{batch.cohort.name}, shard {shard}" if share else batch.cohort.name
+    with progress_bar(f"Looking up {title}") as on_progress:
+        found = part.find(on_progress)
+    if dry_run:
+        say(f"{title}: {_as_line(part.plan(found), order, with_table=share is None)}")
+        return 0
+    try:
+        with progress_bar(f"Extracting {title}") as on_progress:
+            outcomes = part.measure(found, jobs=jobs, scheduler=scheduler, on_progress=on_progress)
+    except KeyboardInterrupt:
+        sys.stderr.write("ccrcc: stopped; what is done is kept, so the same command goes on from there\n")
+        return INTERRUPTED
+    if share is None:
+        return order.write(*tabulate(batch, outcomes), "extract", jobs=jobs, scheduler=scheduler)
+    refusals = [outcome for outcome in outcomes.values() if isinstance(outcome, Refusal)]
+    line = f"Shard {shard}: {len(outcomes) - len(refusals)} of {len(outcomes)} cases kept in {order.folder}"
+    return finish(f"{line}; when all shards are done: {_compact_command(order)}", refusals)
+
+
+def run_compaction(order: TableOrder, *, partial: bool = False) -> int:
+    """Write the table from result files alone, and return the exit status."""
+    cohort = order.cohort()
+    with progress_bar(f"Looking up {cohort.name}") as on_progress:
+        table, refusals = compact(
+            cohort,
+            load_preset(order.preset),
+            cache_dir=order.folder,
+            backend=order.backend or DEFAULT_BACKEND,
+            mode=order.mode,
+            partial=partial,
+            on_progress=on_progress,
+        )
+    return order.write(table, refusals, "compact", partial=partial)
+
+
+def _as_line(plan: Plan, order: TableOrder, *, with_table: bool) -> str:
+    done = f"{plan.n_kept + plan.n_refused} cases are done, {plan.n_refused} of them refused; {plan.n_todo} are to do"
+    table = f", then a table of {_megabytes(plan.table_bytes)}" if with_table else ""
+    return f"{done}; would write about {_megabytes(plan.case_file_bytes)} to {order.folder}{table}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _compact_command(order: TableOrder) -> str:
+    """Return the command that makes the table of what all shards have kept."""
+    words = ["ccrcc", "compact", str(order.card), "--preset", order.preset, "--out", str(order.out)]
+    for option, value in (("--data-root", order.data_root), ("--backend", order.backend), ("--cases", order.cases)):
+        words += [option, str(value)] if value is not None else []
+    words += ["--mode", order.mode] if order.mode != "canonical" else []
+    return shlex.join(words)

@@ -1,0 +1,188 @@
+"""A cohort to be measured, and the folder that keeps what came of its cases."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.errors import InputError
+from nnunet_ext.progress import OnProgress, silent
+from radiomics_cfg.backend import Mode
+from radiomics_cfg.case_file import KeptRows, Outcome, Recipe, find_outcome, is_open, measure_and_keep
+from radiomics_cfg.preset import Preset
+from radiomics_cfg.workers import measure_in_processes
+
+DEFAULT_BACKEND = "numba"
+"""What computes the features, unless something else is asked for."""
+
+_READERS = 4
+"""Threads that hash scans. Hashing leaves Python's lock, and several files at a time hide the delay of a network disk."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every ``count``-th case of a cohort, from position ``index`` on: what one job of an array does."""
+
+    index: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            msg = f"A shard is i/N with i from 0 to N - 1; found {self.index}/{self.count}"
+            raise InputError(msg)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the shard that ``text`` such as ``0/20`` names.
+
+        Raises:
+            InputError: If it names none.
+        """
+        parts = re.fullmatch(r"(\d+)/(\d+)", text)
+        if parts is None:
+            msg = f"A shard is i/N such as 0/20, with i from 0 to N - 1; found {text!r}"
+            raise InputError(msg)
+        return cls(int(parts[1]), int(parts[2]))
+
+    def of(self, cohort: Cohort) -> Cohort:
+        """Return this part of a cohort; with fewer cases than shards it can be empty."""
+        return cohort.with_cases(cohort.cases[self.index :: self.count])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would find done, and what it would do.
+
+    Args:
+        n_kept: Cases whose rows are kept.
+        n_refused: Cases that are refused already.
+        n_todo: Cases to be measured.
+        case_file_bytes: Size of all result files to be written, if each case has one lesion.
+        table_bytes: Size of the table's numbers.
+    """
+
+    n_kept: int
+    n_refused: int
+    n_todo: int
+    case_file_bytes: int
+    table_bytes: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A cohort to be measured by a recipe, and the folder that keeps one result file a case.
+
+    Several processes on one or many machines may work on the same folder: a result file is whole or absent, and two that
+    measure the same case write the same bytes.
+    """
+
+    cohort: Cohort
+    recipe: Recipe
+    folder: Path
+
+    @classmethod
+    def of(
+        cls,
+        cohort: Cohort,
+        preset: Preset,
+        folder: Path,
+        *,
+        backend: str = DEFAULT_BACKEND,
+        mode: Mode = "canonical",
+    ) -> Self:
+        """Return the batch that measures ``cohort`` as ``preset`` says.
+
+        Raises:
+            InputError: If the mode is unknown, the backend is unknown or not installed, or the preset asks it for what it
+                cannot compute.
+        """
+        recipe = Recipe.of(cohort, preset, backend=backend, mode=mode)
+        recipe.columns()
+        return cls(cohort, recipe, folder)
+
+    def part(self, shard: Shard) -> Self:
+        """Return the part of this batch that is one shard's."""
+        return replace(self, cohort=shard.of(self.cohort))
+
+    def find(self, on_progress: OnProgress = silent) -> dict[str, Outcome]:
+        """Hash every case's files, and return by case what is kept, in the order of the cohort; cases to be measured lack."""
+        cases = self.cohort.cases
+        found: dict[str, Outcome] = {}
+        pool = ThreadPoolExecutor(_READERS)
+        on_progress(0, len(cases))
+        try:
+            outcomes = pool.map(lambda case: find_outcome(case, self.recipe, self.folder), cases)
+            for done, (case, outcome) in enumerate(zip(cases, outcomes, strict=True), start=1):
+                if outcome is not None:
+                    found[case.id] = outcome
+                on_progress(done, len(cases))
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return found
+
+    def plan(self, found: Mapping[str, Outcome]) -> Plan:
+        """Tell how much there is to do."""
+        n_columns = len(self.recipe.columns())
+        settled = [outcome for outcome in found.values() if not is_open(outcome)]
+        n_todo = len(self.cohort.cases) - len(settled)
+        n_rows = sum(outcome.n_rows for outcome in settled if isinstance(outcome, KeptRows))
+        return Plan(
+            n_kept=sum(isinstance(outcome, KeptRows) for outcome in settled),
+            n_refused=sum(isinstance(outcome, Refusal) for outcome in settled),
+            n_todo=n_todo,
+            case_file_bytes=n_todo * (8 * n_columns + 2000),
+            table_bytes=(n_rows + n_todo) * 8 * n_columns,
+        )
+
+    def measure(
+        self,
+        found: Mapping[str, Outcome],
+        *,
+        jobs: int = 1,
+        scheduler: str | None = None,
+        on_progress: OnProgress = silent,
+    ) -> dict[str, Outcome]:
+        """Measure the cases that ``find`` did not find, and those that were stopped by what may have passed.
+
+        Args:
+            found: By case what is kept.
+            jobs: Number of processes, each with one thread; with 1 it is this process.
+            scheduler: Address of a Dask cluster that does the work instead.
+            on_progress: Told at once how many cases were done before, then after each case.
+
+        Returns:
+            By case what came of it, in the order of the cohort.
+
+        Raises:
+            InputError: If ``jobs`` is below 1, or over 1 beside a ``scheduler``; if a result cannot be written, or the workers
+                cannot be used.
+        """
+        if jobs < 1:
+            msg = f"jobs must be at least 1; found {jobs}"
+            raise InputError(msg)
+        if jobs > 1 and scheduler is not None:
+            msg = f"A Dask cluster has its own number of workers; found jobs {jobs} beside the scheduler {scheduler}"
+            raise InputError(msg)
+        cases = self.cohort.cases
+        todo = [case for case in cases if is_open(found.get(case.id))]
+        outcomes = {case.id: found[case.id] for case in cases if not is_open(found.get(case.id))}
+        on_progress(len(outcomes), len(cases))
+        for case, outcome in self._measure_all(todo, jobs, scheduler):
+            outcomes[case.id] = outcome
+            on_progress(len(outcomes), len(cases))
+        return {case.id: outcomes[case.id] for case in cases}
+
+    def _measure_all(self, todo: Sequence[Case], jobs: int, scheduler: str | None) -> Iterator[tuple[Case, Outcome]]:
+        if not todo:
+            return
+        if scheduler is not None:
+            from radiomics_cfg.dask_cluster import measure_on_cluster  # noqa: PLC0415 - an optional extra
+
+            yield from measure_on_cluster(todo, self.recipe, self.folder, scheduler=scheduler)
+        elif jobs == 1:
+            yield from ((case, measure_and_keep(case, self.recipe, self.folder)) for case in todo)
+        else:
+            yield from measure_in_processes(todo, self.recipe, self.folder, jobs=jobs)
