@@ -40,6 +40,16 @@ DataRoot = Annotated[
 ]
 OutFolder = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the result.")]
 OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File for the result.", show_default=False)]
+OutTable = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help=".parquet, or .csv.", show_default=False)]
+PresetName = Annotated[str, typer.Option(help="Name of a preset (multiscale, quick), or a folder of your own.")]
+BackendName = Annotated[str | None, typer.Option(help="What computes the features; the usual one by default.")]
+ModeName = Annotated[
+    Literal["canonical", "pyradiomics"],
+    typer.Option(help="Filter a scan once for all regions, or crop to each as PyRadiomics."),
+]
+CasesFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the result files; FILE's name with .cases by default.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one core each.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
@@ -211,28 +221,68 @@ def overlap(
 @app.command()
 def extract(
     card: Card,
-    out: OutFile,
-    preset: Annotated[str, typer.Option(help="Name of a preset (multiscale, quick), or a folder of your own.")] = "multiscale",
+    out: OutTable,
+    preset: PresetName = "multiscale",
     data_root: DataRoot = None,
     jobs: Jobs = 1,
+    shard: Annotated[
+        str | None, typer.Option(metavar="i/N", help="Only every N-th case from the i-th on, i from 0: one job of an array.")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Dask cluster that does the work instead.")] = None,
+    backend: BackendName = None,
+    mode: ModeName = "canonical",
+    cases: CasesFolder = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what is done, and what would be.")] = False,
 ) -> None:
-    """Compute the feature table of a cohort with masks."""
-    from ccrcc_model.console import finish, progress_bar
-    from nnunet_ext.cards import load_cohort
-    from nnunet_ext.quarantine import write_quarantine
-    from radiomics_cfg.extract import extract as extract_features
-    from radiomics_cfg.preset import load_preset
+    """Compute the feature table of a cohort with masks.
 
-    if out.suffix != ".parquet":
-        msg = f"A feature table is a .parquet file; asked for {out.name}"
-        raise InputError(msg)
-    cohort = load_cohort(card, data_root)
-    with progress_bar(f"Extracting {cohort.name}") as on_progress:
-        cache = out.with_name(f"{out.stem}.cases")
-        table, refusals = extract_features(cohort, load_preset(preset), cache_dir=cache, jobs=jobs, on_progress=on_progress)
-    table.write(out)
-    write_quarantine(out.with_name(f"{out.stem}.quarantine.csv"), refusals)
-    raise typer.Exit(finish(f"{len(table.rows)} cases x {len(table.feature_names)} features: {out}", refusals))
+    One result file a case is kept, so the same command goes on where it stopped.
+    """
+    from ccrcc_model.extraction import TableOrder, run_extraction
+
+    order = TableOrder(card, out, preset, data_root, backend, cases, mode)
+    raise typer.Exit(run_extraction(order, jobs=jobs, scheduler=scheduler, shard=shard, dry_run=dry_run))
+
+
+@app.command()
+def compact(
+    card: Card,
+    out: OutTable,
+    preset: PresetName = "multiscale",
+    data_root: DataRoot = None,
+    backend: BackendName = None,
+    mode: ModeName = "canonical",
+    cases: CasesFolder = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Make the table even if cases have no result.")] = False,
+) -> None:
+    """Make the feature table from the result files of any runs.
+
+    Nothing is measured: it ends an extraction by shards.
+    """
+    from ccrcc_model.extraction import TableOrder, run_compaction
+
+    raise typer.Exit(run_compaction(TableOrder(card, out, preset, data_root, backend, cases, mode), partial=partial))
+
+
+@app.command()
+def stability(
+    card: Card,
+    out: OutTable,
+    preset: PresetName = "multiscale",
+    data_root: DataRoot = None,
+    jobs: Jobs = 1,
+    backend: BackendName = None,
+    mode: ModeName = "canonical",
+    cases: CasesFolder = None,
+    seed: Seed = 0,
+) -> None:
+    """Tell which features stay the same if the contour changes.
+
+    Each tumour is measured under ten masks; ICC(A,1) per feature.
+    """
+    from ccrcc_model.stability import StabilityOrder, run_stability
+
+    raise typer.Exit(run_stability(StabilityOrder(card, out, preset, data_root, backend, mode, cases, seed), jobs=jobs))
 
 
 @app.command()

@@ -58,7 +58,19 @@ def mistake(*arguments: str | Path, **environment: str) -> str:
 
 def test_help_names_every_command() -> None:
     text = ccrcc("--help").stdout
-    for command in ("demo", "phantom", "check", "convert", "segment", "overlap", "extract", "fit", "benchmark", "report"):
+    for command in (
+        "demo",
+        "phantom",
+        "check",
+        "convert",
+        "segment",
+        "overlap",
+        "extract",
+        "compact",
+        "fit",
+        "benchmark",
+        "report",
+    ):
         assert f"\n  {command} " in text
 
 
@@ -97,7 +109,7 @@ def test_mistakes_get_one_line_and_status_2(away: Path, tmp_path: Path) -> None:
     assert "No cohort card at" in mistake("check", tmp_path / "none.yaml")
     assert "nnUNet_raw is not set" in mistake("convert", card, "--dataset-id", "501")
     assert "No preset" in mistake("extract", card, "--preset", "huge", "--out", tmp_path / "t.parquet")
-    assert "parquet file" in mistake("extract", card, "--out", tmp_path / "t.xlsx")
+    assert "a .parquet or a .csv file" in mistake("extract", card, "--out", tmp_path / "t.xlsx")
     assert "No feature table at" in mistake(
         "fit", tmp_path / "t.parquet", "--outcomes", away / "outcomes.csv", "--target", "grade", "--out", tmp_path / "m"
     )

@@ -1,0 +1,194 @@
+"""One case under its own mask and under perturbed ones: the values, and the small file that keeps them."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.errors import CaseRefused, InputError
+from nnunet_ext.files import atomic_path, sha256
+from nnunet_ext.geometry import Scan, read_scan
+from radiomics_cfg import perturbation as perturbation_module
+from radiomics_cfg.backend import Backend, Mode, load_backend
+from radiomics_cfg.case_file import Recipe
+from radiomics_cfg.lesions import Anatomy, find_anatomy
+from radiomics_cfg.measure import measure_case
+from radiomics_cfg.one_thread import one_thread
+from radiomics_cfg.perturbation import Perturbation, perturb
+from radiomics_cfg.preset import Preset
+from radiomics_cfg.tumours import Tumours
+
+ORIGINAL = "original"
+"""Name of the mask that is not perturbed."""
+
+
+@dataclass(frozen=True)
+class MaskRecipe:
+    """All that a case's values under all masks depend on, besides its image and mask.
+
+    Args:
+        recipe: How each mask is measured.
+        perturbations: The masks over and above the original one.
+    """
+
+    recipe: Recipe
+    perturbations: tuple[Perturbation, ...]
+
+    @classmethod
+    def of(cls, cohort: Cohort, preset: Preset, perturbations: Sequence[Perturbation], *, backend: str, mode: Mode) -> Self:
+        """Return the recipe of this process, for one row a case: of two or more lesions the largest, or all together.
+
+        Raises:
+            InputError: If there is no perturbation, two have one name, or the mode or the backend is unknown.
+        """
+        names = [ORIGINAL, *(perturbation.name for perturbation in perturbations)]
+        if len(names) < 2 or len(set(names)) < len(names):
+            msg = f"Stability takes one perturbation or more, each once; found {', '.join(names[1:]) or 'none'}"
+            raise InputError(msg)
+        if preset.regions.lesions == "each":
+            preset = replace(preset, regions=preset.regions.model_copy(update={"lesions": "index"}))
+        return cls(Recipe.of(cohort, preset, backend=backend, mode=mode), tuple(perturbations))
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """Names of all masks, the original one first."""
+        return (ORIGINAL, *(perturbation.name for perturbation in self.perturbations))
+
+    def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
+        """Return where the values of an image and a mask belong: its name is a hash of all that they depend on."""
+        single = self.recipe.file(folder, image_sha256, mask_sha256)
+        content = [single.stem, perturbation_module.VERSION, *map(repr, self.perturbations)]
+        return folder / f"{hashlib.sha256(json.dumps(content).encode()).hexdigest()}.masks.npz"
+
+
+@dataclass(frozen=True)
+class MaskValues:
+    """The values of one case under each mask.
+
+    Args:
+        values: Shape ``(n_masks, n_columns)``, NaN where missing; the original mask first, columns as in a feature table.
+        lost: For each mask why it has no values at all; empty where it has some.
+    """
+
+    values: npt.NDArray[np.float64]
+    lost: tuple[str, ...]
+
+
+def measure_masks(
+    scan: Scan, preset: Preset, engine: Backend, *, perturbations: Sequence[Perturbation], mode: Mode = "canonical"
+) -> MaskValues:
+    """Measure a case under its own mask and under each perturbation of it.
+
+    A perturbed mask has no values where its lesion cannot be measured, or where it has made another lesion the largest.
+
+    Args:
+        scan: Image and mask.
+        preset: What is measured; a row a case.
+        engine: Computes the features.
+        perturbations: Of the mask.
+        mode: How the images are filtered.
+
+    Raises:
+        CaseRefused: If the original mask cannot be measured: ``tumour-absent``, or ``too-thin``.
+    """
+    original = measure_case(scan, preset, engine, mode=mode).values[0]
+    anatomy, tumours = find_anatomy(scan), Tumours.of(scan)
+    only_largest = preset.regions.lesions == "index" and len(anatomy.lesions) > 1
+    rows, lost = [original], [""]
+    for perturbation in perturbations:
+        row, reason = np.full_like(original, np.nan), ""
+        try:
+            perturbed = perturb(tumours, perturbation)
+            if only_largest and not _has_same_largest(anatomy, perturbed):
+                reason = "another lesion is the largest under this mask"
+            else:
+                row = measure_case(perturbed, preset, engine, mode=mode).values[0]
+        except CaseRefused as refused:
+            reason = f"{refused.code}: {refused.reason}"
+        rows.append(row)
+        lost.append(reason)
+    return MaskValues(np.array(rows), tuple(lost))
+
+
+def _has_same_largest(anatomy: Anatomy, perturbed: Scan) -> bool:
+    """Tell whether the largest lesion of a perturbed mask lies on the largest of the original one."""
+    shared = np.bincount(anatomy.numbers[find_anatomy(perturbed).numbers == 1], minlength=2)
+    return bool(shared[1:].argmax() == 0 and shared[1] > 0)
+
+
+def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> tuple[Case, Path | Refusal]:
+    """Measure a case under all masks and keep the values in ``folder``, unless they are there.
+
+    Returns:
+        The case, and the file, or why the case could not be measured; the next run tries that again.
+
+    Raises:
+        InputError: If the values cannot be written.
+    """
+    try:
+        file = _file(case, recipe, folder)
+        if read_masks(file) is None:
+            with one_thread():
+                found = _measure(case, recipe)
+            _write(file, found, recipe)
+    except CaseRefused as refused:
+        return case, Refusal(case.id, "stability", refused.code, refused.reason)
+    except InputError:
+        raise
+    except Exception as error:  # one case must not end a run, whatever a library makes of its voxels
+        code = "out-of-memory" if isinstance(error, MemoryError) else "failed"
+        return case, Refusal(case.id, "stability", code, " ".join(f"{type(error).__name__}: {error}".split()))
+    return case, file
+
+
+def read_masks(file: Path) -> MaskValues | None:
+    """Return the values in a file; None if there is none, or it is damaged and has to be made anew."""
+    try:
+        with file.open("rb") as stream, np.load(stream) as stored:
+            values = stored["values"]
+            lost = tuple(json.loads(stored["about"].tobytes())["lost"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+    return MaskValues(values, lost) if values.ndim == 2 and len(values) == len(lost) else None
+
+
+def _measure(case: Case, recipe: MaskRecipe) -> MaskValues:
+    single = recipe.recipe
+    scan = read_scan(case, single.labels, mask_required=True)
+    engine = load_backend(single.backend)
+    return measure_masks(scan, single.preset, engine, perturbations=recipe.perturbations, mode=single.mode)
+
+
+def _file(case: Case, recipe: MaskRecipe, folder: Path) -> Path:
+    if case.mask is None or not case.mask.exists() or not case.image.exists():
+        read_scan(case, recipe.recipe.labels, mask_required=True)  # which knows the code
+    try:
+        return recipe.file(folder, sha256(case.image), sha256(case.mask) if case.mask else "")
+    except OSError as error:
+        raise CaseRefused("io-error", f"a file could not be read: {error.strerror or type(error).__name__}") from error
+
+
+def _write(file: Path, found: MaskValues, recipe: MaskRecipe) -> None:
+    about = {
+        "masks": recipe.masks,
+        "lost": found.lost,
+        "perturbations": list(map(repr, recipe.perturbations)),
+        "preset": recipe.recipe.preset.name,
+        "preset_sha256": recipe.recipe.preset.sha256,
+        "backend": recipe.recipe.backend,
+        "mode": recipe.recipe.mode,
+        "versions": dict(recipe.recipe.versions),
+    }
+    try:
+        with atomic_path(file) as temporary:
+            np.savez(temporary, values=found.values, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+    except OSError as error:
+        msg = f"Cannot write a result to {file.parent}: {error.strerror or error}"
+        raise InputError(msg) from error

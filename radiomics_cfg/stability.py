@@ -1,0 +1,213 @@
+"""Which features stay the same when the tumour's contour is drawn a little differently."""
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.errors import InputError
+from nnunet_ext.files import atomic_path, write_json
+from nnunet_ext.progress import OnProgress, silent
+from radiomics_cfg.backend import Mode
+from radiomics_cfg.batch import DEFAULT_BACKEND
+from radiomics_cfg.icc import MINIMUM_CASES, Form, intraclass_correlation
+from radiomics_cfg.perturbation import Perturbation
+from radiomics_cfg.perturbed_case import MaskRecipe, measure_and_keep_masks, read_masks
+from radiomics_cfg.preset import Preset
+
+STABLE = 0.75
+"""Lower end of the 95 % interval from which a feature counts as stable. Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012, call
+0.75 to 0.9 good and judge by the interval rather than by the estimate, which few cases leave to chance."""
+
+COLUMNS = ("feature", "icc", "low", "high", "n_cases", "n_masks", "reason")
+"""Of the table."""
+
+_ABOUT = b"ccrcc_stability"
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How well the values of each feature agree between masks of the same tumour.
+
+    Args:
+        table: One row a feature, in the order of a feature table: ``feature``; ``icc`` with ``low`` and ``high``, the ends of
+            its 95 % interval, NaN where it could not be had; ``n_cases`` that it was computed from; ``n_masks`` of each,
+            original included; ``reason`` why it is missing, else empty.
+        about: Form of the correlation, cohort, preset, masks, versions, and how often a mask had no values.
+        refusals: Cases that could not be measured.
+    """
+
+    table: pd.DataFrame
+    about: dict[str, Any]
+    refusals: tuple[Refusal, ...] = ()
+
+    def __post_init__(self) -> None:
+        if tuple(self.table.columns) != COLUMNS:
+            msg = f"A stability table has the columns {', '.join(COLUMNS)}; found {', '.join(map(str, self.table.columns))}"
+            raise InputError(msg)
+
+    def stable_features(self, *, low: float = STABLE) -> list[str]:
+        """Return the names of the features whose interval begins at ``low`` or above, in table order."""
+        return [str(name) for name in self.table["feature"][self.table["low"] >= low]]
+
+    def write(self, path: Path) -> None:
+        """Write to ``path`` atomically: ``.parquet``, or ``.csv`` with ``about`` in an ``.about.json`` beside it."""
+        if path.suffix == ".csv":
+            write_json(path.with_suffix(".about.json"), self.about)
+            with atomic_path(path) as temporary:
+                self.table.to_csv(temporary, index=False)
+            return
+        table = pa.Table.from_pandas(self.table, preserve_index=False)
+        metadata = {**(table.schema.metadata or {}), _ABOUT: json.dumps(self.about).encode()}
+        with atomic_path(path) as temporary:
+            pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what ``write`` wrote as Parquet; refusals are not kept in it.
+
+        Raises:
+            InputError: If the file is missing, or is no stability table of ours.
+        """
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            msg = f"No stability table at {path}; make one with `ccrcc stability CARD --out FILE.parquet`"
+            raise InputError(msg) from error
+        about = (table.schema.metadata or {}).get(_ABOUT)
+        if about is None:
+            msg = f"{path} is no stability table of ours; make one with `ccrcc stability CARD --out FILE.parquet`"
+            raise InputError(msg)
+        return cls(table.to_pandas(), json.loads(about))
+
+
+def stability(
+    cohort: Cohort,
+    preset: Preset,
+    *,
+    perturbations: Sequence[Perturbation],
+    cache_dir: Path,
+    jobs: int = 1,
+    backend: str = DEFAULT_BACKEND,
+    mode: Mode = "canonical",
+    form: Form = "ICC(A,1)",
+    minimum_cases: int = MINIMUM_CASES,
+    on_progress: OnProgress = silent,
+) -> Stability:
+    """Measure every case under its own mask and perturbed ones, and tell how well each feature agrees between masks.
+
+    Each scan is read once, through the gate, and measured once a mask, so the cost is that of as many extractions. No outcome
+    is looked at. A case is one row: where the preset has a row for each lesion, its largest is taken. What came of each case
+    is kept in ``cache_dir`` under a hash of its files, the preset, the perturbations and all versions, so a run that was cut
+    off goes on where it stopped.
+
+    Args:
+        cohort: Cases with masks; a sample of some 30 to 50 is enough.
+        preset: What to measure.
+        perturbations: For example ``usual_perturbations(seed)``; the same for every case.
+        cache_dir: Folder for one result file a case.
+        jobs: Number of processes, each with one thread; a script that asks for several needs
+            ``if __name__ == "__main__"``.
+        backend: Name of what computes the features.
+        mode: Whether regions share the filtered images of a scale, or have crops of their own as PyRadiomics cuts them.
+        form: Of the intraclass correlation.
+        minimum_cases: Cases with a value under every mask that a feature needs.
+        on_progress: Told after each case.
+
+    Raises:
+        InputError: If every case is refused, ``jobs`` is below 1, there is no perturbation, the backend is unknown or not
+            installed, or a worker process dies.
+
+    References:
+        Zwanenburg et al. 2019, doi:10.1038/s41598-018-36938-4.
+    """
+    if jobs < 1:
+        msg = f"jobs must be at least 1; found {jobs}"
+        raise InputError(msg)
+    recipe = MaskRecipe.of(cohort, preset, perturbations, backend=backend, mode=mode)
+    columns = recipe.recipe.columns()
+    found: dict[str, Path | Refusal] = {}
+    on_progress(0, len(cohort.cases))
+    for case, outcome in _measure_all(cohort.cases, recipe, cache_dir, jobs=jobs):
+        found[case.id] = outcome
+        on_progress(len(found), len(cohort.cases))
+    outcomes = [found[case.id] for case in cohort.cases]
+    refusals = tuple(outcome for outcome in outcomes if isinstance(outcome, Refusal))
+    files = [outcome for outcome in outcomes if isinstance(outcome, Path)]
+    if not files:
+        first = f"; the first was refused as {refusals[0].code}: {refusals[0].reason}" if refusals else ""
+        msg = f"No case of cohort {cohort.name} could be used{first}"
+        raise InputError(msg)
+    values, lost = _read_all(files, len(recipe.masks), len(columns))
+    agreement = intraclass_correlation(values, form, minimum_cases=minimum_cases)
+    table = pd.DataFrame(
+        {
+            "feature": pd.Series(columns, dtype="str"),
+            "icc": agreement.estimate,
+            "low": agreement.low,
+            "high": agreement.high,
+            "n_cases": agreement.n_cases,
+            "n_masks": len(recipe.masks),
+            "reason": pd.Series(agreement.reason, dtype="str"),
+        }
+    )
+    return Stability(table, _about(cohort, recipe, form, n_cases=len(files), lost=lost), refusals)
+
+
+def _measure_all(
+    cases: Sequence[Case], recipe: MaskRecipe, folder: Path, *, jobs: int
+) -> Iterator[tuple[Case, Path | Refusal]]:
+    """Yield each case with what came of it, as soon as it is done."""
+    if jobs == 1 or len(cases) < 2:
+        yield from (measure_and_keep_masks(case, recipe, folder) for case in cases)
+        return
+    pool = ProcessPoolExecutor(min(jobs, len(cases)), mp_context=get_context("spawn"))
+    try:
+        calls = [pool.submit(measure_and_keep_masks, case, recipe, folder) for case in cases]
+        yield from (call.result() for call in as_completed(calls))
+    except BrokenProcessPool as error:
+        msg = "A worker process died, most likely for lack of memory; what is done is kept, so start again, with fewer jobs"
+        raise InputError(msg) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_all(files: Sequence[Path], n_masks: int, n_columns: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:
+    """Return all values, shape ``(n_cases, n_masks, n_columns)``, and how many cases have none under each mask."""
+    values = np.empty((len(files), n_masks, n_columns))
+    lost = np.zeros(n_masks, int)
+    for place, file in enumerate(files):
+        content = read_masks(file)
+        if content is None or content.values.shape != values.shape[1:]:
+            msg = f"The result file {file} was changed meanwhile; run `ccrcc stability` again"
+            raise InputError(msg)
+        values[place] = content.values
+        lost += [bool(reason) for reason in content.lost]
+    return values, lost
+
+
+def _about(cohort: Cohort, recipe: MaskRecipe, form: Form, *, n_cases: int, lost: npt.NDArray[np.int_]) -> dict[str, Any]:
+    return {
+        "form": form,
+        "cohort": cohort.name,
+        "role": str(cohort.role),
+        "n_cases": n_cases,
+        "preset": recipe.recipe.preset.name,
+        "preset_sha256": recipe.recipe.preset.sha256,
+        "backend": recipe.recipe.backend,
+        "mode": recipe.recipe.mode,
+        "versions": dict(recipe.recipe.versions),
+        "masks": list(recipe.masks),
+        "cases_without_values": dict(zip(recipe.masks, lost.tolist(), strict=True)),
+    }
