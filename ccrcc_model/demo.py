@@ -42,7 +42,7 @@ EXPECTED_S = {
     "Gate": 4.0,
     "nnU-Net training": 250.0,
     "Segmentation": 60.0,
-    "Features": 140.0,
+    "Features": 30.0,
     "Models": 30.0,
     "Benchmark and report": 10.0,
 }
@@ -190,7 +190,7 @@ def _extract(
         cache = folder / f"{cohort.name}.cases"
         table, refusals = extract(cohort, preset, cache_dir=cache, jobs=jobs, on_progress=listener)
         table.write(folder / f"{cohort.name}.parquet")
-        flow.count(cohort, "extracted", len(table.rows), refusals)
+        flow.count(cohort, "extracted", table.rows["case_id"].nunique(), refusals)
         known = outcomes_of(cohort).dropna(subset=[target.column for target in TARGETS], how="all")
         flow.count(cohort, "modelled", int(table.rows["patient_id"].isin(known["patient_id"]).sum()))
         tables[cohort.name] = table
