@@ -9,7 +9,7 @@ from nnunet_ext.errors import CaseRefused
 from radiomics_cfg.engine.discretise import MAXIMUM_GREY_LEVELS, Binning, bin_edges, discretise
 
 derandomised = settings(
-    derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    derandomize=True, deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - tables of settings, one a line
 import json
 import tracemalloc
 from collections.abc import Callable
