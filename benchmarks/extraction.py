@@ -1,13 +1,13 @@
-"""Extraction speed beside PyRadiomics (and Pictologics): the table of docs/reference/engine.md.
+"""Extraction speed beside PyRadiomics.
 
-    uv run python benchmarks/extraction.py [--repeats 3] [--pictologics PYTHON] [--out FILE]
+    uv run python benchmarks/extraction.py [--repeats 3] [--out FILE]
 
 Three cases, a small, a middle-sized and a large tumour: real masks of KiTS23 where the data folder lies beside the checkout
 (`../shared/data/kits23`), else synthetic ones; the intensities are synthetic. Five regions (tumour, kidney, shells 0-3,
 3-5, 5-10 mm) at 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm. All on one core, in turn, CPU time of this process.
 PyRadiomics runs as its documentation's batch example does: image and mask by path, one call a region. Ours runs the same way
 in the mode `pyradiomics`, and as `extract` does it in the mode `canonical`: scan read once through the gate, one grid and one
-set of filtered images for all regions. `--pictologics` names a Python (3.12 or later) that has Pictologics.
+set of filtered images for all regions.
 """
 
 import argparse
@@ -72,7 +72,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--pictologics", type=Path, default=None, help="Python with Pictologics")
     parser.add_argument("--out", type=Path, default=None, help="Markdown file for the table")
     parser.add_argument("--memory-of", nargs=2, metavar=("METHOD", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -84,21 +83,19 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         benches = [write_bench(Path(folder) / name, name) for name in options.cases]
-        text = compare(benches, repeats=options.repeats, pictologics=options.pictologics)
+        text = compare(benches, repeats=options.repeats)
     print(text)
     if options.out:
         options.out.write_text(text, encoding="utf-8")
 
 
-def compare(benches: list[Bench], *, repeats: int, pictologics: Path | None) -> str:
+def compare(benches: list[Bench], *, repeats: int) -> str:
     """Time every method on every case in turn; return the tables as Markdown."""
     started = time.perf_counter()
     METHODS["ours, pyradiomics"](benches[0])  # compiles, or loads what an earlier run compiled
     METHODS["ours, canonical"](benches[0])
     first_call_s = time.perf_counter() - started
-    methods = dict(METHODS)
-    if pictologics:
-        methods["Pictologics"] = lambda bench: run_pictologics(pictologics, bench)
+    methods = METHODS
     seconds = {(bench.name, method): [] for bench in benches for method in methods}
     differences: dict[str, float] = {}
     for turn in range(repeats):
@@ -108,7 +105,7 @@ def compare(benches: list[Bench], *, repeats: int, pictologics: Path | None) -> 
                 gc.collect()
                 before = time.process_time()
                 result = run(bench)
-                taken = result if isinstance(result, float) else time.process_time() - before
+                taken = time.process_time() - before
                 seconds[bench.name, method].append(taken)
                 values[method] = result
                 print(f"turn {turn + 1}: {bench.name:6} {method:18} {taken:7.2f} CPU-s", file=sys.stderr)
@@ -199,13 +196,6 @@ METHODS: dict[str, Callable[[Bench], dict[str, float]]] = {
     "ours, pyradiomics": run_ours,
     "ours, canonical": run_canonical,
 }
-
-
-def run_pictologics(python: Path, bench: Bench) -> float:
-    """Pictologics' whole pipeline in a process of its own; its CPU seconds without start and compilation."""
-    script = Path(__file__).with_name("extraction_pictologics.py")
-    done = subprocess.run([python, script, bench.image, bench.regions], check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
 
 
 def peak_mib(method: str, bench: Bench) -> float:
