@@ -4,7 +4,8 @@
 
 Three cases, a small, a middle-sized and a large tumour: real masks of KiTS23 where the data folder lies beside the checkout
 (`../shared/data/kits23`), else synthetic ones; the intensities are synthetic. Five regions (tumour, kidney, shells 0-3,
-3-5, 5-10 mm) at 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm. All on one core, in turn, CPU time of this process.
+3-5, 5-10 mm) at 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm. All on one core, in turn, CPU time of this process,
+which keeps the memory that it frees, as our workers do; that speeds PyRadiomics up too.
 PyRadiomics runs as its documentation's batch example does: image and mask by path, one call a region. Ours runs the same way
 in the mode `pyradiomics`, and as `extract` does it in the mode `canonical`: scan read once through the gate, one grid and one
 set of filtered images for all regions.
@@ -37,7 +38,8 @@ from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from radiomics_cfg import Extractor
 from radiomics_cfg.backend import load_backend
-from radiomics_cfg.grid import Grid
+from radiomics_cfg.grid import Grid, bounds
+from radiomics_cfg.heap import keep_freed_memory
 from radiomics_cfg.lesions import find_anatomy
 from radiomics_cfg.measure import feature_columns, measure_case
 from radiomics_cfg.preset import RegionRules, Shell, load_preset
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("--memory-of", nargs=2, metavar=("METHOD", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    keep_freed_memory()
     if options.memory_of:
         method, folder = options.memory_of
         METHODS[method](read_bench(Path(folder)))
@@ -218,7 +221,7 @@ def write_bench(folder: Path, name: str) -> Bench:
     image.CopyInformation(mask)
     grid = Grid.of(image, None)
     rules = RegionRules(shells=SHELLS)
-    box = grid.box_of(labels > 0, rules.reach_mm)
+    box = grid.box_of(bounds(labels > 0), rules.reach_mm)
     inside = box.within(grid.size)
     where = tuple(slice(a, b) for a, b in zip(inside.lower[::-1], inside.upper[::-1], strict=True))
     found = find_regions(rules, find_anatomy(Scan(image, mask)), hu[where], grid=grid, box=box)

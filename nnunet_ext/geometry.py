@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.labels import STRUCTURES
-from nnunet_ext.nifti import check_payload
+from nnunet_ext.nifti import check_payload, is_whole
 from nnunet_ext.progress import OnProgress, silent
 
 HU_RANGE = (-10240, 30710)
@@ -121,12 +121,13 @@ def _read(path: Path, what: str) -> sitk.Image:
             raise CaseRefused(
                 "too-large", f"the header of the {what} claims {voxels:.2g} voxels; at most {MAX_VOXELS:.2g} are read"
             )
-        if path.name.endswith((".nii", ".nii.gz")):
-            check_payload(path, what)
-        return reader.Execute()
+        image = reader.Execute()
     except RuntimeError as error:
         line = str(error).strip().splitlines()[-1].strip()
         raise CaseRefused("unreadable", f"the {what} {path.name} cannot be read: {line}") from error
+    if path.name.endswith((".nii", ".nii.gz")) and not is_whole(path, sitk.GetArrayViewFromImage(image)):
+        check_payload(path, what)
+    return image
 
 
 def _read_series(folder: Path) -> sitk.Image:

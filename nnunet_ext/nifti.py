@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from nnunet_ext.errors import CaseRefused
 
@@ -36,6 +38,31 @@ def check_payload(path: Path, what: str) -> None:
             _check_stream(cast("BinaryIO", stream), what)
     except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
         raise CaseRefused("unreadable", f"the {what} {path.name} is damaged or cut short: {error}") from error
+
+
+def is_whole(path: Path, voxels: npt.NDArray[np.generic]) -> bool:
+    """Tell quickly whether what was read is, bit for bit, what a gzip file holds: by the checksum at its end.
+
+    Where this cannot tell (another format, several members, scaled or swapped voxels) it says no, and ``check_payload`` looks.
+
+    Args:
+        path: A ``.nii`` or ``.nii.gz`` file.
+        voxels: As a reader gave them, shape (z, y, x).
+    """
+    if path.suffix != ".gz":
+        return False
+    try:
+        with path.open("rb") as stored:
+            stored.seek(-8, os.SEEK_END)
+            checksum, length = struct.unpack("<2I", stored.read(8))
+        with gzip.open(path) as stream:
+            header = stream.read(540)
+            layout = _layout(header)
+            before = b"" if layout is None else header[: layout[-1]] + stream.read(max(0, layout[-1] - len(header)))
+    except (EOFError, zlib.error, OSError):
+        return False
+    found = zlib.crc32(np.ascontiguousarray(voxels).data, zlib.crc32(before))
+    return bool((found, (len(before) + voxels.nbytes) % 2**32) == (checksum, length))
 
 
 def _check_stream(stream: BinaryIO, what: str) -> None:

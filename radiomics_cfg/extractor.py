@@ -10,7 +10,6 @@ from platform import python_version
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
 import yaml
 
@@ -18,7 +17,7 @@ from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.record import DISTRIBUTION
 from radiomics_cfg.engine.diagnostics import content_hash, image_elements, mask_elements, version_elements
 from radiomics_cfg.engine.filters import IMAGE_TYPES, Source, filtered_images
-from radiomics_cfg.engine.preparation import integer_mask, prepare, resegmented
+from radiomics_cfg.engine.preparation import integer_mask, prepare, refuse_no_numbers, resegmented
 from radiomics_cfg.engine.region import CLASSES, RegionOnGrid, feature_settings, wanted_features
 from radiomics_cfg.grid import bounds
 
@@ -112,14 +111,16 @@ class Extractor:
             Diagnostics, if ``additionalInfo`` is set, then features, named and ordered as PyRadiomics does.
 
         Raises:
-            CaseRefused: Why the region cannot be measured, with a code: ``unreadable``, ``not-3d``, ``nan``, ``inf``,
-                ``label-absent``, ``label-channel``, ``mask-geometry``, ``mask-outside``, ``roi-dimensions``, ``roi-size``,
-                ``resegmented``, ``grey-levels``.
+            CaseRefused: Why the region cannot be measured, with a code: ``unreadable``, ``not-3d``, ``not-scalar``, ``nan``,
+                ``inf``, ``label-absent``, ``label-channel``, ``mask-geometry``, ``mask-outside``, ``roi-dimensions``,
+                ``roi-size``, ``resegmented``, ``grey-levels``.
         """
         settings = dict(self.settings)
         settings |= {} if label is None else {"label": label}
         settings |= {} if label_channel is None else {"label_channel": label_channel}
         image, mask = self._read.volume(imageFilepath, "image"), self._read.volume(maskFilepath, "mask")
+        if (components := image.GetNumberOfComponentsPerPixel()) > 1:
+            raise CaseRefused("not-scalar", f"the image has {components} values a voxel; 1 is needed")
         labels = integer_mask(mask, settings)
         found: OrderedDict[str, Any] = OrderedDict()
         if settings["additionalInfo"]:
@@ -148,7 +149,7 @@ class Extractor:
             found |= mask_elements(there, ready.label, prefix, image=ready.image)
         found = {f"diagnostics_{key}": value for key, value in found.items()}
         values = sitk.GetArrayViewFromImage(ready.image)
-        _refuse_no_numbers(values)
+        refuse_no_numbers(values)
         inside = sitk.GetArrayViewFromImage(mask) == ready.label
         box, spacing = bounds(inside), ready.image.GetSpacing()[::-1]
         wanted = wanted_features(self.enabledFeatures)
@@ -195,14 +196,15 @@ class Extractor:
         customArgs: Mapping[str, Any] | None = None,
     ) -> None:
         """Compute an image type, with settings of its own, or do not."""
-        self.enabledImagetypes.pop(imageType, None)
         if enabled:
             self.enabledImagetypes[imageType] = dict(customArgs or {})
             self._check()
+        else:
+            self.enabledImagetypes.pop(imageType, None)
 
     def enableImageTypes(self, **enabledImagetypes: Mapping[str, Any]) -> None:
-        """Compute these image types and no others."""
-        self.enabledImagetypes = {kind: dict(own or {}) for kind, own in enabledImagetypes.items()}
+        """Compute these image types too."""
+        self.enabledImagetypes |= {kind: dict(own or {}) for kind, own in enabledImagetypes.items()}
         self._check()
 
     def enableAllFeatures(self) -> None:
@@ -215,10 +217,11 @@ class Extractor:
 
     def enableFeatureClassByName(self, featureClass: str, enabled: bool = True) -> None:
         """Compute a class, or do not."""
-        self.enabledFeatures.pop(featureClass, None)
         if enabled:
             self.enabledFeatures[featureClass] = []
             self._check()
+        else:
+            self.enabledFeatures.pop(featureClass, None)
 
     def enableFeaturesByName(self, **enabledFeatures: Iterable[str]) -> None:
         """Compute these features of these classes too."""
@@ -242,16 +245,10 @@ def _content(params: str | os.PathLike[str] | Mapping[str, Any] | None) -> dict[
             raise InputError(msg) from error
     known = {"setting", "imageType", "featureClass"}
     if not isinstance(content, dict) or set(content) - known:
-        msg = f"Parameters have the keys {', '.join(sorted(known))}; found {', '.join(map(str, content)) or 'something else'}"
+        found = ", ".join(map(str, content)) if isinstance(content, dict | list) else content
+        msg = f"Parameters have the keys {', '.join(sorted(known))}; found {found}"
         raise InputError(msg)
     return content
-
-
-def _refuse_no_numbers(values: npt.NDArray[np.generic]) -> None:
-    if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-        code = "nan" if np.isnan(values).any() else "inf"
-        what = "are not a number" if code == "nan" else "are infinite"
-        raise CaseRefused(code, f"{np.count_nonzero(~np.isfinite(values))} voxels around the region {what}")
 
 
 @dataclass

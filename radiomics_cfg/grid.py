@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
 from radiomics_cfg.engine import spline
+from radiomics_cfg.engine.extent import Slices, extent
 
 SPLINE_MARGIN = 24
 """Voxels of the scan around a box that its B-spline coefficients are computed from. The cubic spline's pole is sqrt(3) - 2, so
@@ -54,7 +55,7 @@ class Box:
         """Return the part of this box that lies on a grid of ``size``."""
         return self.around(np.clip(np.array(self.lower), 0, size), np.clip(np.array(self.upper), 0, size))
 
-    def slices_in(self, outer: "Box") -> tuple[slice, slice, slice]:
+    def slices_in(self, outer: "Box") -> Slices:
         """Return where this box lies in an array (z, y, x) that spans ``outer``."""
         start = np.array(self.lower) - outer.lower
         return tuple(slice(a, a + n) for a, n in zip(start[::-1].tolist(), self.size[::-1], strict=True))  # type: ignore[return-value]
@@ -106,22 +107,25 @@ class Grid:
         index = np.arange(box.lower[axis], box.upper[axis], dtype=np.float64)
         return (index + 0.5) * self.spacing[axis]
 
-    def box_of(self, voxels: npt.NDArray[np.bool_], margin_mm: float) -> Box:
-        """Return the box that holds ``voxels`` of the scan, shape (z, y, x), with a margin. It may leave the scan."""
-        along = bounds(voxels)[::-1]
-        first, last = np.array([part.start for part in along]), np.array([part.stop for part in along])
+    def box_of(self, part: Slices, margin_mm: float) -> Box:
+        """Return the box that holds ``part`` of the scan (z, y, x), with a margin. It may leave the scan."""
+        first, last = np.array([along.start for along in part[::-1]]), np.array([along.stop for along in part[::-1]])
         lower = (first * self.scan_spacing - margin_mm) / self.spacing
         upper = (last * self.scan_spacing + margin_mm) / self.spacing
         return Box.around(np.floor(lower.round(9)), np.ceil(upper.round(9)))
 
 
-def bounds(voxels: npt.NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """Return the box of the voxels that are set, of which there is at least one, as slices along the array's axes."""
-    parts = []
-    for axis in range(3):
-        along = np.flatnonzero(voxels.any(axis=tuple(i for i in range(3) if i != axis)))
-        parts.append(slice(int(along[0]), int(along[-1]) + 1))
-    return (parts[0], parts[1], parts[2])
+def bounds(voxels: npt.NDArray[np.bool_], *, offset: Slices = (slice(0), slice(0), slice(0))) -> Slices:
+    """Return the box of the voxels that are set, of which there is at least one.
+
+    Args:
+        voxels: Shape (z, y, x).
+        offset: Where they begin, if they are part of something larger.
+    """
+    _, first, last = extent(voxels.view(np.uint8), 1)
+    begin = [along.start or 0 for along in offset]
+    z, y, x = (slice(a + n, b + n + 1) for a, b, n in zip(first.tolist(), last.tolist(), begin, strict=True))
+    return (z, y, x)
 
 
 def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sitkBSpline") -> sitk.Image:
@@ -150,7 +154,7 @@ def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sit
             sitk.sitkFloat64,
         )
         values = sitk.GetArrayFromImage(sitk.Resample(scan, box.size, *place))
-    resampled = sitk.GetImageFromArray(np.round(values, HU_DECIMALS))
+    resampled = sitk.GetImageFromArray(values.round(HU_DECIMALS, out=values))
     resampled.SetOrigin(origin)
     resampled.SetSpacing(grid.spacing)
     resampled.SetDirection(scan.GetDirection())

@@ -16,12 +16,11 @@ from scipy import ndimage
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
+from radiomics_cfg.engine.extent import Slices
 from radiomics_cfg.grid import bounds
 from radiomics_cfg.preset import LesionRule
 
 Laterality = Literal["left", "right", "both"]
-Slices = tuple[slice, slice, slice]
-
 LEFT, RIGHT = 1, 2
 """Values of ``Anatomy.sides``."""
 
@@ -66,6 +65,7 @@ class Anatomy:
         numbers: Number of the lesion at each voxel, 0 where there is none; same shape.
         lesions: Largest first.
         kidney_ml: Volume of the parenchyma on each side.
+        box: Where there are labels at all.
     """
 
     labels: npt.NDArray[np.uint8]
@@ -73,6 +73,7 @@ class Anatomy:
     numbers: npt.NDArray[np.uint16]
     lesions: tuple[Lesion, ...]
     kidney_ml: Mapping[Laterality, float]
+    box: Slices
 
     def rows(self, rule: LesionRule) -> tuple[Lesion, ...]:
         """Return what has a row of its own in a feature table."""
@@ -83,16 +84,16 @@ class Anatomy:
         sides = {lesion.side for lesion in self.lesions}
         return (Lesion(0, "both" if len(sides) > 1 else self.lesions[0].side),)
 
-    def on_sides(self) -> tuple[npt.NDArray[np.bool_], ...]:
-        """Return where the labels of each side are, shape (z, y, x), left first; a side without labels is left out."""
-        there = (np.asarray(self.sides == side) for side in (LEFT, RIGHT))
-        return tuple(voxels for voxels in there if voxels.any())
+    def side_boxes(self) -> tuple[Slices, ...]:
+        """Return the box of the labels of each side, left first; a side without labels is left out."""
+        there = (np.asarray(self.sides[self.box] == side) for side in (LEFT, RIGHT))
+        return tuple(bounds(voxels, offset=self.box) for voxels in there if voxels.any())
 
     def voxels(self, lesion: Lesion) -> npt.NDArray[np.bool_]:
-        """Return where a lesion is, shape (z, y, x). All tumours together include the crumbs."""
+        """Return where a lesion is, shape (z, y, x) of ``box``. All tumours together include the crumbs."""
         if lesion.number == 0:
-            return np.asarray(self.labels == Label.TUMOUR)
-        return np.asarray(self.numbers == lesion.number)
+            return np.asarray(self.labels[self.box] == Label.TUMOUR)
+        return np.asarray(self.numbers[self.box] == lesion.number)
 
 
 def find_anatomy(scan: Scan) -> Anatomy:
@@ -110,22 +111,22 @@ def find_anatomy(scan: Scan) -> Anatomy:
         CaseRefused: ``tumour-absent``, if the mask labels no tumour voxel.
     """
     labels: npt.NDArray[np.uint8] = sitk.GetArrayFromImage(scan.mask)  # a view would not keep the mask alive
-    tumour = labels == Label.TUMOUR
+    box = bounds(labels > 0) if labels.any() else (slice(0), slice(0), slice(0))
+    tumour = labels[box] == Label.TUMOUR
     if not tumour.any():
         raise CaseRefused("tumour-absent", "the mask labels no tumour voxel, so there is nothing to measure")
     sides, numbers = np.zeros(labels.shape, np.uint8), np.zeros(labels.shape, np.uint16)
-    box = bounds(labels > 0)
     sides[box] = _sides(labels[box], scan, box)
-    box = bounds(tumour)
-    numbers[box] = _lesion_numbers(tumour[box], scan.image, box)
-    in_lesion = numbers > 0
-    number, is_left = numbers[in_lesion], sides[in_lesion] == LEFT
+    around = bounds(tumour)
+    part = bounds(tumour, offset=box)
+    numbers[part] = _lesion_numbers(tumour[around], scan.image, part)
+    in_lesion = numbers[part] > 0
+    number, is_left = numbers[part][in_lesion], sides[part][in_lesion] == LEFT
     share = np.bincount(number, weights=is_left)[1:] / np.bincount(number)[1:]
     lesions = tuple(Lesion(place, "left" if part > 0.5 else "right") for place, part in enumerate(share, start=1))
-    kidney = np.bincount(sides[labels == Label.KIDNEY], minlength=3) * voxel_ml(scan.image)
-    return Anatomy(
-        labels, sides, numbers, lesions, {"left": kidney[LEFT], "right": kidney[RIGHT], "both": kidney[LEFT] + kidney[RIGHT]}
-    )
+    kidney = np.bincount(sides[box][labels[box] == Label.KIDNEY], minlength=3) * voxel_ml(scan.image)
+    kidney_ml: dict[Laterality, float] = {"left": kidney[LEFT], "right": kidney[RIGHT], "both": kidney[LEFT] + kidney[RIGHT]}
+    return Anatomy(labels, sides, numbers, lesions, kidney_ml, box)
 
 
 def voxel_ml(image: sitk.Image) -> float:

@@ -98,7 +98,7 @@ def _measure_scale_as_pyradiomics(
 ) -> dict[str, _Measured]:
     """Measure all masks of a case on one scale, each with a geometry of its own."""
     grid = Grid.of(scan.image, None)
-    box = grid.box_of(anatomy.labels > 0, preset.regions.reach_mm)
+    box = grid.box_of(anatomy.box, preset.regions.reach_mm)
     inner = box.within(grid.size)
     hu = sitk.GetArrayFromImage(resample(scan.image, grid, inner))  # a view would not keep it alive
     whole = Box((0, 0, 0), grid.size)
@@ -130,13 +130,13 @@ def _on_scale(
     """
     setting = scale.parameters.setting
     grid = Grid.of(scan.image, setting.spacing_mm)
-    box = grid.box_of(anatomy.labels > 0, preset.regions.reach_mm)
+    box = grid.box_of(anatomy.box, preset.regions.reach_mm)
     inner = box.within(grid.size)
     outer = inner.grown(engine.margin(scale.parameters, grid.spacing)).within(grid.size)
     image = resample(scan.image, grid, outer, interpolator=setting.interpolator)
     hu = sitk.GetArrayViewFromImage(image)[inner.slices_in(outer)]
     regions = find_regions(preset.regions, anatomy, hu, grid=grid, box=box)
-    sides = [grid.box_of(there, preset.regions.reach_mm).within(grid.size) for there in anatomy.on_sides()]
+    sides = [grid.box_of(there, preset.regions.reach_mm).within(grid.size) for there in anatomy.side_boxes()]
     parts = [Box.around(np.subtract(side.lower, outer.lower), np.subtract(side.upper, outer.lower)) for side in sides]
     return image, regions, image.TransformIndexToPhysicalPoint((np.array(inner.lower) - outer.lower).tolist()), parts
 

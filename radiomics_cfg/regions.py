@@ -84,7 +84,7 @@ def find_regions(
     kept = _kept_on_sides(rules, labels, image_hu)
     regions = dict(_kidneys_and_cysts(rules, anatomy, labels, nearest(anatomy.sides, grid, inside)))
     for lesion in anatomy.rows(rules.lesions):
-        around = _Surroundings.of(anatomy.voxels(lesion), grid, reach_mm=rules.reach_mm)
+        around = _Surroundings.of(anatomy, lesion, grid, reach_mm=rules.reach_mm)
         if "tumour" in rules.structures:
             regions[mask_name("tumour", lesion)] = Region(around.seen(around.lesion, grid, inside))
         for shell in rules.shells:
@@ -150,10 +150,13 @@ class _Surroundings:
     distance_mm: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, voxels: Mask, grid: Grid, *, reach_mm: float) -> Self:
-        """Return the surroundings of the ``voxels`` of a scan, shape (z, y, x)."""
-        box = grid.box_of(voxels, reach_mm)
-        there = bounds(voxels)
+    def of(cls, anatomy: Anatomy, lesion: Lesion, grid: Grid, *, reach_mm: float) -> Self:
+        """Return the surroundings of a lesion."""
+        found = anatomy.voxels(lesion)
+        voxels = np.zeros(anatomy.labels.shape, bool)
+        voxels[anatomy.box] = found
+        there = bounds(found, offset=anatomy.box)
+        box = grid.box_of(there, reach_mm)
         spacing = grid.scan_spacing[::-1]
         centres = tuple(grid.centres_mm(2 - axis, box) - there[axis].start * spacing[axis] for axis in range(3))
         distance = distance_mm(voxels[there], spacing, centres, reach_mm=reach_mm)

@@ -8,15 +8,17 @@ import SimpleITK as sitk
 from pydantic import ValidationError
 
 from nnunet_ext.errors import CaseRefused, InputError
-from radiomics_cfg.grid import Grid, nearest, resample
+from radiomics_cfg.engine.preparation import check_extent, label_box, on_grid_of, refuse_no_numbers
+from radiomics_cfg.extractor import DEFAULTS
+from radiomics_cfg.grid import Grid, bounds, nearest, resample
 from radiomics_cfg.numba_backend import Engine
 from radiomics_cfg.preset import Parameters
 
-_GEOMETRY = frozenset(
-    {"minimumROIDimensions", "minimumROISize", "normalize", "normalizeScale", "removeOutliers", "preCrop", "force2D",
-     "force2Ddimension", "resegmentRange", "additionalInfo", "label"}
+_NOT_HONOURED = (
+    "minimumROIDimensions", "minimumROISize", "normalize", "normalizeScale", "removeOutliers", "preCrop", "force2D",
+    "force2Ddimension", "resegmentRange",
 )  # fmt: skip
-"""Settings of PyRadiomics that may be there at their defaults, but that the canonical mode does not honour."""
+"""Settings of PyRadiomics that may be there at their defaults only."""
 
 
 def canonical_features(image: sitk.Image, labels: sitk.Image, content: Mapping[str, Any]) -> dict[str, np.float64]:
@@ -29,20 +31,20 @@ def canonical_features(image: sitk.Image, labels: sitk.Image, content: Mapping[s
 
     Raises:
         InputError: If a setting is asked for that this mode does not honour.
-        CaseRefused: ``mask-geometry``, ``label-absent`` or ``too-thin``.
+        CaseRefused: ``nan``, ``inf``, ``mask-geometry``, ``label-absent``, ``roi-dimensions`` or ``too-thin``.
     """
     parameters = _parameters(content)
-    setting, label = parameters.setting, int(content["setting"].get("label", 1))
-    if labels.GetSize() != image.GetSize():
-        raise CaseRefused("mask-geometry", f"the mask has {labels.GetSize()} voxels (xyz), the image {image.GetSize()}")
+    setting, label = parameters.setting, int(content["setting"]["label"])
+    refuse_no_numbers(sitk.GetArrayViewFromImage(image))
+    check_extent(label_box(on_grid_of(image, labels, label, {}), label), content["setting"])
     inside = (sitk.GetArrayViewFromImage(labels) == label).astype(np.uint8)
-    if not inside.any():
-        raise CaseRefused("label-absent", f"the mask has no voxel of label {label}")
     engine, grid = Engine(), Grid.of(image, setting.spacing_mm)
-    inner = grid.box_of(inside > 0, 0.0).within(grid.size)
+    inner = grid.box_of(bounds(inside > 0), 0.0).within(grid.size)
     outer = inner.grown(engine.margin(parameters, grid.spacing)).within(grid.size)
     hu = resample(image, grid, outer, interpolator=setting.interpolator)
     mask = sitk.GetImageFromArray(nearest(inside, grid, inner))
+    if not sitk.GetArrayViewFromImage(mask).any():
+        raise CaseRefused("label-absent", f"label {label} is too small to hold a voxel of {_mm(grid.spacing)}")
     mask.SetOrigin(hu.TransformIndexToPhysicalPoint((np.array(inner.lower) - outer.lower).tolist()))
     mask.SetSpacing(hu.GetSpacing())
     mask.SetDirection(hu.GetDirection())
@@ -50,8 +52,18 @@ def canonical_features(image: sitk.Image, labels: sitk.Image, content: Mapping[s
     return {name: np.float64(found.get(name, np.nan)) for name in engine.feature_names(parameters)}
 
 
+def _mm(spacing: tuple[float, float, float]) -> str:
+    return " x ".join(f"{along:g}" for along in spacing) + " mm"
+
+
 def _parameters(content: Mapping[str, Any]) -> Parameters:
-    honoured = {key: value for key, value in content["setting"].items() if value is not None and key not in _GEOMETRY}
+    given = content["setting"]
+    for key in _NOT_HONOURED:
+        if given[key] != DEFAULTS[key]:
+            msg = f"The canonical mode does not take setting.{key}: {given[key]} asked for, only {DEFAULTS[key]} is known"
+            raise InputError(msg)
+    dropped = {*_NOT_HONOURED, "additionalInfo", "label"}
+    honoured = {key: value for key, value in given.items() if value is not None and key not in dropped}
     features = {name: asked or None for name, asked in content["featureClass"].items()}
     try:
         return Parameters.model_validate({"setting": honoured, "imageType": content["imageType"], "featureClass": features})

@@ -85,7 +85,7 @@ def discretise(values: npt.NDArray[np.generic], binning: Binning) -> GreyLevels:
         bins = (bins - bins.min() + 1).astype(np.int64)
     else:
         edges = bin_edges(lowest, highest, binning).astype(np.float64)
-        bins = _digitise(values, edges)
+        bins = _digitise(values.astype(np.float64), edges)
     levels = np.flatnonzero(np.bincount(bins)) if int(bins.max()) < 1 << 20 else np.unique(bins)
     if len(levels) > MAXIMUM_GREY_LEVELS:
         reason = f"{len(levels)} grey levels in one region; at most {MAXIMUM_GREY_LEVELS}. Choose wider bins"
@@ -101,7 +101,7 @@ def _digitise(values, edges):
     last = len(edges) - 1
     found = np.empty(len(values), np.int64)
     for i in range(len(values)):
-        value = np.float64(values[i])
+        value = values[i]
         at = np.int64((value - first) / step)
         at = min(max(at, 0), last)
         while at < last and value >= edges[at + 1]:

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import InputError
+from radiomics_cfg.engine.extent import Slices
 from radiomics_cfg.engine.gaussian import FEWEST_VOXELS, laplacian_of_gaussian
 from radiomics_cfg.engine.local_binary_pattern import local_binary_patterns
 from radiomics_cfg.engine.wavelet import stationary_wavelets, wavelet_filters
 
 Array = npt.NDArray[np.generic]
-Slices = tuple[slice, slice, slice]
 Settings = Mapping[str, Any]
 Filtered = Iterator[tuple[str, Array]]
 

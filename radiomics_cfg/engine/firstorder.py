@@ -55,9 +55,9 @@ class Values:
         n = len(self.x) - 1
         places = [n * share for share in (0.1, 0.25, 0.5, 0.75, 0.9)]
         below = [int(place) for place in places]
-        ranked = _order_statistics(self.x, np.array([[k, min(k + 1, n)] for k in below]).ravel())
-        pairs = ranked.reshape(-1, 2).tolist()
-        return tuple(_between(low, high, place - k) for (low, high), place, k in zip(pairs, places, below, strict=True))
+        ranked = _order_statistics(self.x, [at for k in below for at in (k, min(k + 1, n))])
+        pairs = zip(ranked[::2], ranked[1::2], places, below, strict=True)
+        return tuple(_between(low, high, place - k) for low, high, place, k in pairs)
 
     @cached_property
     def histogram(self) -> Array:
@@ -91,36 +91,29 @@ def _central_moments(x, mean):
     return deviation / n, second / n, third / n, fourth / n
 
 
-@compiled
-def _order_statistics(x, places):
+def _order_statistics(x: Array, places: list[int]) -> list[float]:
     """Return the values at some places of the ascending order of ``x``: only the buckets that hold them are sorted."""
-    n = len(x)
-    lowest, highest = x.min(), x.max()
-    buckets = max(1, min(4096, n // 8))
-    scale = buckets / (highest - lowest) if highest > lowest else 0.0
-    bucket = np.empty(n, np.int32)
-    ends = np.zeros(buckets + 1, np.int64)
-    for i in range(n):
-        bucket[i] = min(np.int64((x[i] - lowest) * scale), buckets - 1)
-        ends[bucket[i] + 1] += 1
-    for b in range(buckets):
-        ends[b + 1] += ends[b]
-    found = np.empty(len(places))
-    done = -1
-    inside = np.empty(0)
-    for k in range(len(places)):
-        at = np.searchsorted(ends, places[k], side="right") - 1
-        if at != done:
-            inside = np.empty(ends[at + 1] - ends[at])
-            count = 0
-            for i in range(n):
-                if bucket[i] == at:
-                    inside[count] = x[i]
-                    count += 1
-            inside.sort()
-            done = at
-        found[k] = inside[places[k] - ends[at]]
+    lowest, highest = float(x.min()), float(x.max())
+    counts = np.zeros(max(1, min(4096, len(x) // 8)), np.int64)
+    bucket = np.empty(len(x), np.uint16)
+    _fill_buckets(x, lowest, len(counts) / (highest - lowest) if highest > lowest else 0.0, bucket, counts)
+    ends = counts.cumsum()
+    found, at, inside = [], -1, x[:0]
+    for place in places:
+        holder = int(np.searchsorted(ends, place, side="right"))
+        if holder != at:
+            at, inside = holder, np.sort(x[bucket == holder])
+        found.append(float(inside[place - ends[at] + counts[at]]))
     return found
+
+
+@compiled
+def _fill_buckets(x, lowest, scale, bucket, counts):
+    """Put values into buckets of equal width, and count them."""
+    last = len(counts) - 1
+    for i in range(len(x)):
+        bucket[i] = min(np.int64((x[i] - lowest) * scale), last)
+        counts[np.uint64(bucket[i])] += 1
 
 
 @compiled

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from radiomics_cfg.engine.compiled import compiled
+from radiomics_cfg.engine.extent import Slices
 
 FloatImage = npt.NDArray[np.float32]
-Slices = tuple[slice, slice, slice]
 
 FEWEST_VOXELS = 4
 """Along every axis; the recursion needs four samples to start from."""

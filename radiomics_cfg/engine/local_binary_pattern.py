@@ -17,11 +17,14 @@ from scipy.special import sph_harm_y
 
 Array = npt.NDArray[np.float64]
 
+NO_SPREAD = -3.0
+"""Excess kurtosis of samples that are all equal, as SciPy defined it in PyRadiomics 3.0.1's time; it is undefined now."""
+
 
 def local_binary_patterns(
     image: npt.NDArray[Any], inside: npt.NDArray[np.bool_], *, levels: int = 2, radius: float = 1, subdivisions: int = 1
 ) -> Iterator[tuple[str, Array]]:
-    """Yield an image for each level of the spherical harmonics, and the kurtosis of the samples; 0 outside the region.
+    """Yield an image for each level of the spherical harmonics, and the excess kurtosis of the samples; 0 outside the region.
 
     Args:
         image: Shape (z, y, x).
@@ -34,8 +37,6 @@ def local_binary_patterns(
         PyRadiomics' name, such as ``lbp-3D-m1`` or ``lbp-3D-k``, and an array of the shape of ``image``.
     """
     sphere = icosphere(subdivisions) * radius
-    from scipy.stats import kurtosis  # noqa: PLC0415 - takes seconds to import
-
     places = np.array(np.nonzero(inside))
     at = places[:, :, None] + sphere.T[:, None, :]
     samples: npt.NDArray[Any] = map_coordinates(image, at, order=3)  # in the type of the image, rounded if it is an integer
@@ -48,7 +49,12 @@ def local_binary_patterns(
             harmonic = sph_harm_y(degree, order, azimuth, polar)
             energy += (higher @ harmonic)[:, None] * harmonic
         yield f"lbp-3D-m{degree + 1}", _on_region(inside, np.sqrt((energy**2).sum(axis=1)).real)
-    yield "lbp-3D-k", _on_region(inside, kurtosis(samples, axis=1))
+    from scipy.stats import kurtosis  # noqa: PLC0415 - takes seconds to import
+
+    measured = samples.astype(samples.dtype if np.issubdtype(samples.dtype, np.floating) else np.float64)
+    is_flat = measured.var(axis=1) <= (np.finfo(measured.dtype).resolution * measured.mean(axis=1)) ** 2
+    measured[is_flat] = sphere[:, 0]  # whose kurtosis is not used, but is one
+    yield "lbp-3D-k", _on_region(inside, np.where(is_flat, NO_SPREAD, kurtosis(measured, axis=1)))
 
 
 def _on_region(inside: npt.NDArray[np.bool_], values: Array) -> Array:

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused, InputError
 from radiomics_cfg.engine import spline
-from radiomics_cfg.engine.compiled import compiled
+from radiomics_cfg.engine.extent import extent
 
 Settings = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def prepare(image: sitk.Image, mask: sitk.Image, settings: Settings) -> Prepared
         settings: PyRadiomics' settings.
 
     Raises:
-        CaseRefused: ``label-absent``, ``mask-geometry``, ``mask-outside``, ``roi-dimensions``, ``roi-size``.
+        CaseRefused: ``label-absent``, ``mask-geometry``, ``mask-outside``, ``nan``, ``inf``, ``roi-dimensions``, ``roi-size``.
     """
     label = int(settings.get("label", 1))
     box = label_box(mask, label)
@@ -72,20 +72,12 @@ def prepare(image: sitk.Image, mask: sitk.Image, settings: Settings) -> Prepared
         image, mask = _resampled(image, mask, box, settings)
         steps.append(("interpolated", image, mask))
     elif settings.get("preCrop"):
-        mask = _on_grid_of(image, mask, label, settings)
+        mask = on_grid_of(image, mask, label, settings)
         image, mask = _cropped(image, mask, label_box(mask, label), settings.get("padDistance", 0))
-    fitted = _on_grid_of(image, mask, label, settings)
+    fitted = on_grid_of(image, mask, label, settings)
     if fitted is not mask:
         steps.append(("corrected", image, fitted))
-    box = label_box(fitted, label)
-    dimensions, fewest = int(np.count_nonzero(box.size > 1)), settings.get("minimumROIDimensions", 2)
-    if dimensions == 0:
-        raise CaseRefused("roi-dimensions", "the region is one voxel; features need at least two")
-    if dimensions < fewest:
-        raise CaseRefused("roi-dimensions", f"the region extends along {dimensions} axes; at least {fewest} are asked for")
-    minimum = settings.get("minimumROISize")
-    if minimum is not None and box.voxels <= minimum:
-        raise CaseRefused("roi-size", f"the region has {box.voxels} voxels; more than {minimum} are asked for")
+    check_extent(label_box(fitted, label), settings)
     return Prepared(image, fitted, label, tuple(steps))
 
 
@@ -104,6 +96,34 @@ class LabelBox:
     voxels: int
 
 
+def refuse_no_numbers(values: npt.NDArray[np.generic]) -> None:
+    """Check that every voxel of an image is a number.
+
+    Raises:
+        CaseRefused: ``nan`` or ``inf``.
+    """
+    if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+        code = "nan" if np.isnan(values).any() else "inf"
+        what = "are not a number" if code == "nan" else "are infinite"
+        raise CaseRefused(code, f"{np.count_nonzero(~np.isfinite(values))} voxels around the region {what}")
+
+
+def check_extent(box: LabelBox, settings: Settings) -> None:
+    """Check that a region has the dimensions and the voxels that are asked for.
+
+    Raises:
+        CaseRefused: ``roi-dimensions`` or ``roi-size``.
+    """
+    dimensions, fewest = int(np.count_nonzero(box.size > 1)), settings.get("minimumROIDimensions", 2)
+    if dimensions == 0:
+        raise CaseRefused("roi-dimensions", "the region is one voxel; features need at least two")
+    if dimensions < fewest:
+        raise CaseRefused("roi-dimensions", f"the region extends along {dimensions} axes; at least {fewest} are asked for")
+    minimum = settings.get("minimumROISize")
+    if minimum is not None and box.voxels <= minimum:
+        raise CaseRefused("roi-size", f"the region has {box.voxels} voxels; more than {minimum} are asked for")
+
+
 def label_box(mask: sitk.Image, label: int) -> LabelBox:
     """Find a label.
 
@@ -111,36 +131,12 @@ def label_box(mask: sitk.Image, label: int) -> LabelBox:
         CaseRefused: ``label-absent``.
     """
     array = sitk.GetArrayViewFromImage(mask)
-    found = _find_label(array.ravel(), np.array(array.shape), label)
-    if found[0] == 0:
+    voxels, first, last = extent(array, label)
+    if voxels == 0:
         known = [int(value) for value in np.unique(array) if value][:10]
         reason = f"the mask has no voxel of label {label}; it holds {', '.join(map(str, known)) or 'background only'}"
         raise CaseRefused("label-absent", reason)
-    lower, upper = found[1:4][::-1], found[4:7][::-1]
-    return LabelBox(lower, upper - lower + 1, int(found[0]))
-
-
-@compiled
-def _find_label(flat, shape, label):
-    """Return how many voxels have a label, and its first and last z, y, x."""
-    found = np.zeros(7, np.int64)
-    found[1:4] = shape
-    found[4:7] = -1
-    nx = shape[2]
-    for row in range(shape[0] * shape[1]):
-        count, first, last = 0, nx, -1
-        for x in range(nx):
-            if flat[row * nx + x] == label:
-                count += 1
-                first = min(first, x)
-                last = x
-        if count:
-            z, y = row // shape[1], row % shape[1]
-            found[0] += count
-            found[1], found[4] = min(found[1], z), max(found[4], z)
-            found[2], found[5] = min(found[2], y), max(found[5], y)
-            found[3], found[6] = min(found[3], first), max(found[6], last)
-    return found
+    return LabelBox(first[::-1], (last - first + 1)[::-1], voxels)
 
 
 def _normalised(image: sitk.Image, settings: Settings) -> sitk.Image:
@@ -164,7 +160,7 @@ def _same_grid(image: sitk.Image, mask: sitk.Image, tolerance: float) -> bool:
     )
 
 
-def _on_grid_of(image: sitk.Image, mask: sitk.Image, label: int, settings: Settings) -> sitk.Image:
+def on_grid_of(image: sitk.Image, mask: sitk.Image, label: int, settings: Settings) -> sitk.Image:
     """Return the mask if it lies on the image's grid, or moved there where ``correctMask`` asks for it."""
     if _same_grid(image, mask, settings.get("geometryTolerance") or GEOMETRY_TOLERANCE):
         return mask
@@ -223,6 +219,8 @@ def _resampled(image: sitk.Image, mask: sitk.Image, box: LabelBox, settings: Set
     grid = (size, sitk.Transform()), (origin, spacing.tolist(), mask.GetDirection())
     on_mask = sitk.Resample(mask, *grid[0], sitk.sitkNearestNeighbor, *grid[1])
     interpolator = _interpolator(settings["interpolator"])
+    if interpolator == sitk.sitkBSpline:  # which would spread one of them over the whole image
+        refuse_no_numbers(sitk.GetArrayViewFromImage(image))
     if interpolator == sitk.sitkBSpline and _is_axis_aligned(image, mask):
         return _spline_resampled(image, on_mask), on_mask
     return sitk.Resample(image, *grid[0], interpolator, *grid[1]), on_mask
@@ -277,7 +275,7 @@ def resegmented(image: sitk.Image, mask: sitk.Image, label: int, settings: Setti
 
     Raises:
         InputError: If the range or its mode is unknown.
-        CaseRefused: ``resegmented`` if fewer than two voxels are left.
+        CaseRefused: ``resegmented`` if fewer than two voxels are left, ``roi-dimensions`` or ``roi-size`` if too few are.
     """
     limits, mode = sorted(settings["resegmentRange"]), settings.get("resegmentMode", "absolute")
     if not 1 <= len(limits) <= 2:
@@ -301,4 +299,5 @@ def resegmented(image: sitk.Image, mask: sitk.Image, label: int, settings: Setti
         )
     smaller = sitk.GetImageFromArray(kept.astype(np.int64) * label)
     smaller.CopyInformation(mask)
+    check_extent(label_box(smaller, label), settings)
     return smaller

@@ -154,7 +154,11 @@ def _covariance(inside):
 
 def _diameters(padded: npt.NDArray[np.bool_], step: Array) -> tuple[float, float, float, float]:
     """Return the largest distance of mesh vertices within a plane across z, across y and across x, and of all."""
-    along_x, along_y = _extremes(padded)
+    nz, ny, nx = padded.shape
+    along_x, along_y = np.empty((2 * nz, 2 * ny, 2), np.int64), np.empty((2 * nz, 2 * nx, 2), np.int64)
+    for lines in (along_x, along_y):
+        lines[:, :, 0], lines[:, :, 1] = np.iinfo(np.int64).max, -1
+    _find_extremes(padded, along_x, along_y)
     half = step / 2
     squared = []
     for extremes, (across, rows, reach) in (
@@ -165,23 +169,20 @@ def _diameters(padded: npt.NDArray[np.bool_], step: Array) -> tuple[float, float
         hull = _plane_hulls(np.ascontiguousarray(extremes)) * half[[across, rows, reach]]
         squared.append(_widest_in_planes(hull))
         if across == 0:
-            order = np.argsort(-((hull - hull.mean(0)) ** 2).sum(1))
-            everything = _widest(np.ascontiguousarray(hull[order]))
+            radius = np.sqrt(((hull - hull.mean(axis=0)) ** 2).sum(axis=1))
+            order = np.argsort(-radius)
+            everything = _widest(np.ascontiguousarray(hull[order]), radius[order])
     across_z, across_y, across_x, most = np.sqrt([*squared, everything]).tolist()
     return across_z, across_y, across_x, most
 
 
 @compiled
-def _extremes(padded):
-    """Return the outermost mesh vertices of every line along x, by z and y, and of every line along y, by z and x.
+def _find_extremes(padded, along_x, along_y):
+    """Find the outermost mesh vertices of every line along x, by z and y, and of every line along y, by z and x.
 
     Places count half voxels. Each is a pair (lowest, highest); lowest exceeds highest where a line has no vertex.
     """
     nz, ny, nx = padded.shape
-    along_x, along_y = np.empty((2 * nz, 2 * ny, 2), np.int64), np.empty((2 * nz, 2 * nx, 2), np.int64)
-    for lines in (along_x, along_y):
-        lines[:, :, 0] = np.iinfo(np.int64).max
-        lines[:, :, 1] = -1
     for z in range(1, nz - 1):
         for y in range(1, ny - 1):
             for x in range(1, nx - 1):
@@ -197,7 +198,6 @@ def _extremes(padded):
                         along_x[hz, hy, 1] = max(along_x[hz, hy, 1], hx)
                         along_y[hz, hx, 0] = min(along_y[hz, hx, 0], hy)
                         along_y[hz, hx, 1] = max(along_y[hz, hx, 1], hy)
-    return along_x, along_y
 
 
 @compiled
@@ -247,11 +247,9 @@ def _widest_in_planes(points):
 
 
 @compiled
-def _widest(points):
-    """Return the largest squared distance of two points, which come in descending order of distance from their mean."""
+def _widest(points, radius):
+    """Return the largest squared distance of two points, which come in descending order of their distance from a point."""
     n = len(points)
-    middle = np.array([points[:, 0].mean(), points[:, 1].mean(), points[:, 2].mean()])
-    radius = np.sqrt(((points - middle) ** 2).sum(axis=1))
     best = 0.0
     for i in range(n):
         if 2 * radius[i] * (1 + 1e-12) < np.sqrt(best):

@@ -83,7 +83,7 @@ def interpolate(
     """
     values = np.empty((len(z), len(y), len(x)))
     iz, wz, iy, wy, ix, wx = _supports(coefficient, (z, y, x), offset)
-    _separable(coefficient, iz, wz, iy, wy, ix, wx, values)
+    _separable(coefficient, iz, wz, iy, wy, ix, wx, (int(iy.min()), int(iy.max()) + 1), values)
     return values
 
 
@@ -111,7 +111,7 @@ def interpolate_as_itk(
     iz, wz, iy, wy, ix, wx = _supports(coefficient, at, offset)
     values = np.empty((len(at[0]), len(at[1]), len(at[2])))
     if np.issubdtype(kind, np.integer):
-        _separable(coefficient, iz, wz, iy, wy, ix, wx, values)
+        _separable(coefficient, iz, wz, iy, wy, ix, wx, (int(iy.min()), int(iy.max()) + 1), values)
         _settle(coefficient, iz, wz, iy, wy, ix, wx, values, NEAR_WHOLE)
         limits = np.iinfo(kind.name)
         np.clip(values, limits.min, limits.max, out=values)
@@ -216,10 +216,10 @@ def _prefilter_rows(image, pole, horizon):
 
 
 @compiled
-def _separable(coefficient, iz, wz, iy, wy, ix, wx, values):
-    """Contract one axis after another: a plane, a row, a voxel."""
+def _separable(coefficient, iz, wz, iy, wy, ix, wx, rows_read, values):
+    """Contract one axis after another: a plane, of which some rows are read, a row, a voxel."""
     _, rows, columns = coefficient.shape
-    y_first, y_last = iy.min(), iy.max() + 1
+    y_first, y_last = rows_read
     plane, row = np.empty((rows, columns)), np.empty(columns)
     for z in range(len(iz)):
         a, b, c, d = wz[z]

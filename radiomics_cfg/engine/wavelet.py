@@ -15,11 +15,11 @@ import pywt
 
 from nnunet_ext.errors import InputError
 from radiomics_cfg.engine.compiled import compiled
+from radiomics_cfg.engine.extent import Slices
 
 _BLOCK = 256
 """Values whose sums are kept side by side, in the processor's cache."""
 
-Slices = tuple[slice, slice, slice]
 Array = npt.NDArray[np.generic]
 
 

@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from nnunet_ext.geometry import (
     read_scan,
 )
 from nnunet_ext.labels import Label
+from nnunet_ext.nifti import is_whole
 
 LABELS = {"kidney": 1, "tumour": 2, "cyst": 3}
 SPACING = (0.8, 0.8, 5.0)
@@ -181,6 +183,25 @@ def test_a_value_that_is_no_number_is_seen_in_every_format(tmp_path: Path, suffi
     hu[-1, -1, -1] = value
     sitk.WriteImage(image_of(hu), str(tmp_path / f"image{suffix}"))
     assert code_of(Case("c", "p", "north", tmp_path / f"image{suffix}")) == code
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_the_checksum_of_a_file_tells_that_it_was_read_whole(tmp_path: Path, kind: type[np.generic]) -> None:
+    path = tmp_path / "image.nii.gz"
+    sitk.WriteImage(image_of(kidney_in_fat().astype(kind)), str(path))
+    voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    assert is_whole(path, voxels)
+    voxels[1, 2, 3] += 1
+    assert not is_whole(path, voxels)
+
+
+def test_a_file_whose_checksum_cannot_tell_is_looked_through(tmp_path: Path) -> None:
+    path = tmp_path / "image.nii.gz"
+    sitk.WriteImage(image_of(kidney_in_fat()), str(path))
+    content = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(content[:1000]) + gzip.compress(content[1000:]))  # two members, as bgzip writes many
+    assert not is_whole(path, sitk.GetArrayFromImage(sitk.ReadImage(str(path))))
+    assert code_of(Case("c", "p", "north", path)) is None
 
 
 def test_a_stage_that_needs_a_mask_refuses_a_case_without(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
-from radiomics_cfg.grid import Box, Grid, nearest, resample
+from radiomics_cfg.grid import Box, Grid, bounds, nearest, resample
 
 
 def scan_of(values: np.ndarray, spacing: tuple[float, float, float]) -> sitk.Image:
@@ -85,8 +85,8 @@ def test_a_box_holds_the_voxels_and_the_margin_in_mm() -> None:
     voxels = np.zeros((10, 10, 10), bool)
     voxels[4, 5, 6] = True  # x 6, y 5, z 4: from 12 to 14, 10 to 12 and 20 to 25 mm
     grid = Grid.of(scan_of(voxels.astype(np.uint8), (2.0, 2.0, 5.0)), (1.0, 1.0, 1.0))
-    assert grid.box_of(voxels, 0.0) == Box((12, 10, 20), (14, 12, 25))
-    assert grid.box_of(voxels, 12.0) == Box((0, -2, 8), (26, 24, 37))
+    assert grid.box_of(bounds(voxels), 0.0) == Box((12, 10, 20), (14, 12, 25))
+    assert grid.box_of(bounds(voxels), 12.0) == Box((0, -2, 8), (26, 24, 37))
 
 
 @pytest.mark.parametrize(("slices", "refused"), [(4, False), (3, True)])

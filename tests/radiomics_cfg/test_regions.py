@@ -7,7 +7,7 @@ from scipy.ndimage import distance_transform_edt
 
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
-from radiomics_cfg.grid import Grid
+from radiomics_cfg.grid import Grid, bounds
 from radiomics_cfg.lesions import LEFT, RIGHT, Anatomy, Lesion, find_anatomy
 from radiomics_cfg.preset import RegionRules, Shell
 from radiomics_cfg.regions import Region, distance_mm, find_regions, mask_name
@@ -55,7 +55,7 @@ class Ball:
         scan = sitk.GetImageFromArray(self.labels)
         scan.SetSpacing(self.spacing)
         grid = Grid.of(scan, None if scale_mm is None else (scale_mm,) * 3)
-        box = grid.box_of(self.labels > 0, rules.reach_mm)
+        box = grid.box_of(bounds(self.labels > 0), rules.reach_mm)
         inside = box.within(grid.size)
         if isinstance(hu, np.ndarray):  # given on the scan's own grid
             hu = hu[tuple(slice(a, b) for a, b in zip(inside.lower[::-1], inside.upper[::-1], strict=True))]

@@ -146,6 +146,29 @@ def test_a_layout_serves_one_image_after_another(region: Region) -> None:
             assert np.array_equal(getattr(again, name), getattr(fresh, name)), name
 
 
+@pytest.mark.parametrize(("distances", "gap"), [((1,), 1), ((1,), 2), ((1, 3), 3), ((1, 3), 4)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_parts_far_apart_are_measured_as_if_nothing_lay_between(distances: tuple[int, ...], gap: int, axis: int) -> None:
+    # Planes of empty voxels are dropped but for as many as keep two parts from being neighbours: 1, or 3.
+    part = np.array([1, 2, 2, 3, 1, 1, 2, 3], np.int64).reshape(2, 2, 2)
+    near, far = (
+        measured(np.concatenate([part, np.zeros_like(np.take(part, [0] * n, axis)), part], axis), distances=distances)
+        for n in (gap, 300)
+    )
+    alone = measured(part, distances=distances)
+    for name in ("cooccurrence", "dependence", "difference"):
+        assert np.array_equal(getattr(far, name), 2 * getattr(alone, name)), name
+        assert np.array_equal(getattr(far, name), getattr(near, name)), name
+    assert np.array_equal(far.runs[:, :, :2], 2 * alone.runs)
+    assert sorted(far.zones.tolist()) == sorted(2 * alone.zones.tolist())
+
+
+def test_what_lies_between_two_parts_takes_no_memory() -> None:
+    inside = np.zeros((2, 2, 10_000), bool)
+    inside[:, :, [0, -1]] = True
+    assert Layout(inside, Neighbourhood()).voxels.max() < 4 * 4 * 5  # two columns, one between and one at each end
+
+
 IBSI_SLICE = np.array([[[1, 2, 2, 3], [1, 2, 3, 3], [4, 2, 4, 1], [4, 1, 2, 3]]])
 """The example image of the IBSI reference manual's texture sections (arXiv:1612.07003, 3.6 to 3.8)."""
 

@@ -147,7 +147,7 @@ def test_resegmentation_keeps_the_voxels_in_range(
 @pytest.mark.parametrize(("highest", "left"), [(1, 2), (0, None)])
 def test_a_resegmented_region_keeps_at_least_two_voxels(volume: Any, highest: int, left: int | None) -> None:
     image, mask = volume(np.array([[[0, 1, 5, 5]]], np.int16)), volume(np.ones((1, 1, 4), np.uint8))
-    settings = {"resegmentRange": [-10, highest]}
+    settings = {"resegmentRange": [-10, highest], "minimumROIDimensions": 1}
     if left is not None:
         assert label_box(resegmented(image, mask, 1, settings), 1).voxels == left
     else:
@@ -171,7 +171,8 @@ def test_a_range_that_makes_no_sense_is_refused(lesion: Any, settings: dict[str,
 
 def test_a_relative_range_below_0_of_an_unsigned_image_keeps_all(volume: Any) -> None:
     image, mask = volume(np.array([[[3, 1, 5, 5]]], np.uint8)), volume(np.ones((1, 1, 4), np.uint8))
-    kept = resegmented(image, mask, 1, {"resegmentRange": [-1, 1], "resegmentMode": "relative"})
+    settings = {"resegmentRange": [-1, 1], "resegmentMode": "relative", "minimumROIDimensions": 1}
+    kept = resegmented(image, mask, 1, settings)
     assert label_box(kept, 1).voxels == 4
 
 
