@@ -72,6 +72,23 @@ def main() -> None:
         sys.exit(USER_MISTAKE)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from nnunet_ext.record import DISTRIBUTION
+
+        typer.echo(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
 @app.command()
 def demo(out: OutFolder = Path("runs/demo"), seed: Seed = DEMO_SEED, jobs: Jobs = 2) -> None:
     """Run the whole pipeline on synthetic scans, report included."""

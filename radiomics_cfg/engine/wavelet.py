@@ -169,10 +169,10 @@ def _convolve(data, taps, after, start, result):
             n = min(_BLOCK, last * after - at)
             here = at + (start + half) * after
             for c in range(n):
-                total[c] = line[here + c] * taps[0]
-            for j in range(1, count):
-                shifted = here - j * after
+                total[c] = line[here + c] * taps[0] + line[here - after + c] * taps[1]
+            for j in range(2, count, 2):  # every wavelet has an even number of taps
+                one, two = here - j * after, here - (j + 1) * after
                 for c in range(n):
-                    total[c] += line[shifted + c] * taps[j]
+                    total[c] = total[c] + line[one + c] * taps[j] + line[two + c] * taps[j + 1]
             for c in range(n):
                 out[at + c] = total[c]

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -54,6 +55,10 @@ def mistake(*arguments: str | Path, **environment: str) -> str:
     lines = [line for line in run.stderr.splitlines() if line.startswith("ccrcc: ")]
     assert len(lines) == 1, run.stderr
     return lines[0]
+
+
+def test_the_version_is_the_distributions() -> None:
+    assert ccrcc("--version").stdout.strip() == f"ccrcc-radiomics {version('ccrcc-radiomics')}"
 
 
 def test_help_names_every_command() -> None:

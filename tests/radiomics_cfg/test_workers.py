@@ -53,10 +53,11 @@ def test_two_processes_of_which_one_is_killed_give_the_bytes_of_one_in_the_end(
             os.kill(busy._process.pid, signal.SIGKILL)
 
     monkeypatch.setattr(module, "_Worker", Recorded)
+    others = set(multiprocessing.active_children())
     cache = tmp_path / "two"
     table, refusals = extract(eight, small_preset, cache_dir=cache, jobs=2, on_progress=kill_one)
     assert seen == [(done, 8) for done in range(9)]
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) == others
     (lost,) = refusals
     assert lost.code == "worker-lost"
     assert lost.reason.startswith("its worker process died (signal 9)")
@@ -74,9 +75,10 @@ def test_an_interrupted_run_leaves_no_process_behind(cohort: Cohort, recipe: Rec
         for _ in measure_in_processes(cohort.cases, recipe, tmp_path / "cases", jobs=1):
             raise KeyboardInterrupt
 
+    others = set(multiprocessing.active_children())
     with pytest.raises(KeyboardInterrupt):
         interrupt()
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) == others
 
 
 def test_a_process_that_does_not_get_ready_ends_the_run_unless_there_are_others(recipe: Recipe, tmp_path: Path) -> None:
