@@ -1,4 +1,4 @@
-"""Pictologics on one case of ``benchmarks/extraction.py``, in a Python of its own; see ``benchmarks/pictologics.py``.
+"""Pictologics on one case of ``benchmarks/extraction.py``, in a Python of its own; see ``benchmarks/beside_pictologics.py``.
 
     python benchmarks/pictologics_peer.py FOLDER REPEATS
 

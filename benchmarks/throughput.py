@@ -24,6 +24,8 @@ PROJECTED = 100_000
 
 WORKERS = (1, 2)
 
+SHARDS = 100
+
 
 def main() -> None:
     """Time the batches and print the table."""
@@ -76,10 +78,10 @@ def table(seconds: dict[int, float], n_cases: int) -> str:
     ]
     for jobs, taken in seconds.items():
         lines.append(f"| {jobs} | {taken / n_cases:.2f} | {3600 * n_cases / taken:.0f} | {days[jobs]:.1f} days |")
-    shards = 100
+    hours = 24 * days[1] / SHARDS
     lines += [
         "",
-        f"{shards} array jobs of one core each (`--shard i/{shards}`) would take {24 * days[1] / shards:.1f} h, if disks keep up.",
+        f"{SHARDS} array jobs of one core each (`--shard i/{SHARDS}`) would take {hours:.1f} h, if the disks keep up.",
     ]
     return "\n".join(lines) + "\n"
 
