@@ -2,10 +2,10 @@
 
     uv run python benchmarks/beside_pictologics.py [--repeats 3] [--out FILE]
 
-The cases of ``benchmarks/extraction.py``: five regions, 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm. Pictologics
-runs its whole pipeline (``run_rois``: reading, resampling, filters, intensity, histogram and texture features, morphology once)
-in a process of its own, because it needs Python 3.12; ours runs as ``extract`` does it. In turn, on one core, CPU time,
-compilation left out. The features are not the same set: Pictologics follows the IBSI, ours PyRadiomics.
+The cases of ``benchmarks/extraction.py``: five regions, 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm.
+Pictologics runs its whole pipeline (``run_rois``: reading, resampling, filters, intensity, histogram and texture features,
+morphology once) in a process of its own, because it needs Python 3.12; ours runs as ``extract`` does it. In turn, on one core,
+CPU time, compilation left out. The features are not the same set: Pictologics follows the IBSI, ours PyRadiomics.
 """
 
 import argparse
