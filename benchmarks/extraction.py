@@ -4,11 +4,13 @@
 
 Three cases, a small, a middle-sized and a large tumour: real masks of KiTS23 where the data folder lies beside the checkout
 (`../shared/data/kits23`), else synthetic ones; the intensities are synthetic. Five regions (tumour, kidney, shells 0-3,
-3-5, 5-10 mm) at 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm. All on one core, in turn, CPU time of this process,
-which keeps the memory that it frees, as our workers do; that speeds PyRadiomics up too.
-PyRadiomics runs as its documentation's batch example does: image and mask by path, one call a region. Ours runs the same way
-in the mode `pyradiomics`, and as `extract` does it in the mode `canonical`: scan read once through the gate, one grid and one
-set of filtered images for all regions.
+3-5, 5-10 mm) at 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm. PyRadiomics runs as its documentation's batch
+example does: image and mask by path, one call a region. Ours runs the same way in the mode `pyradiomics`, and as `extract`
+does it in the mode `canonical`: scan read once through the gate, one grid and one set of filtered images for all regions, in a
+process that keeps the memory it frees.
+
+Each method has a process of its own, with one thread, that measures one case before the clock starts. They take turns, case by
+case; what counts is their CPU time.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -75,14 +78,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--out", type=Path, default=None, help="Markdown file for the table")
-    parser.add_argument("--memory-of", nargs=2, metavar=("METHOD", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=list(METHODS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    keep_freed_memory()
-    if options.memory_of:
-        method, folder = options.memory_of
-        METHODS[method](read_bench(Path(folder)))
-        print(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))
+    if options.serve:
+        serve(options.serve)
         return
     with tempfile.TemporaryDirectory() as folder:
         benches = [write_bench(Path(folder) / name, name) for name in options.cases]
@@ -92,60 +92,92 @@ def main() -> None:
         options.out.write_text(text, encoding="utf-8")
 
 
+def serve(method: str) -> None:
+    """Measure the case of each folder that comes in on a line; answer with CPU seconds, peak memory and values."""
+    if method == "ours, canonical":
+        keep_freed_memory()  # as the processes of `extract` do
+    for line in sys.stdin:
+        gc.collect()
+        before = time.process_time()
+        values = METHODS[method](read_bench(Path(line.strip())))
+        taken = time.process_time() - before
+        status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        peak_kib = next(int(one.split()[1]) for one in status if one.startswith("VmHWM"))
+        print(json.dumps({"seconds": taken, "peak_mib": peak_kib / 1024, "values": values}), flush=True)
+
+
+class Server:
+    """The process of one method."""
+
+    def __init__(self, method: str) -> None:
+        command = [sys.executable, __file__, "--serve", method]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def measure(self, bench: Bench) -> dict[str, Any]:
+        """Return what `serve` answers."""
+        self._process.stdin.write(f"{bench.image.parent}\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
 def compare(benches: list[Bench], *, repeats: int) -> str:
     """Time every method on every case in turn; return the tables as Markdown."""
-    started = time.perf_counter()
-    METHODS["ours, pyradiomics"](benches[0])  # compiles, or loads what an earlier run compiled
-    METHODS["ours, canonical"](benches[0])
-    first_call_s = time.perf_counter() - started
-    methods = METHODS
-    seconds = {(bench.name, method): [] for bench in benches for method in methods}
+    servers = {method: Server(method) for method in METHODS}
+    first = {method: server.measure(benches[0])["seconds"] for method, server in servers.items() if method != "PyRadiomics"}
+    seconds: dict[tuple[str, str], list[float]] = {(bench.name, method): [] for bench in benches for method in METHODS}
+    peak_mib: dict[str, float] = {}
     differences: dict[str, float] = {}
     for turn in range(repeats):
         for bench in benches:
-            values = {}
-            for method, run in methods.items():
-                gc.collect()
-                before = time.process_time()
-                result = run(bench)
-                taken = time.process_time() - before
-                seconds[bench.name, method].append(taken)
-                values[method] = result
-                print(f"turn {turn + 1}: {bench.name:6} {method:18} {taken:7.2f} CPU-s", file=sys.stderr)
-            for name, worst in largest_differences(values["PyRadiomics"], values["ours, pyradiomics"]).items():
+            found = {}
+            for method, server in servers.items():
+                found[method] = server.measure(bench)
+                seconds[bench.name, method].append(found[method]["seconds"])
+                peak_mib[method] = found[method]["peak_mib"]
+                print(f"turn {turn + 1}: {bench.name:6} {method:18} {found[method]['seconds']:7.2f} CPU-s", file=sys.stderr)
+            theirs, ours = found["PyRadiomics"]["values"], found["ours, pyradiomics"]["values"]
+            for name, worst in largest_differences(theirs, ours).items():
                 differences[name] = max(worst, differences.get(name, 0.0))
-    return report(benches, list(methods), seconds, differences, first_call_s)
+    for server in servers.values():
+        server.close()
+    return report(benches, seconds, peak_mib, differences, first)
 
 
 def report(
     benches: list[Bench],
-    methods: list[str],
     seconds: dict[tuple[str, str], list[float]],
+    peak_mib: dict[str, float],
     differences: dict[str, float],
-    first_call_s: float,
+    first: dict[str, float],
 ) -> str:
     """Return medians, ratios, memory and differences as Markdown."""
-    memory = {(b.name, m): peak_mib(m, b) for b in benches for m in methods if m in METHODS}
     lines = [
-        "| case | tumour, ml | method | CPU-s (median) | PyRadiomics / method | peak memory, MiB |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| case | tumour, ml | method | CPU-s, median (lowest to highest) | PyRadiomics / method |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    ratios: dict[str, list[float]] = {method: [] for method in methods}
+    ratios: dict[str, list[float]] = {method: [] for method in METHODS}
     for bench in benches:
         reference = statistics.median(seconds[bench.name, "PyRadiomics"])
-        for method in methods:
-            median = statistics.median(seconds[bench.name, method])
+        for method in METHODS:
+            times = seconds[bench.name, method]
+            median = statistics.median(times)
             ratios[method].append(reference / median)
-            peak = memory.get((bench.name, method))
-            lines.append(
-                f"| {bench.name} | {bench.tumour_ml:.1f} | {method} | {median:.2f} | {reference / median:.1f} | "
-                f"{'' if peak is None else f'{peak:.0f}'} |"
-            )
-    lines += [""] + [
-        f"Geometric mean, {method}: {np.exp(np.mean(np.log(ratios[method]))):.1f} times PyRadiomics." for method in methods[1:]
+            spread = f"{median:.2f} ({min(times):.2f} to {max(times):.2f})"
+            lines.append(f"| {bench.name} | {bench.tumour_ml:.1f} | {method} | {spread} | {reference / median:.1f} |")
+    lines += [
+        "",
+        "| method | geometric mean, times PyRadiomics | peak memory, MiB | first case, CPU-s |",
+        "| --- | --- | --- | --- |",
     ]
-    lines += ["", f"First call of both modes in this process, compilation or its cache included: {first_call_s:.1f} s.", ""]
-    lines += ["| class | largest relative difference from PyRadiomics |", "| --- | --- |"]
+    for method in METHODS:
+        mean = f"{statistics.geometric_mean(ratios[method]):.1f}"
+        lines.append(f"| {method} | {mean} | {peak_mib[method]:.0f} | {f'{first[method]:.1f}' if method in first else ''} |")
+    lines += ["", "| class | largest relative difference from PyRadiomics |", "| --- | --- |"]
     lines += [f"| {name} | {worst:.1e} |" for name, worst in sorted(differences.items())]
     return "\n".join(lines) + "\n"
 
@@ -199,13 +231,6 @@ METHODS: dict[str, Callable[[Bench], dict[str, float]]] = {
     "ours, pyradiomics": run_ours,
     "ours, canonical": run_canonical,
 }
-
-
-def peak_mib(method: str, bench: Bench) -> float:
-    """Return the peak memory of one method on one case, in a process of its own."""
-    command = [sys.executable, __file__, "--memory-of", method, str(bench.image.parent)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(done.stdout.split()[-1]) / 1024
 
 
 def write_bench(folder: Path, name: str) -> Bench:

@@ -220,18 +220,27 @@ def overlap(
     out: OutFile,
     data_root: DataRoot = None,
 ) -> None:
-    """Compare predicted with reference masks (Dice, volume error)."""
+    """Compare predicted with reference masks (Dice, surfaces, volume, lesions).
+
+    Writes a row a case and structure to FILE, one a case with its lesions found and made up to FILE's name with .lesions, and
+    the supplement's Fig. S1 beside them.
+    """
     from ccrcc_model.console import finish, progress_bar, say
+    from ccrcc_model.plots import save_dice
     from nnunet_ext.cards import load_cohort
     from nnunet_ext.files import atomic_path
     from nnunet_ext.overlap import overlap as compare_masks
-    from nnunet_ext.overlap import summarise
+    from nnunet_ext.overlap import summarise, summarise_detection
 
     with progress_bar("Comparing masks") as on_progress:
-        table, refusals = compare_masks(load_cohort(card, data_root), load_cohort(predicted), on_progress=on_progress)
-    with atomic_path(out) as temporary:
-        table.to_csv(temporary, index=False)
-    say(summarise(table).to_string(index=False, float_format="{:.3f}".format))
+        cohorts = load_cohort(card, data_root), load_cohort(predicted)
+        table, lesions, refusals = compare_masks(*cohorts, on_progress=on_progress)
+    for path, frame in ((out, table), (out.with_suffix(f".lesions{out.suffix}"), lesions)):
+        with atomic_path(path) as temporary:
+            frame.to_csv(temporary, index=False)
+    save_dice(table, out.with_name(f"{out.stem}_figure_s1"))
+    for summary in (summarise(table), summarise_detection(lesions)):
+        say(summary.to_string(index=False, float_format="{:.3f}".format))
     raise typer.Exit(finish(f"Dice of {table['case_id'].nunique()} cases: {out}", refusals))
 
 

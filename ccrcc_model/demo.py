@@ -219,7 +219,7 @@ def _write_run_tables(folder: Path, cohorts: Sequence[Cohort], segmented: Sequen
     agreement = []
     for found in segmented:
         reference = next(cohort for cohort in cohorts if cohort.name == found.name)
-        table, refusals = overlap(reference, found)
+        table, _, refusals = overlap(reference, found)
         agreement.append(table)
         flow.refused += [{"cohort": found.name, **asdict(refusal)} for refusal in refusals]
     frames = {

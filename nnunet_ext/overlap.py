@@ -1,6 +1,8 @@
-"""How well predicted masks agree with reference masks: the numbers behind the supplement's Fig. S1."""
+"""How well predicted masks agree with reference masks: the numbers behind the supplement's Fig. S1, and more."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,34 @@ import pandas as pd
 import SimpleITK as sitk
 
 from nnunet_ext.case import Cohort, Refusal
+from nnunet_ext.detection import detect
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.segment import RECORD
+from nnunet_ext.surface import surface_agreement
 
 SAME_PLACE_VOXELS = 0.1
 """How far corners of the predicted mask may lie from those of the scan; float32 headers and tools' rounding leave less."""
+
+REGIONS: dict[str, tuple[Label, ...]] = {
+    "kidney_and_masses": (Label.KIDNEY, Label.TUMOUR, Label.CYST),
+    "masses": (Label.TUMOUR, Label.CYST),
+}
+"""What the KiTS challenges score beside the tumour: a tumour that is taken for a cyst costs less there."""
+
+TOLERANCE_MM = {
+    "kidney_and_masses": 1.0330772532390826,
+    "masses": 1.1328796488598762,
+    "tumour": 1.1498198361434828,
+    "kidney": 1.0,
+    "cyst": 1.0,
+}
+"""Up to where surfaces agree: KiTS21's, by which its readers' contours differ, and 1 mm for what it does not score."""
+
+MEASURES = ("dice", "surface_dice", "hd95_mm", "relative_volume_error")
+"""Columns that ``summarise`` averages."""
 
 ALL_CENTRES = "all"
 """Stands in the column ``centre`` of a summary's rows over a whole cohort."""
@@ -24,13 +46,14 @@ ALL_CENTRES = "all"
 
 def overlap(
     reference: Cohort, predicted: Cohort | Path, *, on_progress: OnProgress = silent
-) -> tuple[pd.DataFrame, tuple[Refusal, ...]]:
-    """Compare predicted masks with reference masks, label by label.
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[Refusal, ...]]:
+    """Compare predicted masks with reference masks, label by label and by the regions of the KiTS challenges.
 
     Kidney is the parenchyma without the tumour, as in the label map; the tumour is a structure of its own. A structure that
     the prediction does not know (usually the cyst) counts as kidney in the reference too, as it did in the training.
 
     * Dice 2|X ∩ Y| / (|X| + |Y|), as in the supplement. Both empty: missing, not 1. One empty: 0.
+    * Surface Dice within ``TOLERANCE_MM`` and the 95th percentile of the surfaces' distances: ``surface_agreement``.
     * Volumes in ml. Relative volume error (predicted - reference) / reference; missing where the reference is empty.
 
     Args:
@@ -39,8 +62,9 @@ def overlap(
         on_progress: Told the cases done and the cases in all.
 
     Returns:
-        One row a case and structure, with ``cohort, case_id, centre, structure, dice, reference_ml, predicted_ml,
-        relative_volume_error``; and the cases that could not be compared.
+        One row a case and structure or region, with ``cohort, case_id, centre, structure, dice, surface_dice, hd95_mm,
+        reference_ml, predicted_ml, relative_volume_error``; one row a case with ``cohort, case_id, centre`` and its
+        ``Detections``; and the cases that could not be compared.
 
     Raises:
         InputError: If no case of ``reference`` has a prediction.
@@ -48,22 +72,27 @@ def overlap(
     predictions = _predicted_files(reference, predicted)
     labels = _predicted_labels(reference, predicted)
     rows: list[dict[str, object]] = []
+    lesions: list[dict[str, object]] = []
     refusals: list[Refusal] = []
     for done, case in enumerate(reference.cases):
         on_progress(done, len(reference.cases))
         try:
             scan = read_scan(case, reference.labels, mask_required=True)
-            truth, voxel_ml = _without_unnamed(scan.mask, labels), float(np.prod(scan.image.GetSpacing())) / 1000
+            truth = _without_unnamed(scan.mask, labels)
             found = _without_unnamed(_read_prediction(predictions.get(case.id), scan.image), labels)
         except CaseRefused as refused:
             refusals.append(Refusal(case.id, "overlap", refused.code, refused.reason))
             continue
-        for name, label in labels.items():
-            about = {"cohort": reference.name, "case_id": case.id, "centre": case.centre, "structure": name}
-            rows.append({**about, **_agreement(truth == label, found == label, voxel_ml)})
+        about = {"cohort": reference.name, "case_id": case.id, "centre": case.centre}
+        rows += [{**about, **row} for row in _agreements(truth, found, labels, scan.image.GetSpacing())]
+        if "tumour" in labels:
+            tumours = detect(truth == Label.TUMOUR, found == Label.TUMOUR, voxel_ml=_voxel_ml(scan.image.GetSpacing()))
+            lesions.append({**about, **asdict(tumours)})
     on_progress(len(reference.cases), len(reference.cases))
-    columns = ["cohort", "case_id", "centre", "structure", "dice", "reference_ml", "predicted_ml", "relative_volume_error"]
-    return pd.DataFrame(rows, columns=columns), tuple(refusals)
+    volumes = ["reference_ml", "predicted_ml", "relative_volume_error"]
+    columns = ["cohort", "case_id", "centre", "structure", "dice", "surface_dice", "hd95_mm", *volumes]
+    counts = ["cohort", "case_id", "centre", "lesions", "detected", "predicted_lesions", "false_positives"]
+    return pd.DataFrame(rows, columns=columns), pd.DataFrame(lesions, columns=counts), tuple(refusals)
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
@@ -73,19 +102,32 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
         table: Rows of ``overlap``, of one cohort or of several.
 
     Returns:
-        Columns ``cohort, centre, structure, n, dice_mean, dice_sd, relative_volume_error_mean, relative_volume_error_sd``.
-        ``n`` counts the cases whose Dice is not missing; the standard deviation divides by n - 1 and is missing for one case.
+        Columns ``cohort, centre, structure, n``, and ``<measure>_mean`` and ``<measure>_sd`` of all ``MEASURES``. ``n`` counts
+        the cases whose Dice is not missing; the standard deviation divides by n - 1 and is missing for one case.
     """
-    whole = table.assign(centre=ALL_CENTRES)
-    both = pd.concat([table, whole], ignore_index=True)
+    both = pd.concat([table, table.assign(centre=ALL_CENTRES)], ignore_index=True)
     groups = both.groupby(["cohort", "centre", "structure"], sort=False)
-    return groups.agg(
-        n=("dice", "count"),
-        dice_mean=("dice", "mean"),
-        dice_sd=("dice", "std"),
-        relative_volume_error_mean=("relative_volume_error", "mean"),
-        relative_volume_error_sd=("relative_volume_error", "std"),
-    ).reset_index()
+    averaged = {f"{name}_{short}": (name, how) for name in MEASURES for short, how in (("mean", "mean"), ("sd", "std"))}
+    return groups.agg(n=("dice", "count"), **averaged).reset_index()
+
+
+def summarise_detection(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how many lesions were found per cohort and centre, and over all centres of a cohort.
+
+    Args:
+        table: A row a case of ``overlap``, of one cohort or of several.
+
+    Returns:
+        Columns ``cohort, centre, scans, lesions, detected, false_positives, sensitivity, false_positives_per_scan``;
+        sensitivity is missing where there is no lesion.
+    """
+    both = pd.concat([table, table.assign(centre=ALL_CENTRES)], ignore_index=True)
+    groups = both.groupby(["cohort", "centre"], sort=False)
+    counted = ("lesions", "detected", "false_positives")
+    found = groups.agg(scans=("case_id", "count"), **{name: (name, "sum") for name in counted}).reset_index()
+    found["sensitivity"] = found["detected"] / found["lesions"].where(found["lesions"] > 0)
+    found["false_positives_per_scan"] = found["false_positives"] / found["scans"]
+    return found
 
 
 def dice(x: npt.NDArray[np.bool_], y: npt.NDArray[np.bool_]) -> float:
@@ -94,10 +136,31 @@ def dice(x: npt.NDArray[np.bool_], y: npt.NDArray[np.bool_]) -> float:
     return 2 * int((x & y).sum()) / total if total else float("nan")
 
 
-def _agreement(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_], voxel_ml: float) -> dict[str, float]:
+def _agreements(
+    truth: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8], labels: dict[str, Label], spacing_mm: tuple[float, ...]
+) -> Iterator[dict[str, object]]:
+    """Yield a row for each structure that the prediction knows, and for each region that it can tell."""
+    parts: dict[str, tuple[Label, ...]] = {name: (label,) for name, label in labels.items()}
+    parts |= {name: region for name, region in REGIONS.items() if Label.TUMOUR in labels.values()}
+    for name, region in parts.items():
+        yield {"structure": name, **_agreement(np.isin(truth, region), np.isin(found, region), name, spacing_mm)}
+
+
+def _voxel_ml(spacing_mm: tuple[float, ...]) -> float:
+    return float(np.prod(spacing_mm)) / 1000
+
+
+def _agreement(
+    truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_], name: str, spacing_mm: tuple[float, ...]
+) -> dict[str, float]:
+    voxel_ml = _voxel_ml(spacing_mm)
     reference_ml, predicted_ml = int(truth.sum()) * voxel_ml, int(found.sum()) * voxel_ml
+    x, y, z = spacing_mm
+    surface = surface_agreement(truth, found, spacing_mm=(z, y, x), tolerance_mm=TOLERANCE_MM[name])
     return {
         "dice": dice(truth, found),
+        "surface_dice": surface.dice,
+        "hd95_mm": surface.hd95_mm,
         "reference_ml": reference_ml,
         "predicted_ml": predicted_ml,
         "relative_volume_error": (predicted_ml - reference_ml) / reference_ml if reference_ml else float("nan"),

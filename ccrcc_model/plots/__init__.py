@@ -1,6 +1,6 @@
 """Figures: each is a function of a named result, draws on given axes and hands them back; one style, one way to save."""
 
-from ccrcc_model.plots.bars import DiceGroup, draw_features, group_dice, plot_dice, plot_features
+from ccrcc_model.plots.bars import DiceGroup, draw_dice, draw_features, group_dice, plot_dice, plot_features, save_dice
 from ccrcc_model.plots.curves import draw_panels, plot_calibration, plot_decision_curve, plot_roc
 from ccrcc_model.plots.flow import plot_flow
 from ccrcc_model.plots.forest import draw_forest, plot_forest
@@ -10,6 +10,7 @@ from ccrcc_model.plots.style import new_figure, save_figure, styled
 __all__ = [
     "DiceGroup",
     "Slice",
+    "draw_dice",
     "draw_features",
     "draw_forest",
     "draw_panels",
@@ -24,6 +25,7 @@ __all__ = [
     "plot_forest",
     "plot_overlay",
     "plot_roc",
+    "save_dice",
     "save_figure",
     "save_overlay",
     "styled",

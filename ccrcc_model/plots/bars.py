@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ccrcc_model.plots.style import INK, MM_PER_INCH, MODEL, MUTED, STRUCTURE, WIDTH_MM, say
+from ccrcc_model.plots.style import (
+    INK,
+    MM_PER_INCH,
+    MODEL,
+    MUTED,
+    STRUCTURE,
+    WIDTH_MM,
+    new_figure,
+    save_figure,
+    say,
+    styled,
+)
 
 if TYPE_CHECKING:
     from ccrcc_model.model import Importance
@@ -58,6 +70,21 @@ def group_dice(overlap: pd.DataFrame, *, by: str = "cohort") -> tuple[DiceGroup,
     for group, structure, dice in zip(present[by], present["structure"], present["dice"], strict=True):
         gathered.setdefault((str(group), str(structure)), []).append(float(dice))
     return tuple(DiceGroup(group, structure, np.array(dice)) for (group, structure), dice in gathered.items())
+
+
+def draw_dice(groups: Sequence[DiceGroup]) -> Figure:
+    """Return the supplement's Fig. S1: a figure with `plot_dice`, as wide as its groups need."""
+    names = len({group.group for group in groups})
+    figure, (ax,) = new_figure(min(WIDTH_MM, 60 + 34 * names), 78)
+    plot_dice(groups, ax)
+    return figure
+
+
+def save_dice(overlap: pd.DataFrame, stem: Path) -> None:
+    """Save the supplement's Fig. S1 of a table of ``overlap`` as PNG and SVG, with its data as CSV."""
+    shown = overlap[overlap["structure"].isin(STRUCTURE)]
+    with styled():
+        save_figure(draw_dice(group_dice(shown)), stem, shown.drop(columns="case_id"))
 
 
 def plot_dice(groups: Sequence[DiceGroup], ax: Axes) -> Axes:

@@ -12,6 +12,7 @@ from ccrcc_model.benchmark_tables import curves
 from ccrcc_model.metrics import format_number
 from ccrcc_model.model import Model
 from ccrcc_model.plots import (
+    draw_dice,
     draw_features,
     draw_forest,
     draw_panels,
@@ -19,7 +20,6 @@ from ccrcc_model.plots import (
     new_figure,
     plot_calibration,
     plot_decision_curve,
-    plot_dice,
     plot_flow,
     plot_roc,
     save_figure,
@@ -86,9 +86,7 @@ def _of_masks(run: Run, folder: Path) -> Iterator[Picture]:
     if overlap is None:
         return
     groups = group_dice(overlap)
-    names = len({group.group for group in groups})
-    figure, (ax,) = new_figure(min(WIDTH_MM, 60 + 34 * names), 78)
-    plot_dice(groups, ax)
+    figure = draw_dice(groups)
     caption = (
         "Fig. S1. Dice coefficient of predicted against reference masks: mean (bar), standard deviation (line), cases (dots)."
     )

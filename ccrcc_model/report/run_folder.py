@@ -16,6 +16,7 @@ from ccrcc_model.model import Model
 from ccrcc_model.model_folder import MANIFEST
 from nnunet_ext.errors import InputError
 from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.overlap import REGIONS
 
 COLUMNS = {
     "acquisition": ("cohort", "cases", "tube_voltage_kv", "tube_current_ma", "matrix", "slice_thickness_mm", "pitch"),
@@ -140,7 +141,9 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if missing := [name for name in columns if name not in frame.columns]:
         msg = f"{path} lacks the columns {', '.join(missing)}; it needs {', '.join(columns)}"
         raise InputError(msg)
-    if path.stem == "overlap" and (unknown := set(frame["structure"]) - set(STRUCTURES)):
-        msg = f"{path} has the structure {min(unknown)!r}; known ones are {', '.join(STRUCTURES)}"
-        raise InputError(msg)
+    if path.stem == "overlap":
+        if unknown := set(frame["structure"]) - {*STRUCTURES, *REGIONS}:
+            msg = f"{path} has the structure {min(unknown)!r}; known ones are {', '.join((*STRUCTURES, *REGIONS))}"
+            raise InputError(msg)
+        frame = frame[frame["structure"].isin(STRUCTURES)]  # the page shows what Fig. S1 shows
     return frame

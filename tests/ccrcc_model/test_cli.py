@@ -57,6 +57,18 @@ def mistake(*arguments: str | Path, **environment: str) -> str:
     return lines[0]
 
 
+def test_masks_that_are_compared_with_themselves_agree(away: Path, tmp_path: Path) -> None:
+    run = ccrcc("overlap", away / "card.yaml", "--predicted", away / "card.yaml", "--out", tmp_path / "overlap.csv")
+    assert run.returncode == 0, run.stderr
+    table = pd.read_csv(tmp_path / "overlap.csv").dropna(subset=["dice"])
+    assert (table["dice"] == 1).all()
+    assert (table["hd95_mm"] == 0).all()
+    assert {"kidney", "tumour", "kidney_and_masses", "masses"} <= set(table["structure"])
+    lesions = pd.read_csv(tmp_path / "overlap.lesions.csv")
+    assert lesions["detected"].tolist() == lesions["lesions"].tolist() == lesions["predicted_lesions"].tolist()
+    assert all((tmp_path / f"overlap_figure_s1.{suffix}").is_file() for suffix in ("png", "svg", "csv"))
+
+
 def test_the_version_is_the_distributions() -> None:
     assert ccrcc("--version").stdout.strip() == f"ccrcc-radiomics {version('ccrcc-radiomics')}"
 

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
-from nnunet_ext.overlap import dice, overlap, summarise
+from nnunet_ext.overlap import dice, overlap, summarise, summarise_detection
 
 VOXEL_ML = 0.008
 """Voxels of 2 mm."""
@@ -71,7 +71,7 @@ def test_dice_is_missing_for_two_empty_masks_and_zero_for_one() -> None:
 
 def test_volumes_and_errors_are_those_of_the_blocks(reference: Cohort, tmp_path: Path) -> None:
     masks = {"a": block(1, 8) + block(2, 6, start=9), "b": block(1, 5) + block(3, 5, start=5)}
-    table, refusals = overlap(reference, predicted(reference, tmp_path / "out", masks))
+    table, _, refusals = overlap(reference, predicted(reference, tmp_path / "out", masks))
     assert refusals == ()
     tumour = row(table, "a", "tumour")
     assert tumour["dice"] == pytest.approx(2 * 4 / 10)
@@ -85,9 +85,40 @@ def test_volumes_and_errors_are_those_of_the_blocks(reference: Cohort, tmp_path:
 
 def test_a_structure_that_the_prediction_does_not_know_counts_as_kidney(reference: Cohort, tmp_path: Path) -> None:
     masks = {"a": block(1, 8) + block(2, 4, start=10), "b": block(1, 10)}
-    table, _ = overlap(reference, predicted(reference, tmp_path / "out", masks, kidney=1, tumour=2))
-    assert set(table["structure"]) == {"kidney", "tumour"}
+    table, _, _ = overlap(reference, predicted(reference, tmp_path / "out", masks, kidney=1, tumour=2))
+    assert set(table["structure"]) == {"kidney", "tumour", "kidney_and_masses", "masses"}
     assert row(table, "b", "kidney")["dice"] == 1.0
+
+
+def test_the_regions_of_the_challenge_join_labels(reference: Cohort, tmp_path: Path) -> None:
+    masks = {"a": block(1, 8) + block(3, 4, start=10), "b": block(1, 5) + block(2, 5, start=5)}  # tumour and cyst swapped
+    table, _, _ = overlap(reference, predicted(reference, tmp_path / "out", masks))
+    for case in "ab":
+        assert row(table, case, "kidney_and_masses")["dice"] == row(table, case, "masses")["dice"] == 1.0
+        assert row(table, case, "masses")["surface_dice"] == 1.0
+    assert row(table, "a", "tumour")["dice"] == row(table, "b", "cyst")["dice"] == 0.0
+
+
+def test_surfaces_are_compared_in_mm(reference: Cohort, tmp_path: Path) -> None:
+    masks = {"a": block(1, 8) + block(2, 6, start=10), "b": block(1, 5)}  # a tumour of 6 slabs of 2 mm where there are 4
+    table, _, _ = overlap(reference, predicted(reference, tmp_path / "out", masks))
+    tumour = row(table, "a", "tumour")
+    assert tumour["hd95_mm"] == pytest.approx(4.0)
+    assert 0.5 < tumour["surface_dice"] < 1.0
+    assert np.isnan(row(table, "b", "cyst")["hd95_mm"])
+
+
+def test_lesions_that_are_found_and_made_up_are_counted(reference: Cohort, tmp_path: Path) -> None:
+    masks = {"a": block(1, 8), "b": block(1, 5) + block(2, 5, start=10)}
+    _, lesions, _ = overlap(reference, predicted(reference, tmp_path / "out", masks))
+    counts = lesions.set_index("case_id")[["lesions", "detected", "predicted_lesions", "false_positives"]]
+    assert counts.loc["a"].tolist() == [1, 0, 0, 0]
+    assert counts.loc["b"].tolist() == [0, 0, 1, 1]
+    found = summarise_detection(lesions).set_index("centre")
+    assert found.loc["all", ["scans", "lesions", "detected", "false_positives"]].tolist() == [2, 1, 0, 1]
+    assert found.loc["all", "sensitivity"] == 0.0
+    assert found.loc["all", "false_positives_per_scan"] == 0.5
+    assert np.isnan(found.loc["south", "sensitivity"])
 
 
 def test_a_folder_of_masks_does_as_well_as_a_cohort(reference: Cohort, tmp_path: Path) -> None:
@@ -97,7 +128,7 @@ def test_a_folder_of_masks_does_as_well_as_a_cohort(reference: Cohort, tmp_path:
 
 
 def test_an_empty_prediction_scores_zero_and_is_not_left_out(reference: Cohort, tmp_path: Path) -> None:
-    table, refusals = overlap(reference, predicted(reference, tmp_path / "out", {"a": block(1, 0), "b": block(1, 5)}))
+    table, _, refusals = overlap(reference, predicted(reference, tmp_path / "out", {"a": block(1, 0), "b": block(1, 5)}))
     assert refusals == ()
     assert row(table, "a", "tumour")["dice"] == 0.0
     assert row(table, "a", "tumour")["relative_volume_error"] == -1.0
@@ -118,11 +149,11 @@ def test_a_prediction_that_is_missing_shifted_or_strange_is_refused_and_the_rest
     }
     for code, change in changes.items():
         change()
-        table, refusals = overlap(reference, out)
+        table, _, refusals = overlap(reference, out)
         assert [(one.case_id, one.stage, one.code) for one in refusals] == [("a", "overlap", code)]
         assert set(table["case_id"]) == {"b"}
     write(masks["a"], out / "a.nii.gz", origin=0.19)
-    assert overlap(reference, out)[1] == ()
+    assert overlap(reference, out)[2] == ()
 
 
 def test_no_prediction_at_all_fails(reference: Cohort, tmp_path: Path) -> None:
@@ -131,17 +162,18 @@ def test_no_prediction_at_all_fails(reference: Cohort, tmp_path: Path) -> None:
 
 
 def test_a_summary_has_mean_and_standard_deviation_per_centre_and_over_all() -> None:
-    columns = ["cohort", "case_id", "centre", "structure", "dice", "relative_volume_error"]
+    columns = ["cohort", "case_id", "centre", "structure", "dice", "surface_dice", "hd95_mm", "relative_volume_error"]
     rows = [
-        ("c", "1", "north", "tumour", 0.6, 0.1),
-        ("c", "2", "north", "tumour", 0.8, 0.3),
-        ("c", "3", "south", "tumour", 1.0, -0.1),
-        ("c", "4", "south", "tumour", np.nan, np.nan),
+        ("c", "1", "north", "tumour", 0.6, 0.5, 4.0, 0.1),
+        ("c", "2", "north", "tumour", 0.8, 0.7, 2.0, 0.3),
+        ("c", "3", "south", "tumour", 1.0, 1.0, 0.0, -0.1),
+        ("c", "4", "south", "tumour", np.nan, np.nan, np.nan, np.nan),
     ]
     summary = summarise(pd.DataFrame(rows, columns=columns)).set_index(["cohort", "centre", "structure"])
     assert summary.loc[("c", "all", "tumour"), "n"] == 3
     assert summary.loc[("c", "all", "tumour"), "dice_mean"] == pytest.approx(0.8)
     assert summary.loc[("c", "all", "tumour"), "dice_sd"] == pytest.approx(0.2)
+    assert summary.loc[("c", "all", "tumour"), "hd95_mm_mean"] == pytest.approx(2.0)
     assert summary.loc[("c", "north", "tumour"), "relative_volume_error_sd"] == pytest.approx(np.sqrt(0.02))
     assert summary.loc[("c", "south", "tumour"), "n"] == 1
     assert np.isnan(summary.loc[("c", "south", "tumour"), "dice_sd"])
