@@ -34,6 +34,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+imports = typer.Typer(help="Make a cohort of a data set in another layout.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(imports, name="import")
+
 Card = Annotated[Path, typer.Argument(help="Cohort card (YAML).", show_default=False)]
 DataRoot = Annotated[
     Path | None, typer.Option(help="Folder that the card's paths are relative to; the card's own by default.")
@@ -143,6 +146,31 @@ def check(
     if out:
         write_quarantine(out, refusals)
     raise typer.Exit(finish(f"{cohort.name}: {len(passed.cases)} of {len(cohort.cases)} cases pass", refusals, out))
+
+
+@imports.command()
+def kits(
+    source: Annotated[Path, typer.Argument(help="Folder with case_00000 and so on, and kits.json or kits23.json.")],
+    out: OutFolder,
+    role: Annotated[Literal["development", "external"], typer.Option(help="What the cohort may be used for.")] = "development",
+    name: Annotated[str, typer.Option(help="Name of the cohort.")] = "kits",
+    subtype: Annotated[
+        list[str] | None, typer.Option(help="Histologic subtype to take, clear_cell_rcc by default; or all.")
+    ] = None,
+) -> None:
+    """Make a cohort of KiTS19, KiTS21 or KiTS23: scans stay where they are."""
+    from ccrcc_model.console import finish
+    from nnunet_ext.cards import save_cohort
+    from nnunet_ext.case import Role
+    from nnunet_ext.convert.kits import import_kits
+    from nnunet_ext.quarantine import write_quarantine
+
+    wanted = subtype or ["clear_cell_rcc"]
+    subtypes = () if "all" in wanted else tuple(wanted)
+    cohort, refusals = import_kits(source, out, name=name, role=Role(role), subtypes=subtypes)
+    write_quarantine(out / "quarantine.csv", refusals)
+    card = save_cohort(cohort, out)
+    raise typer.Exit(finish(f"{len(cohort.cases)} cases; card: {card}; next: ccrcc check {card}", refusals))
 
 
 @app.command()

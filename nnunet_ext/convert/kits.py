@@ -1,0 +1,110 @@
+"""The KiTS challenges' data sets (2019, 2021, 2023) as a cohort: scans where they lie, outcomes from their records."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.errors import CaseRefused, InputError
+from nnunet_ext.files import atomic_path
+
+RECORDS = ("kits23.json", "kits.json")
+"""Names of the file of clinical records; 2019 and 2021 share the second."""
+
+MASKS = ("segmentation.nii.gz", "aggregated_MAJ_seg.nii.gz")
+"""Names of a case's mask; the second is 2021's majority vote of its readers."""
+
+IMAGE = "imaging.nii.gz"
+
+COVARIATES = {
+    "age": "age_at_nephrectomy",
+    "sex": "gender",
+    "bmi": "bmi",
+    "radiographic_size_cm": "radiographic_size",
+    "pathologic_size_cm": "pathologic_size",
+    "t_stage": "pathology_t_stage",
+    "necrosis": "tumor_necrosis",
+    "histologic_subtype": "tumor_histologic_subtype",
+}
+"""Columns of the outcomes beside ``isup_grade``, and what the records call them."""
+
+CENTRE = "kits"
+"""The records name no hospital."""
+
+
+def import_kits(
+    source: Path, out: Path, *, name: str, role: Role, subtypes: Sequence[str] = ("clear_cell_rcc",)
+) -> tuple[Cohort, tuple[Refusal, ...]]:
+    """Make a cohort of a KiTS folder. Scans and masks stay where they are.
+
+    Args:
+        source: Folder with ``case_<number>`` folders and the file of clinical records (``RECORDS``).
+        out: Gets ``outcomes.csv``.
+        name: Of the cohort.
+        role: Of the cohort.
+        subtypes: Histologic subtypes that are taken, as the records call them; none for all.
+
+    Returns:
+        The cases that have an image, with their masks where there are any; and those that have none.
+
+    Raises:
+        InputError: If there are no records, they are damaged, or no case is left.
+
+    References:
+        Heller et al. 2021, doi:10.1016/j.media.2020.101821; Heller et al. 2023, arXiv:2307.01984.
+    """
+    subtype = COVARIATES["histologic_subtype"]
+    records = [record for record in _read_records(source) if not subtypes or record.get(subtype) in subtypes]
+    cases: list[Case] = []
+    refusals: list[Refusal] = []
+    for record in records:
+        try:
+            cases.append(_case(source, str(record["case_id"])))
+        except CaseRefused as refused:
+            refusals.append(Refusal(str(record["case_id"]), "import", refused.code, refused.reason))
+    if not cases:
+        wanted = f" of subtype {', '.join(subtypes)}" if subtypes else ""
+        msg = f"No case{wanted} with a {IMAGE} in {source}: {len(records)} records match, {len(refusals)} of them without an image"
+        raise InputError(msg)
+    outcomes = out / "outcomes.csv"
+    imported = {case.id for case in cases}
+    frame = pd.DataFrame([_outcome(record) for record in records if record["case_id"] in imported])
+    with atomic_path(outcomes) as temporary:
+        frame.to_csv(temporary, index=False)
+    licence = "CC BY-NC-SA 4.0"
+    return Cohort(name=name, role=role, cases=tuple(cases), outcomes=outcomes, licence=licence), tuple(refusals)
+
+
+def _read_records(source: Path) -> list[dict[str, Any]]:
+    file = next((source / known for known in RECORDS if (source / known).is_file()), None)
+    if file is None:
+        msg = f"No clinical records in {source}; KiTS keeps them in {' or '.join(RECORDS)} beside the case folders"
+        raise InputError(msg)
+    try:
+        records = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        msg = f"{file} is damaged: {error}"
+        raise InputError(msg) from error
+    if not isinstance(records, list) or not all(isinstance(one, dict) and "case_id" in one for one in records):
+        msg = f"{file} is no list of records with a case_id"
+        raise InputError(msg)
+    return records
+
+
+def _case(source: Path, case_id: str) -> Case:
+    folder = source / case_id
+    if not (folder / IMAGE).is_file():
+        raise CaseRefused("image-missing", f"no {IMAGE} in {folder.name}; the data set's own script downloads the images")
+    mask = next((folder / known for known in MASKS if (folder / known).is_file()), None)
+    return Case(case_id, case_id, CENTRE, folder / IMAGE, mask)
+
+
+def _outcome(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a patient; an age that is only known to be 90 or more is 90."""
+    found = {column: record.get(key) for column, key in COVARIATES.items()}
+    if isinstance(found["age"], str):
+        found["age"] = found["age"].lstrip(">= ")
+    return {"patient_id": record["case_id"], "isup_grade": record.get("tumor_isup_grade"), **found}
