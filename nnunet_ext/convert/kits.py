@@ -67,7 +67,7 @@ def import_kits(
             refusals.append(Refusal(str(record["case_id"]), "import", refused.code, refused.reason))
     if not cases:
         wanted = f" of subtype {', '.join(subtypes)}" if subtypes else ""
-        msg = f"No case{wanted} with a {IMAGE} in {source}: {len(records)} records match, {len(refusals)} of them without an image"
+        msg = f"No case{wanted} with its {IMAGE} in {source}: {len(records)} records match, none of them has its image there"
         raise InputError(msg)
     outcomes = out / "outcomes.csv"
     imported = {case.id for case in cases}
