@@ -53,6 +53,8 @@ ModeName = Annotated[
 CasesFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the result files; FILE's name with .cases by default.")
 ]
+CohortRole = Annotated[Literal["development", "external"], typer.Option(help="What the cohort may be used for.")]
+CohortName = Annotated[str, typer.Option(help="Name of the cohort.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one core each.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
@@ -152,8 +154,8 @@ def check(
 def kits(
     source: Annotated[Path, typer.Argument(help="Folder with case_00000 and so on, and kits.json or kits23.json.")],
     out: OutFolder,
-    role: Annotated[Literal["development", "external"], typer.Option(help="What the cohort may be used for.")] = "development",
-    name: Annotated[str, typer.Option(help="Name of the cohort.")] = "kits",
+    role: CohortRole = "development",
+    name: CohortName = "kits",
     subtype: Annotated[
         list[str] | None, typer.Option(help="Histologic subtype to take, clear_cell_rcc by default; or all.")
     ] = None,
@@ -171,6 +173,37 @@ def kits(
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(cohort, out)
     raise typer.Exit(finish(f"{len(cohort.cases)} cases; card: {card}; next: ccrcc check {card}", refusals))
+
+
+@imports.command()
+def dicom(
+    source: Annotated[Path, typer.Argument(help="Folder or zip file of DICOM studies.")],
+    out: OutFolder,
+    centre: Annotated[str, typer.Option(help="Hospital that the scans come from.")],
+    role: CohortRole = "development",
+    name: CohortName = "dicom",
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV of patient IDs and their numbers, outside DIR.")
+    ] = None,
+) -> None:
+    """Make a cohort of DICOM studies: volumes, masks of RTSTRUCT or SEG, acquisition.
+
+    Patients get numbers, and no identifier is kept but in the key. DIR/series.csv tells which series was chosen, and why.
+    """
+    from ccrcc_model.console import finish, progress_bar
+    from nnunet_ext.cards import save_cohort
+    from nnunet_ext.case import Role
+    from nnunet_ext.convert.dicom import import_dicom
+    from nnunet_ext.quarantine import write_quarantine
+
+    with progress_bar("Importing studies") as on_progress:
+        found = import_dicom(source, out, name=name, role=Role(role), centre=centre, key=key, on_progress=on_progress)
+    cohort, refusals = found
+    write_quarantine(out / "quarantine.csv", refusals)
+    card = save_cohort(cohort, out)
+    masks = sum(case.mask is not None for case in cohort.cases)
+    text = f"{len(cohort.cases)} scans, {masks} with a mask; card: {card}; next: ccrcc check {card}"
+    raise typer.Exit(finish(text, refusals))
 
 
 @app.command()
