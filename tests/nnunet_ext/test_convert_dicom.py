@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import highdicom
 import numpy as np
 import pandas as pd
 import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
 from nnunet_ext.acquisition import read_acquisition
@@ -258,6 +260,36 @@ def test_a_mask_that_cannot_be_used_refuses_its_study(tmp_path: Path, regions: d
     cohort, refusals, _ = imported(tmp_path / "in", tmp_path / "out")
     assert len(cohort.cases) == 1
     assert [one.code for one in refusals] == [code]
+
+
+def test_segments_of_a_seg_lie_on_their_slices(tmp_path: Path) -> None:
+    write_series(
+        tmp_path / "in",
+        PatientSex="",
+        FrameOfReferenceUID="1.2.9",
+        PositionReferenceIndicator="",
+        AccessionNumber="",
+        StudyDate="20200101",
+        StudyTime="120000",
+        StudyID="1",
+        ReferringPhysicianName="",
+    )
+    slices = [pydicom.dcmread(path) for path in (tmp_path / "in").iterdir()]
+    slices.sort(key=lambda one: -one.ImagePositionPatient[2])  # from top to bottom: another order than the volume's
+    segments = np.zeros((12, ROWS, COLUMNS, 2), np.uint8)
+    segments[2, 3, 4, 0] = segments[5, 6, 7, 1] = 1
+    described = [
+        highdicom.seg.SegmentDescription(number, name, codes.SCT.Organ, codes.SCT.Kidney, "MANUAL")
+        for number, name in ((1, "Kidney"), (2, "Renal tumor"))
+    ]
+    seg = highdicom.seg.Segmentation(
+        slices, segments, "BINARY", described, generate_uid(), 1, generate_uid(), 1, "maker", "model", "1", "serial"
+    )
+    seg.save_as(tmp_path / "in" / "seg.dcm")
+    cohort, _, _ = imported(tmp_path / "in", tmp_path / "out")
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(cohort.cases[0].mask)))
+    assert np.argwhere(mask == 1).tolist() == [[9, 3, 4]]
+    assert np.argwhere(mask == 2).tolist() == [[6, 6, 7]]
 
 
 @pytest.mark.parametrize(
