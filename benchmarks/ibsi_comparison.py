@@ -105,10 +105,10 @@ def read_references(data: Path, dataset: str) -> list[Reference]:
 def features(prepared: Prepared, binning: Binning) -> dict[Key, float]:
     """Compute with our feature classes all that we offer, in 3D."""
     wanted, spacing = names_by_class(), (SPACING_MM, SPACING_MM, SPACING_MM)
-    shape = RegionOnGrid(prepared.whole[bounds(prepared.whole)], spacing, Neighbourhood()).shape_features(wanted["shape"])
+    shape = RegionOnGrid(prepared.whole[bounds(prepared.whole)], spacing).shape_features(wanted["shape"])
     found = {(f"shape_{name}", ""): value for name, value in shape.items()}
     box = bounds(prepared.kept)
-    region = RegionOnGrid(prepared.kept[box], spacing, Neighbourhood())
+    region = RegionOnGrid(prepared.kept[box], spacing)
     image = np.ascontiguousarray(prepared.image[box])
     for norm, suffix in ((None, "avg"), ("no_weighting", "comb")):
         values = region.image_features(image, wanted, FeatureSettings(binning=binning, weighting_norm=norm))

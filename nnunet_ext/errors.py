@@ -1,5 +1,7 @@
 """What goes wrong through the user's input, as opposed to through a bug."""
 
+from typing import Self
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
@@ -20,3 +22,7 @@ class CaseRefused(InputError):  # noqa: N818 - a decision about a case, not a fa
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Travel between processes: of its arguments an exception keeps only the line."""
+        return type(self), (self.code, self.reason)

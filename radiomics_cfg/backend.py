@@ -86,9 +86,8 @@ def load_backend(name: str) -> Backend:
     try:
         engine: Backend = import_module(BACKENDS[name]).Engine()
     except ImportError as error:
-        msg = (
-            f"The backend {name} is not installed ({error}); on Python 3.11 add its extra: "
-            f"`uv sync --extra {name}`, or `uv pip install 'ccrcc-radiomics[{name}]'`"
-        )
+        msg = f"The backend {name} cannot be loaded: {error}"
+        if name == "pyradiomics":
+            msg += "; on Python 3.11 add its extra: `uv sync --extra pyradiomics`"
         raise InputError(msg) from error
     return engine

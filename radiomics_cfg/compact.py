@@ -110,7 +110,7 @@ def _read(kept: KeptRows, n_columns: int) -> CaseContent:
 def _keys(cohort: Cohort, case: Case, content: CaseContent) -> list[dict[str, str | int]]:
     """Return the key columns of a case's rows."""
     common = {"cohort": cohort.name, "case_id": case.id, "patient_id": case.patient_id, "centre": case.centre}
-    return [{"lesion": 0, "side": "unknown", **common, **row} for row in content.rows.keys]
+    return [{**common, **row} for row in content.rows.keys]
 
 
 def _provenance(batch: Batch, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:

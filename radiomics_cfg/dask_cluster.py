@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -83,7 +83,8 @@ def _connected(dask: Any, scheduler: str) -> Iterator[Any]:
     """Yield a client of a cluster that has a worker."""
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it logs tracebacks where we raise one line
     try:
-        asyncio.run(asyncio.wait_for(_say_hello(dask, scheduler), CONNECT_S))
+        with ThreadPoolExecutor(1) as thread:  # in a notebook this one has a loop already
+            thread.submit(asyncio.run, asyncio.wait_for(_say_hello(dask, scheduler), CONNECT_S)).result()
     except Exception as error:  # what is raised depends on who answers at that address, if anyone
         msg = f"No Dask scheduler answers at {scheduler!r} ({type(error).__name__}); an address looks like tcp://10.0.0.1:8786"
         raise InputError(msg) from error

@@ -2,26 +2,28 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import SimpleITK as sitk
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.record import DISTRIBUTION
+from radiomics_cfg.backend import MODES, Mode
 from radiomics_cfg.engine.diagnostics import content_hash, image_elements, mask_elements, version_elements
 from radiomics_cfg.engine.filters import IMAGE_TYPES, Source, filtered_images
 from radiomics_cfg.engine.preparation import integer_mask, prepare, refuse_no_numbers, resegmented
 from radiomics_cfg.engine.region import CLASSES, RegionOnGrid, feature_settings, wanted_features
 from radiomics_cfg.grid import bounds
 
-Mode = Literal["pyradiomics", "canonical"]
 Volume: TypeAlias = "str | os.PathLike[str] | sitk.Image"
 
 DEFAULTS: dict[str, Any] = {
@@ -73,28 +75,15 @@ class Extractor:
     def __init__(
         self, params: str | os.PathLike[str] | Mapping[str, Any] | None = None, *, mode: Mode = "pyradiomics", **settings: Any
     ) -> None:
-        if mode not in ("pyradiomics", "canonical"):
-            msg = f"No mode {mode!r}; known ones are pyradiomics, canonical"
+        if mode not in MODES:
+            msg = f"No mode {mode!r}; known ones are {', '.join(MODES)}"
             raise InputError(msg)
         content = _content(params)
         self.mode = mode
-        self.settings: dict[str, Any] = {**DEFAULTS, **(content.get("setting") or {}), **settings}
-        types = content.get("imageType") or {"Original": {}}
-        self.enabledImagetypes: dict[str, dict[str, Any]] = {kind: dict(own or {}) for kind, own in types.items()}
-        asked = content.get("featureClass") or dict.fromkeys(CLASSES)
-        self.enabledFeatures: dict[str, list[str]] = {name: list(features or []) for name, features in asked.items()}
-        self._check()
+        self.settings: dict[str, Any] = _checked({**deepcopy(DEFAULTS), **(content.get("setting") or {}), **settings})
+        self.enabledImagetypes = _image_types(content.get("imageType") or {"Original": {}})
+        self.enabledFeatures = _features(content.get("featureClass") or dict.fromkeys(CLASSES))
         self._read = _LastRead()
-
-    def _check(self) -> None:
-        named = {*self.settings, *(key for own in self.enabledImagetypes.values() for key in own)}
-        if unknown := sorted(named - {*DEFAULTS, *FURTHER}):
-            msg = f"No setting {unknown[0]!r}; known ones are {', '.join(sorted({*DEFAULTS, *FURTHER}))}"
-            raise InputError(msg)
-        if others := [kind for kind in self.enabledImagetypes if kind not in IMAGE_TYPES]:
-            msg = f"No image type {others[0]!r}; known ones are {', '.join(IMAGE_TYPES)}"
-            raise InputError(msg)
-        wanted_features(self.enabledFeatures)
 
     def execute(
         self, imageFilepath: Volume, maskFilepath: Volume, label: int | None = None, label_channel: int | None = None
@@ -113,7 +102,7 @@ class Extractor:
         Raises:
             CaseRefused: Why the region cannot be measured, with a code: ``unreadable``, ``not-3d``, ``not-scalar``, ``nan``,
                 ``inf``, ``label-absent``, ``label-channel``, ``mask-geometry``, ``mask-outside``, ``roi-dimensions``,
-                ``roi-size``, ``resegmented``, ``grey-levels``.
+                ``roi-size``, ``resegmented``, ``grey-levels``, ``too-thin``, ``too-large``.
         """
         settings = dict(self.settings)
         settings |= {} if label is None else {"label": label}
@@ -153,10 +142,10 @@ class Extractor:
         inside = sitk.GetArrayViewFromImage(mask) == ready.label
         box, spacing = bounds(inside), ready.image.GetSpacing()[::-1]
         wanted = wanted_features(self.enabledFeatures)
-        region = RegionOnGrid(inside[box], spacing, feature_settings(settings).neighbourhood)
+        region = RegionOnGrid(inside[box], spacing)
         if "shape" in wanted:
             whole = inside if settings.get("resegmentShape") else sitk.GetArrayViewFromImage(ready.mask) == ready.label
-            shape = RegionOnGrid(whole[box], spacing, feature_settings(settings).neighbourhood).shape_features(wanted["shape"])
+            shape = RegionOnGrid(whole[box], spacing).shape_features(wanted["shape"])
             found |= {f"original_shape_{name}": np.float64(value) for name, value in shape.items()}
         source = Source(values, box, spacing, inside)
         for kind, own in self.enabledImagetypes.items():
@@ -171,9 +160,10 @@ class Extractor:
     ) -> dict[str, Any]:
         elements = version_elements(version(DISTRIBUTION), python_version())
         elements |= {"Configuration_Mode": self.mode} if self.mode == "canonical" else {}
-        elements |= {"Configuration_Settings": settings, "Configuration_EnabledImageTypes": self.enabledImagetypes}
+        elements |= {"Configuration_Settings": settings, "Configuration_EnabledImageTypes": deepcopy(self.enabledImagetypes)}
         elements |= self._read.once(sources[0], "image", lambda: image_elements(image, "original", content_hash(image)))
-        mask_hash = self._read.once(sources[1], "mask", lambda: {"hash": content_hash(labels, kind="uint32")})["hash"]
+        channel = f"mask {settings.get('label_channel', 0)}"
+        mask_hash = self._read.once(sources[1], channel, lambda: {"hash": content_hash(labels, kind="uint32")})["hash"]
         elements |= mask_elements(labels, int(settings["label"]), "original", mask_hash=mask_hash)
         return {f"diagnostics_{key}": value for key, value in elements.items()}
 
@@ -197,15 +187,13 @@ class Extractor:
     ) -> None:
         """Compute an image type, with settings of its own, or do not."""
         if enabled:
-            self.enabledImagetypes[imageType] = dict(customArgs or {})
-            self._check()
+            self.enabledImagetypes |= _image_types({imageType: customArgs})
         else:
             self.enabledImagetypes.pop(imageType, None)
 
     def enableImageTypes(self, **enabledImagetypes: Mapping[str, Any]) -> None:
         """Compute these image types too."""
-        self.enabledImagetypes |= {kind: dict(own or {}) for kind, own in enabledImagetypes.items()}
-        self._check()
+        self.enabledImagetypes |= _image_types(enabledImagetypes)
 
     def enableAllFeatures(self) -> None:
         """Compute every class."""
@@ -218,15 +206,68 @@ class Extractor:
     def enableFeatureClassByName(self, featureClass: str, enabled: bool = True) -> None:
         """Compute a class, or do not."""
         if enabled:
-            self.enabledFeatures[featureClass] = []
-            self._check()
+            self.enabledFeatures |= _features({featureClass: None})
         else:
             self.enabledFeatures.pop(featureClass, None)
 
     def enableFeaturesByName(self, **enabledFeatures: Iterable[str]) -> None:
         """Compute these features of these classes too."""
-        self.enabledFeatures |= {name: list(features) for name, features in enabledFeatures.items()}
-        self._check()
+        self.enabledFeatures |= _features(enabledFeatures)
+
+
+class _Values(BaseModel):
+    """What settings may hold, as far as it is not looked at where they are used."""
+
+    model_config = ConfigDict(extra="allow")
+
+    binWidth: Annotated[int | float, Field(gt=0)] | None = None
+    binCount: Annotated[int, Field(ge=1)] | None = None
+    distances: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] | None = None
+    force2Ddimension: Literal[0, 1, 2] = 0
+    gldm_a: Annotated[int, Field(ge=0)] | None = None
+    level: Annotated[int, Field(ge=1)] = 1
+    padDistance: Annotated[int, Field(ge=0)] = 5
+    sigma: list[int | float] | None = None
+    start_level: Annotated[int, Field(ge=0)] = 0
+    voxelArrayShift: int | float | None = None
+    weightingNorm: Literal["manhattan", "euclidean", "infinity", "no_weighting"] | None = None
+
+
+def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with numbers for numbers, whatever a parameter file calls them.
+
+    Raises:
+        InputError: If one is unknown, or has a value that cannot be used.
+    """
+    if unknown := sorted({*map(str, settings)} - {*DEFAULTS, *FURTHER}):
+        msg = f"No setting {unknown[0]!r}; known ones are {', '.join(sorted({*DEFAULTS, *FURTHER}))}"
+        raise InputError(msg)
+    try:
+        values = _Values.model_validate(dict(settings))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0])
+        msg = f"{name}: {fault['msg']}; found {settings[name]!r}"
+        raise InputError(msg) from error
+    return {name: getattr(values, name) for name in settings}
+
+
+def _image_types(asked: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(asked, Mapping):
+        msg = f"imageType maps image types to their settings; found {asked!r}"
+        raise InputError(msg)
+    if others := [kind for kind in asked if kind not in IMAGE_TYPES]:
+        msg = f"No image type {others[0]!r}; known ones are {', '.join(IMAGE_TYPES)}"
+        raise InputError(msg)
+    return {kind: _checked(own or {}) for kind, own in asked.items()}
+
+
+def _features(asked: Any) -> dict[str, list[str]]:
+    if not isinstance(asked, Mapping):
+        msg = f"featureClass maps classes to their features, or to nothing for all; found {asked!r}"
+        raise InputError(msg)
+    wanted_features(asked)
+    return {name: list(features or []) for name, features in asked.items()}
 
 
 def _content(params: str | os.PathLike[str] | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -255,7 +296,7 @@ def _content(params: str | os.PathLike[str] | Mapping[str, Any] | None) -> dict[
 class _Kept:
     stamp: tuple[str, int, int]
     volume: sitk.Image
-    facts: dict[str, Any] | None = None
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class _LastRead:
@@ -284,14 +325,14 @@ class _LastRead:
             raise CaseRefused("not-3d", f"the {what} has {volume.GetDimension()} dimensions; 3 are needed")
         return volume
 
-    def once(self, source: Volume, what: str, facts: Any) -> dict[str, Any]:
-        """Return facts of a volume, found out once for the one read last."""
+    def once(self, source: Volume, what: str, facts: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return facts of a volume, ``image`` or ``mask`` and whatever part of it, found out once for the one read last."""
         if isinstance(source, sitk.Image):
-            return dict(facts())
-        kept = self._kept[what]
-        if kept.facts is None:
-            kept.facts = dict(facts())
-        return kept.facts
+            return facts()
+        known = self._kept[what.partition(" ")[0]].facts
+        if what not in known:
+            known[what] = facts()
+        return known[what]
 
 
 def _last_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ SPLINE_MARGIN = 24
 whatever lies further away weighs less than 2e-14 (Unser 1999, doi:10.1109/79.799930)."""
 
 SPLINE_VOXELS = 4
-"""Fewest voxels along an axis that ITK finds the coefficients of a cubic spline from."""
+"""Fewest voxels along an axis that are resampled: as many as one value of a cubic spline looks at."""
 
 HU_DECIMALS = 6
 """Resampled values are rounded to this. At the scan's own voxels a spline gives whole HU give or take the arithmetic's noise,
@@ -89,9 +89,10 @@ class Grid:
             return cls(own, size, own, size)
         counts = np.ceil(np.round(np.array(size) * own / spacing_mm - 0.5, 9)).astype(int)
         if counts.min() < 1 or min(size) < SPLINE_VOXELS:
+            axis = int(np.argmin(counts if counts.min() < 1 else size))
             reason = (
-                f"the scan has {min(size)} voxels over {(np.array(size) * own).min():g} mm along one axis; resampling to "
-                f"{max(spacing_mm):g} mm takes at least {SPLINE_VOXELS} over {max(spacing_mm) / 2:g} mm"
+                f"the scan has {size[axis]} voxels over {size[axis] * own[axis]:g} mm along {'xyz'[axis]}; resampling to "
+                f"{spacing_mm[axis]:g} mm takes at least {SPLINE_VOXELS}, over {spacing_mm[axis] / 2:g} mm"
             )
             raise CaseRefused("too-thin", reason)
         x, y, z = counts.tolist()

@@ -11,7 +11,6 @@ import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
 from radiomics_cfg.engine.filters import Source, filtered_images, image_names, wavelet_reach
-from radiomics_cfg.engine.matrices import Neighbourhood
 from radiomics_cfg.engine.region import RegionOnGrid, feature_settings, wanted_features
 from radiomics_cfg.extractor import Extractor
 from radiomics_cfg.grid import Box, bounds
@@ -60,14 +59,14 @@ class Engine:
         parameters: Parameters,
         *,
         parts: Sequence[Box] = (),
+        refuses: bool = False,
     ) -> dict[str, dict[str, float]]:
-        """Compute the features of each region."""
+        """Compute the features of each region; if it ``refuses``, too many grey levels are an error, else missing values."""
         if not masks:
             return {}
         wanted = wanted_features(parameters.feature_classes)
         box = _FilterBox.around(image, masks.values(), parts)
-        neighbourhood = feature_settings(_settings(parameters)).neighbourhood
-        regions = {name: box.region(mask, neighbourhood) for name, mask in masks.items()}
+        regions = {name: box.region(mask) for name, mask in masks.items()}
         found = {name: region.shape_features(wanted.get("shape", ())) for name, region in regions.items()}
         found = {name: {f"original_shape_{key}": v for key, v in values.items()} for name, values in found.items()}
         for kind, settings in _filters(parameters):
@@ -75,7 +74,9 @@ class Engine:
                 for region_name, region in regions.items():
                     try:
                         values = region.image_features(filtered, wanted, feature_settings(settings))
-                    except CaseRefused:  # too many grey levels on this image: its values are missing
+                    except CaseRefused:  # too many grey levels on this image
+                        if refuses:
+                            raise
                         continue
                     found[region_name].update({f"{name}_{feature}": value for feature, value in values.items()})
         return found
@@ -109,13 +110,13 @@ class _FilterBox:
         pieces = tuple((np.array(part.lower)[::-1], np.array(part.upper)[::-1]) for part in parts)
         return cls(sitk.GetArrayViewFromImage(image), image.GetSpacing()[::-1], lower, upper, corners, pieces)
 
-    def region(self, mask: sitk.Image, neighbourhood: Neighbourhood) -> RegionOnGrid:
+    def region(self, mask: sitk.Image) -> RegionOnGrid:
         """Return a mask as a region that reads images of the box."""
         inside = sitk.GetArrayViewFromImage(mask) == 1
         part = bounds(inside)
         first = (self.corners[id(mask)] - self.lower + [along.start for along in part]).tolist()
         shape = tuple((self.upper - self.lower).tolist())
-        return RegionOnGrid(inside[part], self.spacing_mm, neighbourhood, corner=tuple(first), image_shape=shape)
+        return RegionOnGrid(inside[part], self.spacing_mm, corner=tuple(first), image_shape=shape)
 
     def filtered(self, kind: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
         """Yield the filtered images on the box; parts that lie far enough apart for the filter are filtered one by one."""

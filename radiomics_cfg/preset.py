@@ -126,6 +126,10 @@ class ImageType(_Strict):
     bin_count: Annotated[int, Field(ge=1)] | None = Field(None, alias="binCount")
 
 
+_ONLY_OF = {"sigma": "LoG", "wavelet": "Wavelet", "level": "Wavelet", "start_level": "Wavelet"}
+"""Settings of one image type alone."""
+
+
 class Parameters(_Strict):
     """A PyRadiomics parameter file.
 
@@ -144,10 +148,17 @@ class Parameters(_Strict):
 
     @field_validator("image_types")
     @classmethod
-    def _log_has_a_sigma(cls, image_types: dict[str, ImageType]) -> dict[str, ImageType]:
-        if "LoG" in image_types and not image_types["LoG"].sigma:
-            msg = "LoG needs at least one sigma in mm"
-            raise ValueError(msg)
+    def _settings_belong_to_their_filter(cls, image_types: dict[str, ImageType]) -> dict[str, ImageType]:
+        for kind, own in image_types.items():
+            for name in sorted(own.model_fields_set & _ONLY_OF.keys()):
+                if _ONLY_OF[name] != kind:
+                    msg = f"{name} is a setting of {_ONLY_OF[name]}, not of {kind}"
+                    raise ValueError(msg)
+        if "LoG" in image_types:
+            sigma = image_types["LoG"].sigma or ()
+            if not sigma or len(set(sigma)) < len(sigma):
+                msg = f"LoG needs at least one sigma in mm, and each once; found {', '.join(map(str, sigma)) or 'none'}"
+                raise ValueError(msg)
         return image_types
 
 

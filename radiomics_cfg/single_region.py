@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from pydantic import ValidationError
 
 from nnunet_ext.errors import CaseRefused, InputError
-from radiomics_cfg.engine.preparation import check_extent, label_box, on_grid_of, refuse_no_numbers
+from radiomics_cfg.engine.preparation import check_extent, describe_grid, label_box, refuse_no_numbers, same_grid
 from radiomics_cfg.extractor import DEFAULTS
 from radiomics_cfg.grid import Grid, bounds, nearest, resample
 from radiomics_cfg.numba_backend import Engine
@@ -31,25 +31,30 @@ def canonical_features(image: sitk.Image, labels: sitk.Image, content: Mapping[s
 
     Raises:
         InputError: If a setting is asked for that this mode does not honour.
-        CaseRefused: ``nan``, ``inf``, ``mask-geometry``, ``label-absent``, ``roi-dimensions`` or ``too-thin``.
+        CaseRefused: ``nan``, ``inf``, ``mask-geometry``, ``label-absent``, ``roi-dimensions``, ``too-thin``, ``grey-levels``.
     """
     parameters = _parameters(content)
     setting, label = parameters.setting, int(content["setting"]["label"])
     refuse_no_numbers(sitk.GetArrayViewFromImage(image))
-    check_extent(label_box(on_grid_of(image, labels, label, {}), label), content["setting"])
+    if not same_grid(image, labels):
+        reason = f"the mask lies on another grid ({describe_grid(labels)}) than the image ({describe_grid(image)})"
+        raise CaseRefused("mask-geometry", reason)
+    check_extent(label_box(labels, label), content["setting"])
     inside = (sitk.GetArrayViewFromImage(labels) == label).astype(np.uint8)
     engine, grid = Engine(), Grid.of(image, setting.spacing_mm)
     inner = grid.box_of(bounds(inside > 0), 0.0).within(grid.size)
+    found = nearest(inside, grid, inner)
+    if not found.any():
+        raise CaseRefused("label-absent", f"label {label} is too small to hold a voxel of {_mm(grid.spacing)}")
     outer = inner.grown(engine.margin(parameters, grid.spacing)).within(grid.size)
     hu = resample(image, grid, outer, interpolator=setting.interpolator)
-    mask = sitk.GetImageFromArray(nearest(inside, grid, inner))
-    if not sitk.GetArrayViewFromImage(mask).any():
-        raise CaseRefused("label-absent", f"label {label} is too small to hold a voxel of {_mm(grid.spacing)}")
+    mask = sitk.GetImageFromArray(found)
+    check_extent(label_box(mask, 1), content["setting"])
     mask.SetOrigin(hu.TransformIndexToPhysicalPoint((np.array(inner.lower) - outer.lower).tolist()))
     mask.SetSpacing(hu.GetSpacing())
     mask.SetDirection(hu.GetDirection())
-    found = engine.features(hu, {"region": mask}, parameters)["region"]
-    return {name: np.float64(found.get(name, np.nan)) for name in engine.feature_names(parameters)}
+    values = engine.features(hu, {"region": mask}, parameters, refuses=True)["region"]
+    return {name: np.float64(values.get(name, np.nan)) for name in engine.feature_names(parameters)}
 
 
 def _mm(spacing: tuple[float, float, float]) -> str:
@@ -62,7 +67,7 @@ def _parameters(content: Mapping[str, Any]) -> Parameters:
         if given[key] != DEFAULTS[key]:
             msg = f"The canonical mode does not take setting.{key}: {given[key]} asked for, only {DEFAULTS[key]} is known"
             raise InputError(msg)
-    dropped = {*_NOT_HONOURED, "additionalInfo", "label"}
+    dropped = {*_NOT_HONOURED, "additionalInfo", "label", "label_channel"}  # of the last three the mask and the caller know
     honoured = {key: value for key, value in given.items() if value is not None and key not in dropped}
     features = {name: asked or None for name, asked in content["featureClass"].items()}
     try:

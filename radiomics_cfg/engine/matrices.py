@@ -12,6 +12,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from nnunet_ext.errors import CaseRefused
 from radiomics_cfg.engine.compiled import compiled
 from radiomics_cfg.engine.discretise import GreyLevels
 
@@ -85,6 +86,8 @@ class Layout:
 
     def __init__(self, inside: npt.NDArray[np.bool_], neighbourhood: Neighbourhood) -> None:
         pad = max(1, *neighbourhood.distances)
+        if max(inside.shape) >= np.iinfo(np.int16).max:  # the type of a run's length
+            raise CaseRefused("too-large", f"the region is {max(inside.shape)} voxels long; texture is measured up to 32766")
         self.offsets = np.array(neighbourhood.offsets(), np.int64).reshape(-1, 3)
         self.directions = np.array(neighbourhood.offsets((1,)), np.int64).reshape(-1, 3)
         self._lone = np.array([_is_lone(inside, direction) for direction in self.directions], bool)
@@ -110,6 +113,9 @@ class Layout:
             tolerance: Difference of grey levels up to which a neighbour counts as dependent (``gldm_a``).
         """
         n = len(grey.levels) + 1  # rank 0 is outside
+        highest = np.iinfo(np.int32).max // (2 * len(self.offsets) or 1)  # sums over neighbours are of this type
+        if grey.highest > highest:
+            raise CaseRefused("grey-levels", f"grey levels up to {grey.highest}; at most {highest}. Choose wider bins")
         _place(self.voxels, grey.ranks, grey.levels, self._ranks, self._greys)
         cooccurrence = np.zeros((len(self._offset_steps), n * n), np.int32)
         dependence = np.zeros(n * (2 * len(self._offset_steps) + 1), np.int32)

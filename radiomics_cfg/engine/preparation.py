@@ -3,6 +3,7 @@
 Each region gets a grid, a crop and a padding of its own, as PyRadiomics cuts them, and the same voxels come out.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ Settings = Mapping[str, Any]
 
 GEOMETRY_TOLERANCE = 1e-6
 """Of ITK: differences of origins and spacings in voxels, and of direction cosines."""
+
+_INTERPOLATOR = re.compile(r"sitk(NearestNeighbor|Linear|Gaussian|LabelGaussian|LabelLinear|BSpline\w*|\w+WindowedSinc)")
 
 ROI_TOLERANCE = 1e-3
 """Voxels by which a region may leave the image and still count as inside, as in PyRadiomics."""
@@ -72,9 +75,9 @@ def prepare(image: sitk.Image, mask: sitk.Image, settings: Settings) -> Prepared
         image, mask = _resampled(image, mask, box, settings)
         steps.append(("interpolated", image, mask))
     elif settings.get("preCrop"):
-        mask = on_grid_of(image, mask, label, settings)
+        mask = _on_grid_of(image, mask, label, settings)
         image, mask = _cropped(image, mask, label_box(mask, label), settings.get("padDistance", 0))
-    fitted = on_grid_of(image, mask, label, settings)
+    fitted = _on_grid_of(image, mask, label, settings)
     if fitted is not mask:
         steps.append(("corrected", image, fitted))
     check_extent(label_box(fitted, label), settings)
@@ -150,7 +153,8 @@ def _normalised(image: sitk.Image, settings: Settings) -> sitk.Image:
     return normal * float(settings.get("normalizeScale", 1))
 
 
-def _same_grid(image: sitk.Image, mask: sitk.Image, tolerance: float) -> bool:
+def same_grid(image: sitk.Image, mask: sitk.Image, tolerance: float = GEOMETRY_TOLERANCE) -> bool:
+    """Tell whether a mask lies on the grid of an image, up to a share of its voxels."""
     voxel = image.GetSpacing()[0]
     return bool(
         image.GetSize() == mask.GetSize()
@@ -160,13 +164,13 @@ def _same_grid(image: sitk.Image, mask: sitk.Image, tolerance: float) -> bool:
     )
 
 
-def on_grid_of(image: sitk.Image, mask: sitk.Image, label: int, settings: Settings) -> sitk.Image:
+def _on_grid_of(image: sitk.Image, mask: sitk.Image, label: int, settings: Settings) -> sitk.Image:
     """Return the mask if it lies on the image's grid, or moved there where ``correctMask`` asks for it."""
-    if _same_grid(image, mask, settings.get("geometryTolerance") or GEOMETRY_TOLERANCE):
+    if same_grid(image, mask, settings.get("geometryTolerance") or GEOMETRY_TOLERANCE):
         return mask
     if not settings.get("correctMask"):
         reason = (
-            f"the mask lies on another grid ({_grid(mask)}) than the image ({_grid(image)}); "
+            f"the mask lies on another grid ({describe_grid(mask)}) than the image ({describe_grid(image)}); "
             "correctMask=True resamples it, geometryTolerance widens the tolerance"
         )
         raise CaseRefused("mask-geometry", reason)
@@ -174,7 +178,8 @@ def on_grid_of(image: sitk.Image, mask: sitk.Image, label: int, settings: Settin
     return sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor)
 
 
-def _grid(image: sitk.Image) -> str:
+def describe_grid(image: sitk.Image) -> str:
+    """Return the size and the spacing of an image in words."""
     size = " x ".join(map(str, image.GetSize()))
     return f"{size} voxels of {' x '.join(f'{v:g}' for v in image.GetSpacing())} mm"
 
@@ -187,7 +192,7 @@ def _check_inside(image: sitk.Image, mask: sitk.Image, box: LabelBox) -> None:
     low, high = np.min(there, axis=0), np.max(there, axis=0)
     if (low < -0.5 - ROI_TOLERANCE).any() or (high > np.array(image.GetSize()) - 0.5 + ROI_TOLERANCE).any():
         raise CaseRefused(
-            "mask-outside", f"the region reaches from {low.round(2)} to {high.round(2)} voxels (xyz) of {_grid(image)}"
+            "mask-outside", f"the region reaches from {low.round(2)} to {high.round(2)} voxels (xyz) of {describe_grid(image)}"
         )
 
 
@@ -230,7 +235,7 @@ def _interpolator(name: object) -> int:
     if not isinstance(name, str):
         return int(str(name))
     known = getattr(sitk, name, None)
-    if not name.startswith("sitk") or not isinstance(known, int):
+    if not _INTERPOLATOR.fullmatch(name) or not isinstance(known, int):
         msg = f"No interpolator {name!r}; SimpleITK's are sitkNearestNeighbor, sitkLinear, sitkBSpline and others"
         raise InputError(msg)
     return known

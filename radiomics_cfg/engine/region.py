@@ -66,7 +66,6 @@ class RegionOnGrid:
     Args:
         inside: The region, of at least one voxel, on its own box; shape (z, y, x).
         spacing_mm: Voxel size along z, y, x.
-        neighbourhood: Which voxels are neighbours.
         corner: Where the region's box begins in the images, along z, y, x.
         image_shape: Shape of the images, that of the region's box by default.
     """
@@ -75,7 +74,6 @@ class RegionOnGrid:
         self,
         inside: npt.NDArray[np.bool_],
         spacing_mm: tuple[float, float, float],
-        neighbourhood: Neighbourhood,
         *,
         corner: tuple[int, ...] = (0, 0, 0),
         image_shape: tuple[int, ...] | None = None,
@@ -84,8 +82,7 @@ class RegionOnGrid:
         self.spacing_mm = spacing_mm
         places = tuple(along + first for along, first in zip(np.nonzero(inside), corner, strict=True))
         self._places = np.ravel_multi_index(places, image_shape or inside.shape)
-        self._layout: Layout | None = None
-        self._neighbourhood = neighbourhood
+        self._layouts: dict[Neighbourhood, Layout] = {}
 
     def shape_features(self, names: Iterable[str]) -> dict[str, float]:
         """Return the named shape features."""
@@ -108,9 +105,10 @@ class RegionOnGrid:
         grey = discretise(values, settings.binning)
         found: dict[str, float] = {}
         texture = {name for name in wanted if name not in ("shape", "firstorder")}
-        if texture and self._layout is None:
-            self._layout = Layout(self.inside, self._neighbourhood)
-        matrices = self._layout.matrices(grey, tolerance=settings.dependence_tolerance) if texture and self._layout else None
+        if texture and settings.neighbourhood not in self._layouts:
+            self._layouts[settings.neighbourhood] = Layout(self.inside, settings.neighbourhood)
+        layout = self._layouts[settings.neighbourhood] if texture else None
+        matrices = layout.matrices(grey, tolerance=settings.dependence_tolerance) if layout else None
         weighting = Weighting(settings.weighting_norm, self.spacing_mm)
         for name, features in wanted.items():
             if name == "shape":

@@ -1,5 +1,6 @@
 """A real Dask cluster of two worker processes, on this machine."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -74,6 +75,19 @@ def test_an_address_without_a_scheduler_is_refused(
     monkeypatch.setattr(module, "CONNECT_S", 0.5)
     with pytest.raises(InputError, match=rf"No Dask scheduler answers at '{address}'"):
         list(measure_on_cluster(cohort.cases, recipe, tmp_path, scheduler=address))
+
+
+def test_a_cluster_is_asked_for_where_a_loop_runs_already(
+    cohort: Cohort, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(module, "CONNECT_S", 0.5)
+
+    async def in_a_notebook() -> None:
+        list(measure_on_cluster(cohort.cases, recipe, tmp_path, scheduler="tcp://127.0.0.1:9"))
+
+    with pytest.raises(InputError, match=r"No Dask scheduler answers .* \((OSError|TimeoutError)\)"):  # not a RuntimeError
+        asyncio.run(in_a_notebook())
 
 
 def test_a_scheduler_without_workers_is_not_waited_for_without_end(

@@ -98,6 +98,8 @@ def test_scales_come_finest_first_whatever_their_names(own_preset: Path) -> None
         ("3mm.yaml", {"setting__resampledPixelSpacing": [0, 3, 3]}, "must exceed 0 mm"),
         ("3mm.yaml", {"imageType__Square": {}}, "Square"),
         ("3mm.yaml", {"imageType__LoG": {}}, "at least one sigma"),
+        ("3mm.yaml", {"imageType__LoG": {"sigma": [2.0, 3.0, 2.0]}}, "and each once; found 2.0, 3.0, 2.0"),
+        ("3mm.yaml", {"imageType__Wavelet": {"sigma": [2.0]}}, "sigma is a setting of LoG, not of Wavelet"),
         ("3mm.yaml", {"featureClass__shape2D": None}, "shape2D"),
     ],
 )

@@ -155,7 +155,7 @@ def test_a_missing_pyradiomics_says_how_to_install_it(monkeypatch: pytest.Monkey
         raise ModuleNotFoundError(f"No module named {name!r}")
 
     monkeypatch.setattr(radiomics_cfg.backend, "import_module", fail)
-    with pytest.raises(
-        InputError, match=r"pyradiomics is not installed .*on Python 3\.11 add its extra: `uv sync --extra pyradiomics`"
-    ):
+    with pytest.raises(InputError, match=r"cannot be loaded: No module .*on Python 3\.11 add its extra: `uv sync --extra pyr"):
         load_backend("pyradiomics")
+    with pytest.raises(InputError, match=r"cannot be loaded: No module named 'radiomics_cfg.numba_backend'$"):
+        load_backend("numba")

@@ -106,6 +106,7 @@ def lesion(volume: Any) -> Callable[..., Pair]:
         {"setting": {"resampledPixelSpacing": [0.8, 0.7, 2.5]}, "imageType": {"LoG": {"sigma": [2.0]}}},
         {"setting": {"resampledPixelSpacing": [1, 1, 1], "interpolator": None}},
         {"setting": {"preCrop": True, "padDistance": 3}, "imageType": FILTERS},
+        {"imageType": {"Original": {}, "LoG": {"sigma": [2.0], "distances": [2]}, "Square": {"force2D": True}}},
         {"setting": {"normalize": True, "normalizeScale": 100, "binWidth": 5}},
         {"setting": {"normalize": True, "normalizeScale": 100, "removeOutliers": 2, "resampledPixelSpacing": [1, 1, 1]}},
         {"setting": {"resegmentRange": [80, 140]}},
@@ -423,8 +424,49 @@ def test_what_is_unknown_lists_what_is_known(content: dict[str, Any], message: s
         Extractor(content)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"setting": {"binWidth": 0}}, "binWidth: Input should be greater than 0; found 0"),
+        ({"setting": {"binWidth": "wide"}}, "binWidth: .*; found 'wide'"),
+        ({"setting": {"binCount": 0}}, "binCount: "),
+        ({"setting": {"distances": 1}}, "distances: "),
+        ({"setting": {"distances": []}}, "distances: "),
+        ({"setting": {"force2D": True, "force2Ddimension": 3}}, "force2Ddimension: "),
+        ({"setting": {"weightingNorm": "euclidian"}}, "weightingNorm: Input should be 'manhattan', 'euclidean', "),
+        ({"imageType": {"LoG": {"sigma": 3}}}, "sigma: "),
+        ({"imageType": ["Original"]}, "imageType maps image types to their settings; found"),
+        ({"featureClass": ["glcm"]}, "featureClass maps classes to their features"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Extractor(content)
+
+
+def test_a_number_that_yaml_takes_for_text_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("setting: {binWidth: 1e-1}")  # YAML 1.1 wants 1.0e-1
+    assert Extractor(tmp_path / "params.yaml").settings["binWidth"] == 0.1
+
+
+def test_what_one_extractor_is_told_no_other_hears(lesion: Callable[..., Pair]) -> None:
+    extractor = Extractor()
+    found = extractor.execute(*lesion())
+    extractor.settings["distances"].append(2)
+    extractor.enableImageTypeByName("Square")
+    assert Extractor().settings["distances"] == [1]
+    assert found["diagnostics_Configuration_EnabledImageTypes"] == {"Original": {}}
+
+
+def test_a_call_that_is_refused_changes_nothing() -> None:
+    extractor = Extractor()
+    with pytest.raises(InputError):
+        extractor.enableImageTypeByName("LoG", customArgs={"sigma": 3})
+    assert extractor.enabledImagetypes == {"Original": {}}
+
+
 def test_an_unknown_mode_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match="No mode 'ibsi'; known ones are pyradiomics, canonical"):
+    with pytest.raises(InputError, match="No mode 'ibsi'; known ones are canonical, pyradiomics"):
         Extractor(mode="ibsi")  # type: ignore[arg-type]
 
 
@@ -716,6 +758,39 @@ def test_the_canonical_mode_refuses_what_it_does_not_honour(lesion: Callable[...
 
 
 @pytest.mark.parametrize("kind", ["Square", "Gradient", "LBP3D"])
+@pytest.mark.parametrize(
+    ("place", "spacing", "code"),
+    [
+        (np.s_[2:4, 2:4, 2:4], 4, "roi-dimensions"),  # one voxel of 4 mm
+        (np.s_[2:4, 2:4, 2:12], 4, "roi-dimensions"),  # a line of them
+        (np.s_[18:20, 3:7, 3:7], 8, "label-absent"),  # beyond the last voxel centre
+        (np.s_[5:6, 5:6, 5:8], 4, "label-absent"),  # between voxel centres
+    ],
+)
+def test_a_region_that_its_grid_does_not_show_is_refused(volume: Any, place: Any, spacing: int, code: str) -> None:
+    inside = np.zeros((20, 20, 20), np.uint8)
+    inside[place] = 1
+    values = np.random.default_rng(0).normal(0, 50, inside.shape)
+    extractor = Extractor(mode="canonical", resampledPixelSpacing=[spacing] * 3, minimumROIDimensions=2)
+    with pytest.raises(CaseRefused) as refused:
+        extractor.execute(volume(values), volume(inside))
+    assert refused.value.code == code
+
+
+def test_the_canonical_mode_refuses_too_many_grey_levels(volume: Any) -> None:
+    values, inside = np.random.default_rng(0).normal(0, 50, (12, 12, 12)), np.ones((12, 12, 12), np.uint8)
+    with pytest.raises(CaseRefused, match="at most 1000") as refused:
+        Extractor(mode="canonical", binWidth=0.01).execute(volume(values), volume(inside))
+    assert refused.value.code == "grey-levels"
+
+
+def test_the_canonical_mode_takes_a_channel_of_the_mask(lesion: Callable[..., Pair]) -> None:
+    image, mask = lesion()
+    channels = sitk.Compose(mask * 0, mask)
+    extractor = Extractor(mode="canonical")
+    assert features_of(extractor.execute(image, channels, label_channel=1)) == features_of(extractor.execute(image, mask))
+
+
 def test_the_canonical_mode_refuses_filters_that_depend_on_the_crop(lesion: Callable[..., Pair], kind: str) -> None:
     with pytest.raises(InputError, match=kind):
         Extractor({"imageType": {kind: {}}}, mode="canonical").execute(*lesion())

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from nnunet_ext.errors import CaseRefused
 from radiomics_cfg.engine.discretise import GreyLevels
 from radiomics_cfg.engine.matrices import Layout, Matrices, Neighbourhood
 
@@ -161,6 +162,23 @@ def test_parts_far_apart_are_measured_as_if_nothing_lay_between(distances: tuple
         assert np.array_equal(getattr(far, name), getattr(near, name)), name
     assert np.array_equal(far.runs[:, :, :2], 2 * alone.runs)
     assert sorted(far.zones.tolist()) == sorted(2 * alone.zones.tolist())
+
+
+@pytest.mark.parametrize(("length", "is_measured"), [(32766, True), (32767, False)])
+def test_a_run_fits_into_its_type(length: int, is_measured: bool) -> None:
+    line = np.ones((1, 1, length), np.int64)
+    if is_measured:
+        assert measured(line).runs.max(axis=1)[-1, -1] == 1
+    else:
+        with pytest.raises(CaseRefused, match="32767 voxels long"):
+            measured(line)
+
+
+def test_grey_levels_whose_sums_would_not_fit_are_refused() -> None:
+    highest = np.iinfo(np.int32).max // 26
+    assert measured(np.array([[[1, highest]]])).difference[:, 1] == pytest.approx([highest - 1, highest - 1])
+    with pytest.raises(CaseRefused, match="grey levels up to"):
+        measured(np.array([[[1, highest + 1]]]))
 
 
 def test_what_lies_between_two_parts_takes_no_memory() -> None:

@@ -65,7 +65,7 @@ def ours(
     values: npt.NDArray[Any], inside: npt.NDArray[np.bool_], asked: dict[str, tuple[str, ...]], **settings: Any
 ) -> dict[str, float]:
     known = feature_settings(settings)
-    return RegionOnGrid(inside, SPACING, known.neighbourhood).image_features(values, asked, known)
+    return RegionOnGrid(inside, SPACING).image_features(values, asked, known)
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
@@ -90,7 +90,7 @@ def test_the_optional_features_are_pyradiomics(oracle: Any, disagreements: Any, 
     found = ours(values, inside, {"firstorder": ("StandardDeviation",)})
     assert disagreements(found, {f"firstorder_{name}": value for name, value in spread.items()}) == {}
     names = ("Compactness1", "Compactness2", "SphericalDisproportion")
-    shape = RegionOnGrid(inside, SPACING, feature_settings({}).neighbourhood).shape_features(names)
+    shape = RegionOnGrid(inside, SPACING).shape_features(names)
     assert disagreements(shape, oracle.features("shape", image, mask, names)) == {}
 
 
@@ -178,7 +178,7 @@ def test_a_region_is_read_where_it_lies_in_the_image() -> None:
     around = np.full((20, 20, 20), 30_000, np.int16)
     around[5:12, 2:13, 7:20] = values
     known = feature_settings({})
-    there = RegionOnGrid(inside, SPACING, known.neighbourhood, corner=(5, 2, 7), image_shape=around.shape)
+    there = RegionOnGrid(inside, SPACING, corner=(5, 2, 7), image_shape=around.shape)
     assert there.image_features(around, EVERY, known) == ours(values, inside, EVERY)
 
 
