@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from nnunet_ext.labels import STRUCTURES
+
 SAMPLE_S = 0.5
 
 
@@ -63,7 +65,7 @@ def reached(out: Path) -> list[tuple[str, str]]:
     overlap = pd.read_csv(out / "tables" / "overlap.csv")
     rows = [
         (f"Dice of the {name}, external", f"{values.mean():.2f} ± {values.std():.2f} (n = {values.count()})")
-        for name, values in overlap.groupby("structure")["dice"]
+        for name, values in overlap[overlap["structure"].isin(STRUCTURES)].groupby("structure")["dice"]
     ]
     for path in sorted(out.glob("benchmark/*/discrimination.csv")):
         for row in pd.read_csv(path).to_dict("records"):

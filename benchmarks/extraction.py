@@ -17,6 +17,7 @@ where a shell lies in the kidney the first two methods measure less kidney than 
 import argparse
 import gc
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -197,20 +198,18 @@ def largest_differences(theirs: dict[str, float], ours: dict[str, float]) -> dic
 
 def run_pyradiomics(bench: Bench) -> dict[str, float]:
     """PyRadiomics, as its batch example runs it."""
-    import logging
+    from radiomics.featureextractor import RadiomicsFeatureExtractor
 
+    return by_region(RadiomicsFeatureExtractor(PARAMETERS), bench)
+
+
+def warm_pyradiomics() -> None:
+    """Measure a cube, so that every library is loaded, and silence the logger."""
     import radiomics
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     radiomics.setVerbosity(logging.CRITICAL)
     logging.getLogger("radiomics").setLevel(logging.CRITICAL)
-    return by_region(RadiomicsFeatureExtractor(PARAMETERS), bench)
-
-
-def warm_pyradiomics() -> None:
-    """Measure a cube, so that every library is loaded."""
-    from radiomics.featureextractor import RadiomicsFeatureExtractor
-
     image = sitk.GetImageFromArray(np.random.default_rng(0).normal(0, 50, (24, 24, 24)).round().astype(np.int16))
     inside = np.zeros((24, 24, 24), np.uint8)
     inside[8:16, 8:16, 8:16] = 1

@@ -38,13 +38,13 @@ from radiomics_cfg.preset import load_preset
 from radiomics_cfg.table import FeatureTable
 
 EXPECTED_S = {
-    "Synthetic scans": 60.0,
-    "Gate": 4.0,
-    "nnU-Net training": 250.0,
-    "Segmentation": 60.0,
-    "Features": 30.0,
-    "Models": 30.0,
-    "Benchmark and report": 10.0,
+    "Synthetic scans": 40.0,
+    "Gate": 5.0,
+    "nnU-Net training": 240.0,
+    "Segmentation": 110.0,
+    "Features": 75.0,
+    "Models": 45.0,
+    "Benchmark and report": 12.0,
 }
 """Seconds of each stage on two cores."""
 

@@ -64,14 +64,14 @@ class nnUNetTrainerCCRCC(nnUNetTrainer):  # type: ignore[misc]
 
 
 class nnUNetTrainerCCRCCShort(nnUNetTrainerCCRCC):
-    """Sibling for demonstrations: learns synthetic phantoms on two CPU cores in about two minutes. Not for patients.
+    """Sibling for demonstrations: learns synthetic phantoms on two CPU cores in some minutes. Not for patients.
 
-    AdamW finds the tumours within 450 iterations, where SGD would need many more. Seeded: with ``nnUNet_n_proc_DA`` at 0 or 1,
+    AdamW finds the tumours within 300 iterations, where SGD would need many more. Seeded: with ``nnUNet_n_proc_DA`` at 0 or 1,
     two runs with the same number of threads on one machine end in the same weights. Neither validation nor prediction mirrors
     the scan, and the validation of whole scans after the training is left out: score the masks of another cohort instead.
     """
 
-    epochs = 18
+    epochs = 12
     iterations = 25
     seed = 2024
 

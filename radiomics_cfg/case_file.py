@@ -223,10 +223,10 @@ def _measure(case: Case, recipe: Recipe) -> tuple[CaseRows, CodeAndReason | None
     except Exception as error:  # one case must not end a batch of thousands, whatever a library makes of its voxels
         if isinstance(error, InputError) and not isinstance(error, CaseRefused):
             raise
-        return _NO_ROWS, _code_and_reason(error)
+        return _NO_ROWS, code_and_reason(error)
 
 
-def _code_and_reason(error: Exception) -> CodeAndReason:
+def code_and_reason(error: Exception) -> CodeAndReason:
     """Tell what stopped a case, and keep what may pass apart from what the gate decided about its voxels."""
     reason = error.reason if isinstance(error, CaseRefused) else " ".join(f"{type(error).__name__}: {error}".split())
     cause = error.__cause__ or error
@@ -241,6 +241,6 @@ def _outcome(case: Case, file: Path, content: CaseContent) -> Outcome:
     return KeptRows(file, len(content.rows.values)) if content.refusal is None else _refusal(case, content.refusal)
 
 
-def _refusal(case: Case, code_and_reason: CodeAndReason) -> Refusal:
-    code, reason = code_and_reason
+def _refusal(case: Case, why: CodeAndReason) -> Refusal:
+    code, reason = why
     return Refusal(case.id, "extract", code, reason)

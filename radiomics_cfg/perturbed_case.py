@@ -17,7 +17,7 @@ from nnunet_ext.files import atomic_path, sha256
 from nnunet_ext.geometry import Scan, read_scan
 from radiomics_cfg import perturbation as perturbation_module
 from radiomics_cfg.backend import Backend, Mode, load_backend
-from radiomics_cfg.case_file import Recipe
+from radiomics_cfg.case_file import Recipe, code_and_reason
 from radiomics_cfg.heap import keep_freed_memory
 from radiomics_cfg.lesions import Anatomy, find_anatomy
 from radiomics_cfg.measure import measure_case
@@ -140,13 +140,10 @@ def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> tupl
             with one_thread():
                 found = _measure(case, recipe)
             _write(file, found, recipe)
-    except CaseRefused as refused:
-        return case, Refusal(case.id, "stability", refused.code, refused.reason)
-    except InputError:
-        raise
     except Exception as error:  # one case must not end a run, whatever a library makes of its voxels
-        code = "out-of-memory" if isinstance(error, MemoryError) else "failed"
-        return case, Refusal(case.id, "stability", code, " ".join(f"{type(error).__name__}: {error}".split()))
+        if isinstance(error, InputError) and not isinstance(error, CaseRefused):
+            raise
+        return case, Refusal(case.id, "stability", *code_and_reason(error))
     return case, file
 
 
