@@ -6,6 +6,7 @@ References:
     Zwanenburg et al. 2016 (IBSI), arXiv:1612.07003; GLDM: Sun and Wee 1983, doi:10.1016/0734-189X(83)90032-4.
 """
 
+import threading
 from dataclasses import dataclass
 from itertools import product
 
@@ -101,7 +102,6 @@ class Layout:
         self._ranks, self._greys = np.zeros(padded.size, np.uint16), np.zeros(padded.size, np.int32)
         self._neighbours = _count_neighbours(padded.ravel(), self.voxels, self._offset_steps)
         self._behind = np.zeros(padded.size, np.int16)
-        self._lengths = np.zeros((len(self.directions), padded.size), np.int16)
         self._parents, self._sizes = np.empty(padded.size, np.int32), np.empty(padded.size, np.int32)
         self._enough = _enough_neighbours(self.directions)
 
@@ -123,7 +123,8 @@ class Layout:
         around, steps = (self._ranks, self._greys, self._spans, self._neighbours), self._offset_steps
         _look_around(*around, steps, tolerance, cooccurrence, dependence, difference)
         reached = np.zeros((len(self._direction_steps), (self._longest + 2) * n), np.int32)
-        _follow_runs(self._ranks, self._spans, self._direction_steps, self._behind, self._lengths, n, reached)
+        lengths = _scratch_lengths(len(self.directions), len(self._ranks))
+        _follow_runs(self._ranks, self._spans, self._direction_steps, self._behind, lengths, n, reached)
         reached = reached.reshape(-1, self._longest + 2, n)[:, 1:]
         runs = (reached[:, :-1] - reached[:, 1:]).transpose(0, 2, 1)  # those that reach a length, less those that go on
         runs[self._lone] = 0  # nothing runs where no two voxels of the region share a line
@@ -150,6 +151,18 @@ class Layout:
             runs=runs[:, 1:],
             zones=zones,
         )
+
+
+_OF_THREAD = threading.local()
+
+
+def _scratch_lengths(n_directions: int, n_voxels: int) -> npt.NDArray[np.int16]:
+    """Return memory for ``_follow_runs``, the largest part of all, which the regions of one thread share."""
+    needed = n_directions * n_voxels
+    kept: npt.NDArray[np.int16] | None = getattr(_OF_THREAD, "lengths", None)
+    if kept is None or len(kept) < needed:
+        kept = _OF_THREAD.lengths = np.empty(needed, np.int16)
+    return kept[:needed].reshape(n_directions, n_voxels)
 
 
 def _spans(voxels: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
@@ -288,7 +301,8 @@ def _follow_runs(ranks, spans, steps, behind, lengths, n, reached):
         spans: Stretches of voxels that hold the region: the first of each, and their number.
         steps: From a voxel to the next in each direction; at most 15.
         behind: Filled: bit ``a`` is set where the voxel before in direction ``a`` has the same rank.
-        lengths: Filled, for each direction and voxel: the length that its run has reached there; 0 outside.
+        lengths: Filled, for each direction and voxel: the length that its run has reached there; 0 outside. What it holds
+            before does not matter.
         n: Number of ranks.
         reached: Filled, shape ``(n_steps, n_lengths * n)``: voxels where a run of a rank has reached a length.
     """
@@ -303,7 +317,7 @@ def _follow_runs(ranks, spans, steps, behind, lengths, n, reached):
             bit = np.int16(1 << a)
             for x in range(length):
                 same = -np.int16(here[x] == before[x])  # all bits set, or none: this way it runs 16 voxels at a time
-                now[x] = (so_far[x] & same) + np.int16(here[x] != 0)
+                now[x] = ((so_far[x] & same) + np.int16(1)) & -np.int16(here[x] != 0)
                 bits[x] |= same & bit
             _count_pairs(now, here, n, reached[a])
 

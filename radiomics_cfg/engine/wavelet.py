@@ -76,14 +76,18 @@ def stationary_wavelets(
     data = np.pad(image, odd, "wrap").astype(low.dtype, copy=False)
     whole = [(0, n) for n in data.shape]
     for _ in range(start_level):
-        data = _bands(data, low, high, axes, whole, only_approximation=True)["a" * len(axes)]
+        for axis in axes:
+            data = _along(data, low, axis, whole[axis])
     for number in range(1, level + 1):
         last = number == level
-        bands = _bands(data, low, high, axes, wanted if last else whole)
-        data = bands.pop("a" * len(axes))
-        for key, band in bands.items():
-            cut = band if last else band[tuple(slice(a, b) for a, b in wanted)]
-            yield _name(number, key), np.ascontiguousarray(cut)
+        approximation = data
+        for key, band in _bands(data, low, high, axes, wanted if last else whole):
+            if key == "a" * len(axes):
+                approximation = band
+            else:
+                cut = band if last else band[tuple(slice(a, b) for a, b in wanted)]
+                yield _name(number, key), np.ascontiguousarray(cut)
+        data = approximation
     yield _name(level, "a" * len(axes)), data
 
 
@@ -92,30 +96,28 @@ def _name(number: int, key: str) -> str:
 
 
 def _bands(
-    data: Array,
-    low: Array,
-    high: Array,
-    axes: tuple[int, ...],
-    wanted: list[tuple[int, int]],
-    *,
-    only_approximation: bool = False,
-) -> dict[str, Array]:
-    """Return the sub-bands of one level, cut to ``wanted`` along the axes, in PyWavelets' order.
+    data: Array, low: Array, high: Array, axes: tuple[int, ...], wanted: list[tuple[int, int]]
+) -> Iterator[tuple[str, Array]]:
+    """Yield the sub-bands of one level, cut to ``wanted``, in PyWavelets' order and one at a time: each is large.
 
     Along the axes that are still to be filtered nothing may be cut yet.
     """
-    bands: dict[str, Array] = {"": data}
     for axis in range(data.ndim):
         if axis not in axes:
-            bands = {key: np.take(band, range(*wanted[axis]), axis) for key, band in bands.items()}
-    for axis in axes:
-        parted = {}
-        for key, band in bands.items():
-            parted[f"{key}a"] = _along(band, low, axis, wanted[axis])
-            if not only_approximation:
-                parted[f"{key}d"] = _along(band, high, axis, wanted[axis])
-        bands = parted
-    return bands
+            data = np.take(data, range(*wanted[axis]), axis)
+    yield from _parted(data, low, high, axes, wanted)
+
+
+def _parted(
+    data: Array, low: Array, high: Array, axes: tuple[int, ...], wanted: list[tuple[int, int]]
+) -> Iterator[tuple[str, Array]]:
+    axis, *others = axes
+    for letter, taps in (("a", low), ("d", high)):
+        part = _along(data, taps, axis, wanted[axis])
+        if others:
+            yield from ((letter + rest, band) for rest, band in _parted(part, low, high, tuple(others), wanted))
+        else:
+            yield letter, part
 
 
 def _along(data: Array, taps: Array, axis: int, wanted: tuple[int, int]) -> Array:
