@@ -156,7 +156,7 @@ def test_no_identifier_survives_but_in_the_key(tmp_path: Path) -> None:
     for file in (path for path in (tmp_path / "out").rglob("*") if path.is_file()):
         image = sitk.ReadImage(str(file)) if file.name.endswith(".nii.gz") else None
         words = file.read_bytes() if image is None else str(image).encode()
-        for secret in (NAME, NUMBER, "Doe", "1950", series):
+        for secret in (NAME, NUMBER, "Doe", "19500101", series):
             assert secret.encode() not in words, (file.name, secret)
             assert secret not in file.name
     assert pd.read_csv(tmp_path / "key.csv").iloc[0].tolist() == [NUMBER, "p0001"]
