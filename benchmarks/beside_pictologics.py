@@ -22,7 +22,7 @@ from radiomics_cfg.heap import keep_freed_memory
 from radiomics_cfg.one_thread import ENVIRONMENT, one_thread
 
 PEER = Path(__file__).with_name("pictologics_peer.py")
-COMMAND = ["uv", "run", "--no-project", "--python", "3.12", "--with", "pictologics==0.9.0", "python", str(PEER)]
+PACKAGE = "pictologics==0.9.0"
 OURS = METHODS["ours, canonical"]
 
 
@@ -31,13 +31,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--python", default="3.12", help="version or path of the Python that Pictologics runs in")
     parser.add_argument("--out", type=Path, default=None, help="Markdown file for the table")
     options = parser.parse_args()
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder, one_thread():
         benches = [write_bench(Path(folder) / name, name) for name in options.cases]
         OURS(benches[0])  # compiles
-        seconds = [[(theirs_s(bench), ours_s(bench)) for _ in range(options.repeats)] for bench in benches]
+        seconds = [[(theirs_s(bench, options.python), ours_s(bench)) for _ in range(options.repeats)] for bench in benches]
     lines = ["| case | Pictologics, CPU-s | ours, CPU-s | Pictologics / ours |", "| --- | --- | --- | --- |"]
     ratios = []
     for bench, pairs in zip(benches, seconds, strict=True):
@@ -50,9 +51,10 @@ def main() -> None:
         options.out.write_text(text, encoding="utf-8")
 
 
-def theirs_s(bench: Bench) -> float:
+def theirs_s(bench: Bench, python: str) -> float:
     """Return Pictologics' CPU time on a case."""
-    command = [*COMMAND, str(bench.image.parent), "1"]
+    command = ["uv", "run", "--no-project", "--python", python, "--with", PACKAGE, "python", str(PEER)]
+    command += [str(bench.image.parent), "1"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT})
     return float(done.stdout.split()[0])
 
