@@ -11,7 +11,7 @@ from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.backend import Mode
-from radiomics_cfg.case_file import KeptRows, Outcome, Recipe, find_outcome, is_open, measure_and_keep
+from radiomics_cfg.case_file import CaseWork, KeptRows, Outcome, Recipe, find_outcome, is_open, measure_and_keep
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.workers import measure_in_processes
 
@@ -185,4 +185,4 @@ class Batch:
         elif jobs == 1:
             yield from ((case, measure_and_keep(case, self.recipe, self.folder)) for case in todo)
         else:
-            yield from measure_in_processes(todo, self.recipe, self.folder, jobs=jobs)
+            yield from measure_in_processes(todo, CaseWork(self.recipe, self.folder), jobs=jobs)

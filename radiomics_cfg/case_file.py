@@ -179,6 +179,31 @@ def measure_and_keep(case: Case, recipe: Recipe, folder: Path) -> Outcome:
     return _find_or_keep(case, recipe, folder, lambda: _measure(case, recipe))
 
 
+@dataclass(frozen=True)
+class CaseWork:
+    """What a worker process does with the cases of a batch.
+
+    Args:
+        recipe: How a case is measured.
+        folder: Keeps the results.
+    """
+
+    recipe: Recipe
+    folder: Path
+
+    def get_ready(self) -> None:
+        """Load the backend."""
+        load_backend(self.recipe.backend)
+
+    def measure(self, case: Case) -> Outcome:
+        """Measure and keep a case."""
+        return measure_and_keep(case, self.recipe, self.folder)
+
+    def lost(self, case: Case, reason: str) -> Outcome:
+        """Keep that a case's process is gone."""
+        return keep_trouble(case, self.recipe, self.folder, code="worker-lost", reason=reason)
+
+
 def keep_trouble(case: Case, recipe: Recipe, folder: Path, *, code: str, reason: str) -> Outcome:
     """Keep that something other than its voxels stopped a case, unless its result had been kept before that."""
     return _find_or_keep(case, recipe, folder, lambda: (_NO_ROWS, (code, reason)))

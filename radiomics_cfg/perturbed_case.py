@@ -124,11 +124,36 @@ def _has_same_largest(anatomy: Anatomy, perturbed: Scan) -> bool:
     return bool(shared[1:].argmax() == 0 and shared[1] > 0)
 
 
-def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> tuple[Case, Path | Refusal]:
+@dataclass(frozen=True)
+class MaskWork:
+    """What a worker process does with the cases of a stability study.
+
+    Args:
+        recipe: How a case is measured.
+        folder: Keeps the values.
+    """
+
+    recipe: MaskRecipe
+    folder: Path
+
+    def get_ready(self) -> None:
+        """Load the backend."""
+        load_backend(self.recipe.recipe.backend)
+
+    def measure(self, case: Case) -> Path | Refusal:
+        """Measure and keep a case."""
+        return measure_and_keep_masks(case, self.recipe, self.folder)
+
+    def lost(self, case: Case, reason: str) -> Path | Refusal:
+        """Refuse a case whose process is gone; the next run tries it again."""
+        return Refusal(case.id, "stability", "worker-lost", reason)
+
+
+def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> Path | Refusal:
     """Measure a case under all masks and keep the values in ``folder``, unless they are there.
 
     Returns:
-        The case, and the file, or why the case could not be measured; the next run tries that again.
+        The file, or why the case could not be measured; the next run tries that again.
 
     Raises:
         InputError: If the values cannot be written.
@@ -143,8 +168,8 @@ def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> tupl
     except Exception as error:  # one case must not end a run, whatever a library makes of its voxels
         if isinstance(error, InputError) and not isinstance(error, CaseRefused):
             raise
-        return case, Refusal(case.id, "stability", *code_and_reason(error))
-    return case, file
+        return Refusal(case.id, "stability", *code_and_reason(error))
+    return file
 
 
 def read_masks(file: Path) -> MaskValues | None:

@@ -2,10 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,8 +20,9 @@ from radiomics_cfg.backend import Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND
 from radiomics_cfg.icc import MINIMUM_CASES, Form, intraclass_correlation
 from radiomics_cfg.perturbation import Perturbation
-from radiomics_cfg.perturbed_case import MaskRecipe, measure_and_keep_masks, read_masks
+from radiomics_cfg.perturbed_case import MaskRecipe, MaskWork, read_masks
 from radiomics_cfg.preset import Preset
+from radiomics_cfg.workers import measure_in_processes
 
 STABLE = 0.75
 """Lower end of the 95 % interval from which a feature counts as stable. Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012, call
@@ -126,8 +124,8 @@ def stability(
         on_progress: Told after each case.
 
     Raises:
-        InputError: If every case is refused, ``jobs`` is below 1, there is no perturbation, the backend is unknown or not
-            installed, or a worker process dies.
+        InputError: If every case is refused, ``jobs`` is below 1, there is no perturbation, or the backend is unknown or not
+            installed.
 
     References:
         Zwanenburg et al. 2019, doi:10.1038/s41598-018-36938-4.
@@ -169,18 +167,11 @@ def _measure_all(
     cases: Sequence[Case], recipe: MaskRecipe, folder: Path, *, jobs: int
 ) -> Iterator[tuple[Case, Path | Refusal]]:
     """Yield each case with what came of it, as soon as it is done."""
-    if jobs == 1 or len(cases) < 2:
-        yield from (measure_and_keep_masks(case, recipe, folder) for case in cases)
-        return
-    pool = ProcessPoolExecutor(min(jobs, len(cases)), mp_context=get_context("spawn"))
-    try:
-        calls = [pool.submit(measure_and_keep_masks, case, recipe, folder) for case in cases]
-        yield from (call.result() for call in as_completed(calls))
-    except BrokenProcessPool as error:
-        msg = "A worker process died, most likely for lack of memory; what is done is kept, so start again, with fewer jobs"
-        raise InputError(msg) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    work = MaskWork(recipe, folder)
+    if jobs == 1:
+        yield from ((case, work.measure(case)) for case in cases)
+    else:
+        yield from measure_in_processes(cases, work, jobs=jobs)
 
 
 def _read_all(files: Sequence[Path], n_masks: int, n_columns: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:

@@ -10,20 +10,34 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from nnunet_ext.case import Case
 from nnunet_ext.errors import InputError
-from radiomics_cfg.backend import load_backend
-from radiomics_cfg.case_file import Outcome, Recipe, keep_trouble, measure_and_keep
 from radiomics_cfg.one_thread import ENVIRONMENT
 
 _PATIENCE_S = 5
 """Seconds that a process which was told to end may take before it is killed."""
 
 
-def measure_in_processes(cases: Sequence[Case], recipe: Recipe, folder: Path, *, jobs: int) -> Iterator[tuple[Case, Outcome]]:
+_Outcome = TypeVar("_Outcome")
+_Made_co = TypeVar("_Made_co", covariant=True)
+
+
+class Work(Protocol[_Made_co]):
+    """What is done with each case. It travels to the processes, so it has to be picklable."""
+
+    def get_ready(self) -> None:
+        """Load what the first case would wait for."""
+
+    def measure(self, case: Case, /) -> _Made_co:
+        """Measure a case and keep the result; raise an ``InputError`` if it cannot be written."""
+
+    def lost(self, case: Case, reason: str, /) -> _Made_co:
+        """Return, and keep where that is usual, what came of a case whose process is gone."""
+
+
+def measure_in_processes(cases: Sequence[Case], work: Work[_Outcome], *, jobs: int) -> Iterator[tuple[Case, _Outcome]]:
     """Measure cases in worker processes, and yield each with what came of it as soon as it is done.
 
     Not joblib, whose workers are replaced once a scan has made them grow, nor a pool of the standard library, which breaks as
@@ -32,17 +46,16 @@ def measure_in_processes(cases: Sequence[Case], recipe: Recipe, folder: Path, *,
 
     Args:
         cases: To be measured, in any order.
-        recipe: How.
-        folder: Keeps the results.
+        work: How.
         jobs: Number of processes. They are started afresh, so a script needs ``if __name__ == "__main__"``.
 
     Raises:
         InputError: If the last process left ends before its first case, or a result cannot be written.
     """
     todo = deque(cases)
-    workers: list[_Worker] = []
+    workers: list[_Worker[_Outcome]] = []
     try:
-        workers += (_Worker(recipe, folder) for _ in range(min(jobs, len(cases))))
+        workers += (_Worker(work) for _ in range(min(jobs, len(cases))))
         while todo or any(worker.case is not None for worker in workers):
             ready = wait([worker.pipe for worker in workers])
             for worker in [worker for worker in workers if worker.pipe in ready]:
@@ -51,8 +64,8 @@ def measure_in_processes(cases: Sequence[Case], recipe: Recipe, folder: Path, *,
                     outcome = worker.receive()
                 except (EOFError, OSError):  # nobody holds the other end of the pipe
                     workers.remove(worker)
-                    outcome = _lost(case, worker.death(), recipe, folder, others=len(workers))
-                    workers += [_Worker(recipe, folder)] if todo and case is not None else []
+                    outcome = _lost(case, worker.death(), work, others=len(workers))
+                    workers += [_Worker(work)] if todo and case is not None else []
                 else:
                     if todo:
                         worker.give(todo.popleft())
@@ -66,17 +79,17 @@ def measure_in_processes(cases: Sequence[Case], recipe: Recipe, folder: Path, *,
             worker.end()
 
 
-class _Worker:
+class _Worker(Generic[_Outcome]):
     """A process that measures one case after another, and our end of the pipe to it.
 
     Its first message is that it is ready; each later one answers the case that it was given.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, work: Work[_Outcome]) -> None:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.case: Case | None = None
-        self._process = context.Process(target=_serve, args=(theirs, recipe, folder), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
         with _inherited():
             self._process.start()
         theirs.close()  # theirs alone keeps the pipe open now, so that we notice when the process is gone
@@ -86,8 +99,8 @@ class _Worker:
         with suppress(OSError):  # it died a moment ago, which the next look at the pipe tells
             self.pipe.send(case)
 
-    def receive(self) -> Outcome | None:
-        answer: Outcome | InputError | str | None = self.pipe.recv()
+    def receive(self) -> _Outcome | None:
+        answer: _Outcome | InputError | str | None = self.pipe.recv()
         if isinstance(answer, InputError):
             raise answer
         if isinstance(answer, str):
@@ -112,11 +125,11 @@ class _Worker:
         return f"signal {-code}" if code < 0 else f"exit status {code}"
 
 
-def _lost(case: Case | None, death: str, recipe: Recipe, folder: Path, *, others: int) -> Outcome | None:
-    """Keep that a case's process is gone; one that had none yet is done without, as long as there are others."""
+def _lost(case: Case | None, death: str, work: Work[_Outcome], *, others: int) -> _Outcome | None:
+    """Tell that a case's process is gone; one that had none yet is done without, as long as there are others."""
     if case is not None:
         reason = f"its worker process died ({death}), most likely for lack of memory; run again, with fewer jobs"
-        return keep_trouble(case, recipe, folder, code="worker-lost", reason=reason)
+        return work.lost(case, reason)
     if others:
         return None
     msg = f"A worker process ended before its first case ({death}): for lack of memory, or of what it says above"
@@ -142,23 +155,19 @@ def _inherited() -> Iterator[None]:
             signal.signal(signal.SIGINT, usual_response)
 
 
-def _serve(pipe: "Connection[Any, Any]", recipe: Recipe, folder: Path) -> None:
+def _serve(pipe: "Connection[Any, Any]", work: Work[Any]) -> None:
     """Measure the cases that come through ``pipe`` until its other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone; what is done is kept
-        pipe.send(_answer(partial(_get_ready, recipe)))
+        pipe.send(_answer(work.get_ready))
         while True:
-            pipe.send(_answer(partial(measure_and_keep, pipe.recv(), recipe, folder)))
+            pipe.send(_answer(partial(work.measure, pipe.recv())))
 
 
-def _get_ready(recipe: Recipe) -> None:
-    load_backend(recipe.backend)
-
-
-def _answer(work: Callable[[], Outcome | None]) -> Outcome | InputError | str | None:
-    """Return what ``work`` returns, or what it raises, to be raised where someone reads it."""
+def _answer(call: Callable[[], Any]) -> Any:
+    """Return what ``call`` returns, or what it raises, to be raised where someone reads it."""
     try:
-        return work()
+        return call()
     except InputError as error:
         return error
     except Exception:

@@ -1,6 +1,6 @@
-import pickle
+import os
+import signal
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
-from radiomics_cfg import perturbed_case
-from radiomics_cfg import stability as module
+from radiomics_cfg import perturbed_case, workers
 from radiomics_cfg.backend import MODES, Backend, Mode, load_backend
 from radiomics_cfg.extract import extract
 from radiomics_cfg.icc import intraclass_correlation
@@ -166,33 +165,12 @@ def test_kept_values_serve_only_the_same_masks_files_and_preset(cohort: Cohort, 
     assert recipe.recipe.file(Path(), "image", "mask").name not in names
 
 
-def in_two_processes_and_in_one(stabilise: Stabilise, cohort: Cohort, tmp_path: Path) -> None:
+def test_any_number_of_processes_gives_the_same_bytes(cohort: Cohort, stabilise: Stabilise, tmp_path: Path) -> None:
     one, two = (stabilise(cohort, cache_dir=tmp_path / str(jobs), jobs=jobs) for jobs in (1, 2))
     pd.testing.assert_frame_equal(one.table, two.table, check_exact=True)
     names = sorted(file.name for file in (tmp_path / "1").iterdir())
+    assert len(names) == len(cohort.cases)
     assert [(tmp_path / "2" / name).read_bytes() for name in names] == [(tmp_path / "1" / name).read_bytes() for name in names]
-
-
-@pytest.mark.slow
-def test_any_number_of_processes_gives_the_same_bytes(cohort: Cohort, stabilise: Stabilise, tmp_path: Path) -> None:
-    in_two_processes_and_in_one(stabilise, cohort, tmp_path)
-
-
-def test_work_that_travels_to_a_pool_gives_the_same_bytes(
-    cohort: Cohort, stabilise: Stabilise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Pool(ThreadPoolExecutor):
-        """One thread that is given, and gives back, what a process would be: processes take seconds to start."""
-
-        def __init__(self, *_: object, **__: object) -> None:
-            super().__init__(1)
-
-        def submit(self, work: Callable[..., object], *arguments: object) -> Future[object]:  # type: ignore[override]
-            sent = pickle.dumps((work, arguments))
-            return super().submit(lambda: pickle.loads(pickle.dumps((call := pickle.loads(sent))[0](*call[1]))))  # noqa: S301
-
-    monkeypatch.setattr(module, "ProcessPoolExecutor", Pool)
-    in_two_processes_and_in_one(stabilise, cohort, tmp_path)
 
 
 def test_a_bad_case_does_not_end_the_run(
@@ -329,17 +307,24 @@ def test_a_result_that_cannot_be_written_ends_the_run(cohort: Cohort, small_pres
         measure_and_keep_masks(cohort.cases[0], recipe, tmp_path / "file")
 
 
-def test_a_worker_that_dies_ends_the_run_with_advice(
+def test_a_case_whose_process_is_killed_is_refused_and_tried_again(
     cohort: Cohort, stabilise: Stabilise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Dead:
-        def __init__(self, *_: object, **__: object) -> None: ...
+    killed: list[workers._Worker[object]] = []
 
-        def submit(self, *_: object) -> object:
-            raise module.BrokenProcessPool
+    class Victim(workers._Worker[object]):
+        def give(self, case: Case) -> None:
+            super().give(case)
+            if case.id == "case1":
+                assert self._process.pid is not None
+                os.kill(self._process.pid, signal.SIGKILL)
+                killed.append(self)
 
-        def shutdown(self, **_: object) -> None: ...
-
-    monkeypatch.setattr(module, "ProcessPoolExecutor", Dead)
-    with pytest.raises(InputError, match="what is done is kept, so start again, with fewer jobs"):
-        stabilise(cohort, jobs=2)
+    monkeypatch.setattr(workers, "_Worker", Victim)
+    first = stabilise(cohort, jobs=2)
+    assert len(killed) == 1
+    assert [(refusal.case_id, refusal.code) for refusal in first.refusals] == [("case1", "worker-lost")]
+    assert first.refusals[0].reason.startswith("its worker process died (signal 9)")
+    assert first.about["n_cases"] == 2
+    second = stabilise(cohort)
+    assert (second.about["n_cases"], second.refusals) == (3, ())

@@ -12,7 +12,7 @@ from nnunet_ext.errors import InputError
 from nnunet_ext.geometry import Scan
 from radiomics_cfg import workers as module
 from radiomics_cfg.batch import DEFAULT_BACKEND
-from radiomics_cfg.case_file import Recipe
+from radiomics_cfg.case_file import CaseWork, Recipe
 from radiomics_cfg.compact import compact
 from radiomics_cfg.extract import extract
 from radiomics_cfg.preset import Preset
@@ -41,8 +41,8 @@ def test_two_processes_of_which_one_is_killed_give_the_bytes_of_one_in_the_end(
     workers: list[module._Worker] = []
 
     class Recorded(module._Worker):
-        def __init__(self, recipe: Recipe, folder: Path) -> None:
-            super().__init__(recipe, folder)
+        def __init__(self, work: CaseWork) -> None:
+            super().__init__(work)
             workers.append(self)
 
     def kill_one(done: int, total: int) -> None:
@@ -72,7 +72,7 @@ def test_two_processes_of_which_one_is_killed_give_the_bytes_of_one_in_the_end(
 
 def test_an_interrupted_run_leaves_no_process_behind(cohort: Cohort, recipe: Recipe, tmp_path: Path) -> None:
     def interrupt() -> None:
-        for _ in measure_in_processes(cohort.cases, recipe, tmp_path / "cases", jobs=1):
+        for _ in measure_in_processes(cohort.cases, CaseWork(recipe, tmp_path / "cases"), jobs=1):
             raise KeyboardInterrupt
 
     others = set(multiprocessing.active_children())
@@ -82,9 +82,10 @@ def test_an_interrupted_run_leaves_no_process_behind(cohort: Cohort, recipe: Rec
 
 
 def test_a_process_that_does_not_get_ready_ends_the_run_unless_there_are_others(recipe: Recipe, tmp_path: Path) -> None:
-    assert module._lost(None, "signal 11", recipe, tmp_path, others=1) is None
+    work = CaseWork(recipe, tmp_path)
+    assert module._lost(None, "signal 11", work, others=1) is None
     with pytest.raises(InputError, match=r"ended before its first case \(signal 11\)"):
-        module._lost(None, "signal 11", recipe, tmp_path, others=0)
+        module._lost(None, "signal 11", work, others=0)
 
 
 def test_what_goes_wrong_in_a_process_is_raised_here() -> None:
