@@ -12,7 +12,10 @@ from pathlib import Path
 
 from pictologics import RadiomicsPipeline
 
-BIN_WIDTH = 25
+HU_BINS = {"method": "FBS", "bin_width": 25, "min_val": -1000.0}
+FILTERED_BINS = {"method": "FBN", "n_bins": 32}
+"""It starts bins of a fixed width at a value of the user's, which for filtered images would have to lie far below most."""
+
 FAMILIES = ["intensity", "texture", "histogram"]
 
 
@@ -36,14 +39,14 @@ def configured() -> tuple[RadiomicsPipeline, list[str]]:
         f"wavelet-{''.join(bands)}": {"type": "wavelet", "wavelet": "coif1", "level": 1, "decomposition": "".join(bands)}
         for bands in product("LH", repeat=3)
     }
-    filters |= {f"log-{sigma}": {"type": "log", "sigma_mm": float(sigma), "truncate": 10.0} for sigma in range(1, 6)}
+    filters |= {f"log-{sigma}": {"type": "log", "sigma_mm": float(sigma)} for sigma in range(1, 6)}
     pipeline = RadiomicsPipeline()
     for name, filter_params in filters.items():
         families = FAMILIES if filter_params else [*FAMILIES, "morphology"]
         steps = [{"step": "resample", "params": {"new_spacing": (1.0, 1.0, 1.0), "interpolation": "cubic"}}]
         steps += [{"step": "filter", "params": filter_params}] if filter_params else []
         steps += [
-            {"step": "discretise", "params": {"method": "FBS", "bin_width": BIN_WIDTH, "min_val": -5000.0}},
+            {"step": "discretise", "params": FILTERED_BINS if filter_params else HU_BINS},
             {
                 "step": "extract_features",
                 "params": {"families": families, "include_spatial_intensity": False, "include_local_intensity": False},

@@ -160,7 +160,7 @@ def kits(
         list[str] | None, typer.Option(help="Histologic subtype to take, clear_cell_rcc by default; or all.")
     ] = None,
 ) -> None:
-    """Make a cohort of KiTS19, KiTS21 or KiTS23: scans stay where they are."""
+    """KiTS19, KiTS21 or KiTS23; the scans stay where they are."""
     from ccrcc_model.console import finish
     from nnunet_ext.cards import save_cohort
     from nnunet_ext.case import Role
@@ -172,7 +172,8 @@ def kits(
     cohort, refusals = import_kits(source, out, name=name, role=Role(role), subtypes=subtypes)
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(cohort, out)
-    raise typer.Exit(finish(f"{len(cohort.cases)} cases; card: {card}; next: ccrcc check {card}", refusals))
+    text = f"{len(cohort.cases)} of {len(cohort.cases) + len(refusals)} cases imported; card: {card}; next: ccrcc check {card}"
+    raise typer.Exit(finish(text, refusals))
 
 
 @imports.command()
@@ -186,7 +187,7 @@ def dicom(
         Path | None, typer.Option(metavar="FILE", help="CSV of patient IDs and their numbers, outside DIR.")
     ] = None,
 ) -> None:
-    """Make a cohort of DICOM studies: volumes, masks of RTSTRUCT or SEG, acquisition.
+    """DICOM studies, with masks from RTSTRUCT or SEG.
 
     Patients get numbers, and no identifier is kept but in the key. DIR/series.csv tells which series was chosen, and why.
     """
@@ -201,8 +202,8 @@ def dicom(
     cohort, refusals = found
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(cohort, out)
-    masks = sum(case.mask is not None for case in cohort.cases)
-    text = f"{len(cohort.cases)} scans, {masks} with a mask; card: {card}; next: ccrcc check {card}"
+    studies, masks = len(cohort.cases) + len(refusals), sum(case.mask is not None for case in cohort.cases)
+    text = f"{len(cohort.cases)} of {studies} studies imported, {masks} with a mask; card: {card}; next: ccrcc check {card}"
     raise typer.Exit(finish(text, refusals))
 
 
@@ -281,10 +282,10 @@ def overlap(
     out: OutFile,
     data_root: DataRoot = None,
 ) -> None:
-    """Compare predicted with reference masks (Dice, surfaces, volume, lesions).
+    """Compare predicted with reference masks.
 
-    Writes a row a case and structure to FILE, one a case with its lesions found and made up to FILE's name with .lesions, and
-    the supplement's Fig. S1 beside them.
+    Writes Dice, surface Dice, HD95 and volumes to FILE, a row a case and structure; to FILE's name with .lesions a row a case with
+    its lesions found and made up; and the supplement's Fig. S1 beside them.
     """
     from ccrcc_model.console import finish, progress_bar, say
     from ccrcc_model.plots import save_dice
@@ -369,7 +370,7 @@ def stability(
     """
     from ccrcc_model.stability import StabilityOrder, run_stability
 
-    raise typer.Exit(run_stability(StabilityOrder(card, out, preset, data_root, backend, mode, cases, seed), jobs=jobs))
+    raise typer.Exit(run_stability(StabilityOrder(card, out, preset, data_root, backend, cases, mode, seed), jobs=jobs))
 
 
 @app.command()

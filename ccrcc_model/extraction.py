@@ -3,18 +3,15 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from ccrcc_model.console import finish, progress_bar, say
-from nnunet_ext.cards import load_cohort
-from nnunet_ext.case import Cohort, Refusal
-from nnunet_ext.errors import InputError
+from ccrcc_model.order import Order
+from nnunet_ext.case import Refusal
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
-from radiomics_cfg.backend import Mode
-from radiomics_cfg.batch import DEFAULT_BACKEND, Batch, Plan, Shard
+from radiomics_cfg.batch import Batch, Plan, Shard
 from radiomics_cfg.compact import compact, tabulate, write_table
 from radiomics_cfg.preset import load_preset
 from radiomics_cfg.table import FeatureTable
@@ -24,56 +21,25 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class TableOrder:
-    """Which table is wanted.
+class TableOrder(Order):
+    """Which feature table is wanted."""
 
-    Args:
-        card: Of a cohort with masks.
-        out: The table, ``.parquet`` or ``.csv``.
-        preset: Name or folder.
-        data_root: Folder that the card's paths are relative to.
-        backend: What computes the features; the usual one by default.
-        cases: Folder of the result files; beside the table and named after it by default.
-        mode: How the images are filtered.
-    """
-
-    card: Path
-    out: Path
-    preset: str
-    data_root: Path | None = None
-    backend: str | None = None
-    cases: Path | None = None
-    mode: Mode = "canonical"
-
-    def __post_init__(self) -> None:
-        if self.out.suffix not in {".parquet", ".csv"}:
-            msg = f"A feature table is a .parquet or a .csv file; asked for {self.out.name}"
-            raise InputError(msg)
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the result files."""
-        return self.cases or self.out.with_name(f"{self.out.stem}.cases")
-
-    def cohort(self) -> Cohort:
-        """Read the card."""
-        return load_cohort(self.card, self.data_root)
+    kind = "feature"
 
     def batch(self) -> Batch:
         """Return the cohort with what measures it."""
-        backend = self.backend or DEFAULT_BACKEND
-        return Batch.of(self.cohort(), load_preset(self.preset), self.folder, backend=backend, mode=self.mode)
+        return Batch.of(self.cohort(), load_preset(self.preset), self.folder, backend=self.engine, mode=self.mode)
 
     def write(self, table: FeatureTable, refusals: Sequence[Refusal], command: str, **settings: Any) -> int:
         """Write the table, the quarantine and the record of the run, say so, and return the exit status."""
         write_table(table, self.out)
-        quarantine = self.out.with_name(f"{self.out.stem}.quarantine.csv")
+        quarantine = self.beside("quarantine.csv")
         write_quarantine(quarantine, refusals)
         n_cases, n_features = table.rows["case_id"].nunique(), len(table.feature_names)
         write_record(
-            self.out.with_name(f"{self.out.stem}.run.json"),
+            self.beside("run.json"),
             command,
-            {key: value if value is None else str(value) for key, value in asdict(self).items()} | settings,
+            self.settings() | settings,
             extraction={key: value for key, value in table.provenance.items() if key != "cases"},
             result={"rows": len(table.rows), "features": n_features, "cases": n_cases, "refused": len(refusals)},
         )
@@ -119,7 +85,7 @@ def run_compaction(order: TableOrder, *, partial: bool = False) -> int:
             cohort,
             load_preset(order.preset),
             cache_dir=order.folder,
-            backend=order.backend or DEFAULT_BACKEND,
+            backend=order.engine,
             mode=order.mode,
             partial=partial,
             on_progress=on_progress,

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from nnunet_ext.labels import Label
+from nnunet_ext.labels import TOUCHING, Label
 
 RULES_VERSION = 1
 """Raised whenever the rules change, so that masks of older ones are not taken for new."""
@@ -35,7 +35,7 @@ def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, f
     if box is None:
         return mask
     cropped = mask[box]
-    bodies, n_bodies = ndimage.label(cropped > 0, structure=np.ones((3, 3, 3), int))
+    bodies, n_bodies = ndimage.label(cropped > 0, structure=TOUCHING)
     kidney_voxels = np.bincount(bodies[cropped == Label.KIDNEY], minlength=n_bodies + 1)
     ranked = np.argsort(-kidney_voxels, kind="stable")
     kidneys = [int(body) for body in ranked[:MAX_KIDNEYS] if kidney_voxels[body] > 0]
@@ -59,7 +59,7 @@ def _far_islands(
     tumours: npt.NDArray[np.bool_], kidneys: npt.NDArray[np.bool_], spacing_mm: tuple[float, float, float]
 ) -> npt.NDArray[np.bool_]:
     """Return those components of ``tumours`` that are small and far from ``kidneys``."""
-    islands, n_islands = ndimage.label(tumours, structure=np.ones((3, 3, 3), int))
+    islands, n_islands = ndimage.label(tumours, structure=TOUCHING)
     volumes = np.bincount(islands.ravel(), minlength=n_islands + 1) * float(np.prod(spacing_mm))
     small = [island for island in range(1, n_islands + 1) if volumes[island] < MIN_FAR_TUMOUR_MM3]
     if not small or not kidneys.any():

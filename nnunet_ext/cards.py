@@ -41,10 +41,7 @@ class CohortCard(BaseModel):
     @field_validator("name")
     @classmethod
     def _name_is_a_file_name(cls, name: str) -> str:
-        if not _SAFE_NAME.fullmatch(name):
-            msg = f"{name!r} must be letters, digits, '.', '_' and '-' only"
-            raise ValueError(msg)
-        return name
+        return file_name(name)
 
     @field_validator("labels")
     @classmethod
@@ -57,6 +54,18 @@ class CohortCard(BaseModel):
             msg = f"two structures share a value in {labels}"
             raise ValueError(msg)
         return labels
+
+
+def file_name(name: str) -> str:
+    """Return a name of a cohort or a case, which names files too.
+
+    Raises:
+        InputError: If it could not name one on every system, or would leave its folder.
+    """
+    if not _SAFE_NAME.fullmatch(name):
+        msg = f"{name!r} must be letters, digits, '.', '_' and '-' only"
+        raise InputError(msg)
+    return name
 
 
 def load_cohort(card: Path, data_root: Path | None = None) -> Cohort:

@@ -6,12 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from nnunet_ext.labels import MINIMUM_LESION_ML
+from nnunet_ext.labels import MINIMUM_LESION_ML, TOUCHING
 
 HIT_SHARE = 0.1
 """Share of a lesion's volume that the other mask has to cover for it to be found, or not to be made up."""
-
-_TOUCHING = np.ones((3, 3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def detect(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_], *, voxel_
 
 def _covered(mask: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_], voxel_ml: float) -> list[bool]:
     """Tell for each lesion of a mask whether another mask covers enough of it."""
-    pieces, count = ndimage.label(mask, structure=_TOUCHING)
+    pieces, count = ndimage.label(mask, structure=TOUCHING)
     voxels = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     shared = np.bincount(pieces[other], minlength=count + 1)[1:]
     is_lesion = (voxels * voxel_ml).round(6) >= MINIMUM_LESION_ML

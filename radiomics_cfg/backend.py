@@ -21,6 +21,10 @@ Mode = Literal["canonical", "pyradiomics"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+LOG_MARGIN_SIGMAS = 10
+"""ITK's recursive Gaussian has long tails: on an abdominal CT the LoG is off by up to 6 HU with 2 sigmas of context around
+the region, by 0.05 HU with 6, and by less than 0.001 HU with 10."""
+
 BACKENDS = {"numba": "radiomics_cfg.numba_backend", "pyradiomics": "radiomics_cfg.pyradiomics_backend"}
 """Module of each backend, imported only when it is asked for; it holds a class ``Engine``."""
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.geometry import Scan
-from nnunet_ext.labels import MINIMUM_LESION_ML, Label
+from nnunet_ext.labels import MINIMUM_LESION_ML, TOUCHING, Label
 from radiomics_cfg.engine.extent import Slices
 from radiomics_cfg.grid import bounds
 from radiomics_cfg.preset import LesionRule
@@ -33,9 +33,6 @@ and the halves of a horseshoe kidney 69 mm; the halves of a single kidney, where
 
 BODY_HU = -300
 """Above this is the body; below, the air around it and in the lungs."""
-
-_TOUCHING = np.ones((3, 3, 3), bool)
-"""Voxels that share a corner touch (26 neighbours)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +148,7 @@ def body_midline_mm(scan: Scan) -> float:
 
 def _lesion_numbers(tumour: npt.NDArray[np.bool_], image: sitk.Image, box: Slices) -> npt.NDArray[np.uint16]:
     """Return the number of the lesion at each voxel of a box that holds all tumours."""
-    pieces, count = ndimage.label(tumour, structure=_TOUCHING)
+    pieces, count = ndimage.label(tumour, structure=TOUCHING)
     at = np.nonzero(pieces)
     piece = pieces[at]
     voxels = np.bincount(piece, minlength=count + 1)
@@ -170,7 +167,7 @@ def _lesion_numbers(tumour: npt.NDArray[np.bool_], image: sitk.Image, box: Slice
 
 def _sides(labels: npt.NDArray[np.uint8], scan: Scan, box: Slices) -> npt.NDArray[np.uint8]:
     """Return the side of each labelled voxel of a box that holds them all."""
-    organs, _ = ndimage.label(labels > 0, structure=_TOUCHING)
+    organs, _ = ndimage.label(labels > 0, structure=TOUCHING)
     at = np.nonzero(organs)
     organ, is_kidney = organs[at], labels[at] == Label.KIDNEY
     step = np.array(scan.image.GetDirection()).reshape(3, 3)[0] * scan.image.GetSpacing()  # in x, along x, y, z

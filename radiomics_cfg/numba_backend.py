@@ -10,15 +10,12 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
+from radiomics_cfg.backend import LOG_MARGIN_SIGMAS
 from radiomics_cfg.engine.filters import Source, filtered_images, image_names, wavelet_reach
 from radiomics_cfg.engine.region import RegionOnGrid, feature_settings, wanted_features
 from radiomics_cfg.extractor import Extractor
 from radiomics_cfg.grid import Box, bounds
 from radiomics_cfg.preset import Parameters
-
-LOG_MARGIN_SIGMAS = 10
-"""ITK's recursive Gaussian has long tails: on an abdominal CT the LoG is off by up to 6 HU with 2 sigmas of context around
-the region, by 0.05 HU with 6, and by less than 0.001 HU with 10."""
 
 VERSION = 1
 """Of the engine's values. Raised by whoever changes one, so that kept results are not reused."""

@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from nnunet_ext.errors import InputError
 from nnunet_ext.geometry import Scan
-from radiomics_cfg.tumours import TOUCHING, Mask, Tumour, Tumours, Values
+from nnunet_ext.labels import TOUCHING
+from radiomics_cfg.tumours import Mask, Tumour, Tumours, Values
 
 VERSION = 1
 """Of the perturbed masks. Raised by whoever changes one, so that kept results are not reused."""

@@ -17,6 +17,7 @@ import pywt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import InputError
+from radiomics_cfg.backend import LOG_MARGIN_SIGMAS
 from radiomics_cfg.grid import Box
 from radiomics_cfg.preset import Parameters
 
@@ -26,12 +27,9 @@ with warnings.catch_warnings():
     from radiomics import imageoperations
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
-LOG_MARGIN_SIGMAS = 10
-"""ITK's recursive Gaussian has long tails: on an abdominal CT the LoG is off by up to 6 HU with 2 sigmas of context around
-the region, by 0.05 HU with 6, and by less than 0.001 HU with 10."""
-
-MAXIMUM_GREY_LEVELS = 1000
-"""Bins of a region. A GLCM of 1000 takes 100 MB; a wilder region has missing values instead."""
+MAXIMUM_BINS = 1000
+"""Bins that a region's range spans, empty ones too: PyRadiomics' matrices have a row for each, and a GLCM of 1000 takes 100
+MB. A wilder region has missing values instead."""
 
 _Crop = Callable[[npt.NDArray[np.int_], bool], sitk.Image]
 """Given a margin in voxels along x, y, z, and whether to repeat the image's edge beyond it."""
@@ -202,7 +200,7 @@ def _binned(image: sitk.Image, mask: sitk.Image, settings: Mapping[str, Any]) ->
     values = sitk.GetArrayViewFromImage(image)[inside]
     extremes = np.array([values.min(), values.max()])
     count = settings.get("binCount", float(extremes[1] - extremes[0]) / settings.get("binWidth", 25))
-    if count > MAXIMUM_GREY_LEVELS:
+    if count > MAXIMUM_BINS:
         return None
     edges = imageoperations.getBinEdges(extremes, **settings)  # which depend on the extremes alone
     binned = np.zeros(inside.shape, dtype=int)

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.geometry import Scan
-from nnunet_ext.labels import Label
+from nnunet_ext.labels import TOUCHING, Label
 from radiomics_cfg.grid import bounds
 from radiomics_cfg.regions import distance_mm
 
@@ -43,9 +43,6 @@ WINDOW_HU = (-190.0, 300.0)
 
 _COMPACTNESS = 0.05
 """Weight of a supervoxel's shape against its HU, where the window is 1; MIRP's."""
-
-TOUCHING = np.ones((3, 3, 3), bool)
-"""Voxels that share a corner touch (26 neighbours)."""
 
 
 @dataclass(frozen=True, eq=False)

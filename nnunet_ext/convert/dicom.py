@@ -10,8 +10,9 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 import pandas as pd
 import SimpleITK as sitk
 
+from nnunet_ext.cards import file_name
 from nnunet_ext.case import Case, Cohort, Refusal, Role
-from nnunet_ext.convert.dicom_masks import read_rtstruct, read_seg
+from nnunet_ext.convert.dicom_masks import read_mask
 from nnunet_ext.convert.dicom_series import PHASES, Series, find_series
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path
@@ -54,8 +55,10 @@ def import_dicom(
         The cohort, and the studies that no volume could be made of.
 
     Raises:
-        InputError: If nothing could be imported, the zip file is damaged, or the key is in ``out`` or unreadable.
+        InputError: If the name is none for a card, nothing could be imported, the zip file is damaged, or the key is in ``out`` or
+            unreadable.
     """
+    file_name(name)
     if key is not None and key.resolve().is_relative_to(out.resolve()):
         msg = f"The key {key} names patients, so it has to lie outside of {out}"
         raise InputError(msg)
@@ -147,7 +150,7 @@ class _Importer:
         """Write the volume of a study, and its mask if one refers to it.
 
         Raises:
-            CaseRefused: ``no-series`` if none is a volume, ``unreadable``, or what ``read_rtstruct`` raises.
+            CaseRefused: ``no-series`` if none is a volume, ``unreadable``, ``several-masks``, or what ``read_mask`` raises.
         """
         referred = {uid: one for one in series if one.first.modality in MASKS for uid in _referred(one)}
         chosen, table = choose(series, frozenset(referred))
@@ -233,8 +236,7 @@ def _referred(mask: Series) -> set[str]:
 def _read_mask(mask: Series, image: sitk.Image, instances: Sequence[str]) -> sitk.Image:
     if len(mask.headers) > 1:
         raise CaseRefused("several-masks", f"{len(mask.headers)} files of contours in one series; leave the right one")
-    path = mask.first.path
-    return read_rtstruct(path, image) if mask.first.modality == "RTSTRUCT" else read_seg(path, image, instances)
+    return read_mask(mask.first.path, mask.first.modality, image, instances)
 
 
 def _write_volume(image: sitk.Image, file: Path) -> None:

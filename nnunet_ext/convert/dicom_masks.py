@@ -27,6 +27,21 @@ BETWEEN_SLICES = 0.5
 """Slices by which a contour's plane may miss its slice."""
 
 
+def read_mask(path: Path, modality: str, image: sitk.Image, instances: Sequence[str]) -> sitk.Image:
+    """Read the mask of an RTSTRUCT or a SEG file: ``read_rtstruct``, ``read_seg``.
+
+    Raises:
+        CaseRefused: What they raise, and ``mask-unreadable`` if the file is damaged.
+    """
+    try:
+        return read_rtstruct(path, image) if modality == "RTSTRUCT" else read_seg(path, image, instances)
+    except CaseRefused:
+        raise
+    except (AttributeError, EOFError, KeyError, IndexError, OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"the {modality} file is damaged: {' '.join(str(error).split())}"
+        raise CaseRefused("mask-unreadable", reason) from error
+
+
 def read_rtstruct(path: Path, image: sitk.Image, patterns: Mapping[str, str] = PATTERNS) -> sitk.Image:
     """Rasterise the contours of an RTSTRUCT file: a voxel belongs to what its centre lies in; contours in contours are holes.
 

@@ -199,7 +199,8 @@ def _headers(source: Path) -> Iterator[Header]:
             continue
         if not all(found.get(name) for name in _IDENTITY[1:]):
             continue
-        has_geometry = all(found.get(name) is not None for name in _GEOMETRY)
+        position, orientation, spacing = (_numbers(found.get(name)) for name in _GEOMETRY[:3])
+        has_geometry = (len(position), len(orientation), len(spacing)) == (3, 6, 2)
         yield Header(
             path=path,
             patient=str(found.get("PatientID") or ""),
@@ -209,14 +210,28 @@ def _headers(source: Path) -> Iterator[Header]:
             modality=str(found.Modality),
             image_type=tuple(str(word).upper() for word in found.get("ImageType") or ()),
             description=" ".join(str(found.get(name) or "") for name in ("SeriesDescription", "ProtocolName")),
-            position_mm=tuple(map(float, found.ImagePositionPatient)) if has_geometry else None,
-            orientation=tuple(map(float, found.ImageOrientationPatient)) if has_geometry else None,
-            grid=(*map(float, found.PixelSpacing), float(found.Rows), float(found.Columns)) if has_geometry else (),
+            position_mm=position if has_geometry else None,
+            orientation=orientation if has_geometry else None,
+            grid=(*spacing, *_numbers(found.get("Rows")), *_numbers(found.get("Columns"))),
             acquisition={column: _cell(found.get(name)) for column, name in ACQUISITION.items()},
         )
 
 
+def _several(value: object) -> Sequence[object]:
+    """Return the parts of an attribute, of which there may be one or none."""
+    if isinstance(value, list | tuple | MutableSequence):
+        return value
+    return () if value is None else (value,)
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    """Return an attribute's numbers, none if one of its parts is no number."""
+    try:
+        return tuple(float(str(part)) for part in _several(value))
+    except ValueError:
+        return ()
+
+
 def _cell(value: object) -> str:
-    """Return a value as text, the first of several."""
-    several = value if isinstance(value, list | tuple | MutableSequence) else [value]
-    return "" if not several or several[0] is None else str(several[0])
+    """Return an attribute as text, the first of several."""
+    return next((str(part) for part in _several(value) if part is not None), "")

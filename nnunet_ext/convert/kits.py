@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nnunet_ext.cards import file_name
 from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path
@@ -51,11 +52,12 @@ def import_kits(
         The cases that have an image, with their masks where there are any; and those that have none.
 
     Raises:
-        InputError: If there are no records, they are damaged, or no case is left.
+        InputError: If the name is none for a card, there are no records, they are damaged, or no case is left.
 
     References:
         Heller et al. 2021, doi:10.1016/j.media.2020.101821; Heller et al. 2023, arXiv:2307.01984.
     """
+    file_name(name)
     subtype = COVARIATES["histologic_subtype"]
     records = [record for record in _read_records(source) if not subtypes or record.get(subtype) in subtypes]
     cases: list[Case] = []
@@ -91,6 +93,12 @@ def _read_records(source: Path) -> list[dict[str, Any]]:
     if not isinstance(records, list) or not all(isinstance(one, dict) and "case_id" in one for one in records):
         msg = f"{file} is no list of records with a case_id"
         raise InputError(msg)
+    for record in records:
+        try:
+            file_name(str(record["case_id"]))
+        except InputError as error:
+            msg = f"{file} holds the case_id {error}"
+            raise InputError(msg) from error
     return records
 
 

@@ -338,3 +338,40 @@ def test_the_ibsi_phantoms_contours_give_its_nifti_mask(real_data: Path, tmp_pat
     x, y = sitk.GetArrayFromImage(found) > 0, sitk.GetArrayFromImage(known) > 0
     assert 2 * np.count_nonzero(x & y) / (x.sum() + y.sum()) >= 0.98
     assert pydicom.dcmread(next((folder / "dicom" / "image").iterdir()), stop_before_pixels=True).Modality == "CT"
+
+
+def test_a_name_that_a_card_could_not_have_is_refused_before_the_work(tmp_path: Path) -> None:
+    write_series(tmp_path / "in")
+    with pytest.raises(InputError, match="'my scans' must be letters, digits"):
+        import_dicom(tmp_path / "in", tmp_path / "out", name="my scans", role=Role.EXTERNAL, centre="north")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PixelSpacing": [0.8]},
+        {"ImageOrientationPatient": [1.0, 0.0, 0.0]},
+        {"ImagePositionPatient": [1.0]},
+    ],
+)
+def test_a_series_with_half_a_geometry_has_none(tmp_path: Path, changes: dict[str, Any]) -> None:
+    write_series(tmp_path / "in", study="1.2.3", **changes)
+    write_series(tmp_path / "in", study="1.2.4")
+    cohort, refusals, series = imported(tmp_path / "in", tmp_path / "out")
+    assert len(cohort.cases) == 1
+    assert [one.code for one in refusals] == ["no-series"]
+    assert sorted(series["verdict"]) == ["chosen", "no-geometry"]
+
+
+def test_contours_that_are_damaged_refuse_their_study_alone(tmp_path: Path) -> None:
+    series = write_series(tmp_path / "in")
+    write_rtstruct(tmp_path / "in" / "rt.dcm", series, {"kidney": [square(10, 2, 6)]})
+    damaged = pydicom.dcmread(tmp_path / "in" / "rt.dcm")
+    del damaged.ROIContourSequence[0].ReferencedROINumber
+    damaged.save_as(tmp_path / "in" / "rt.dcm")
+    write_series(tmp_path / "in", study="1.2.4")
+    cohort, refusals, _ = imported(tmp_path / "in", tmp_path / "out")
+    assert len(cohort.cases) == 1
+    assert [one.code for one in refusals] == ["mask-unreadable"]
+    assert "\n" not in refusals[0].reason

@@ -89,3 +89,15 @@ def test_the_data_sets_own_folder_layout_is_read(real_data: Path, tmp_path: Path
         pytest.skip("the layout is not in the real data folder")
     with pytest.raises(InputError, match="3 records match, none of them has its image"):  # the images are not there
         import_kits(source, tmp_path / "out", name="kits", role=Role.EXTERNAL, subtypes=())
+
+
+def test_a_name_that_a_card_could_not_have_is_refused(tmp_path: Path) -> None:
+    source = write_kits(tmp_path / "kits", [record("case_00000")])
+    with pytest.raises(InputError, match="'my kits' must be letters, digits"):
+        import_kits(source, tmp_path / "out", name="my kits", role=Role.DEVELOPMENT)
+
+
+def test_a_record_whose_case_id_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kits.json").write_text(json.dumps([record("../elsewhere")]))
+    with pytest.raises(InputError, match=r"case_id '\.\./elsewhere'"):
+        import_kits(tmp_path, tmp_path / "out", name="kits", role=Role.DEVELOPMENT)

@@ -1,0 +1,64 @@
+"""What the commands that measure a cohort are asked for, and where the files of a run lie."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from nnunet_ext.cards import load_cohort
+from nnunet_ext.case import Cohort
+from nnunet_ext.errors import InputError
+from radiomics_cfg.backend import Mode
+from radiomics_cfg.batch import DEFAULT_BACKEND
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which table is wanted.
+
+    Args:
+        card: Of a cohort with masks.
+        out: The table, ``.parquet`` or ``.csv``.
+        preset: Name or folder.
+        data_root: Folder that the card's paths are relative to.
+        backend: What computes the features; the usual one by default.
+        cases: Folder of the result files; beside the table and named after it by default.
+        mode: How the images are filtered.
+    """
+
+    kind: ClassVar[str]
+    """What the table is called."""
+
+    card: Path
+    out: Path
+    preset: str
+    data_root: Path | None = None
+    backend: str | None = None
+    cases: Path | None = None
+    mode: Mode = "canonical"
+
+    def __post_init__(self) -> None:
+        if self.out.suffix not in {".parquet", ".csv"}:
+            msg = f"A {self.kind} table is a .parquet or a .csv file; asked for {self.out.name}"
+            raise InputError(msg)
+
+    @property
+    def engine(self) -> str:
+        """Name of the backend."""
+        return self.backend or DEFAULT_BACKEND
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the result files."""
+        return self.cases or self.beside("cases")
+
+    def beside(self, suffix: str) -> Path:
+        """Return the file of this name beside the table."""
+        return self.out.with_name(f"{self.out.stem}.{suffix}")
+
+    def cohort(self) -> Cohort:
+        """Read the card."""
+        return load_cohort(self.card, self.data_root)
+
+    def settings(self) -> dict[str, str | None]:
+        """Return what was asked for, as ``run.json`` keeps it."""
+        return {key: value if value is None else str(value) for key, value in asdict(self).items()}
