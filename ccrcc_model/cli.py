@@ -284,8 +284,8 @@ def overlap(
 ) -> None:
     """Compare predicted with reference masks.
 
-    Writes Dice, surface Dice, HD95 and volumes to FILE, a row a case and structure; to FILE's name with .lesions a row a case with
-    its lesions found and made up; and the supplement's Fig. S1 beside them.
+    Writes Dice, surface Dice, HD95 and volumes to FILE, a row a case and structure; lesions found and made up to FILE's name
+    with .lesions, a row a case; and the supplement's Fig. S1 beside them.
     """
     from ccrcc_model.console import finish, progress_bar, say
     from ccrcc_model.plots import save_dice

@@ -55,8 +55,8 @@ def import_dicom(
         The cohort, and the studies that no volume could be made of.
 
     Raises:
-        InputError: If the name is none for a card, nothing could be imported, the zip file is damaged, or the key is in ``out`` or
-            unreadable.
+        InputError: If the name is none for a card, nothing could be imported, the zip file is damaged, or the key is in
+            ``out`` or unreadable.
     """
     file_name(name)
     if key is not None and key.resolve().is_relative_to(out.resolve()):
