@@ -3,10 +3,15 @@
 It calls the same public functions as the single commands do, and trains nnU-Net through its stock command line.
 """
 
+import atexit
 import json
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import pandas as pd
 
@@ -105,6 +110,7 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: StageProgress) -> tup
     """
     settings = {"seed": seed, "development_patients": DEVELOPMENT_PATIENTS, "external_patients_each": EXTERNAL_PATIENTS}
     _claim(out, settings)
+    _keep_bytecode()
     flow = _Flow()
     with progress.stage("Synthetic scans") as on_progress:
         plan = study_plan(development=DEVELOPMENT_PATIENTS, external=EXTERNAL_PATIENTS)
@@ -140,6 +146,18 @@ def _claim(out: Path, settings: Mapping[str, object]) -> None:
     write_json(mark, settings)
 
 
+def _keep_bytecode() -> None:
+    """Let the demo's processes share compiled modules where Python may not write them beside their sources.
+
+    Each nnU-Net command, and each process that segments, would otherwise compile torch anew, which takes 20 s a time.
+    """
+    if sys.dont_write_bytecode:
+        folder = mkdtemp(prefix="ccrcc-bytecode-")
+        atexit.register(rmtree, folder, ignore_errors=True)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+
+
 def _parts(on_progress: OnProgress, n_parts: int) -> Iterator[OnProgress]:
     """Yield a listener for each of several parts that take equally long, and that ``on_progress`` sees as one."""
     for part in range(n_parts):
@@ -172,12 +190,16 @@ def _train(development: Cohort, folder: Path, jobs: int, on_progress: OnProgress
 def _segment(
     external: Sequence[Cohort], network: Path, folder: Path, *, flow: _Flow, jobs: int, on_progress: OnProgress
 ) -> list[Cohort]:
+    """Segment the external cohorts together, so that their processes start once."""
+    together = replace(external[0], name="external", cases=tuple(case for cohort in external for case in cohort.cases))
+    found, refusals = segment(together, network, folder, jobs=jobs, on_progress=on_progress)
     segmented = []
-    for cohort, listener in zip(external, _parts(on_progress, len(external)), strict=True):
-        found, refusals = segment(cohort, network, folder / cohort.name, jobs=jobs, on_progress=listener)
-        save_cohort(found, folder / cohort.name)
-        flow.count(cohort, "segmented", len(found.cases), refusals)
-        segmented.append(found)
+    for cohort in external:
+        listed = {case.id for case in cohort.cases}
+        masked = replace(cohort, cases=tuple(case for case in found.cases if case.id in listed), labels=found.labels)
+        save_cohort(masked, folder / cohort.name)
+        flow.count(cohort, "segmented", len(masked.cases), [refusal for refusal in refusals if refusal.case_id in listed])
+        segmented.append(masked)
     return segmented
 
 
