@@ -3,8 +3,11 @@
 import ctypes
 from functools import cache
 
-_MMAP_MAX, _TRIM_THRESHOLD = -4, -1
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """Numbers of glibc's ``mallopt``."""
+
+LARGEST_KEPT = 16 * 2**20
+"""Bytes. Larger blocks go back: smaller ones would scatter over the holes that they leave, and the next would find none."""
 
 
 @cache
@@ -18,5 +21,5 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library
         return
-    mallopt(_MMAP_MAX, 0)
+    mallopt(_MMAP_THRESHOLD, LARGEST_KEPT)
     mallopt(_TRIM_THRESHOLD, 2**31 - 1)

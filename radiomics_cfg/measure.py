@@ -79,17 +79,21 @@ def _measure_scale(scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale
     names = engine.feature_names(scale.parameters)
     shortfalls = {name: region.shortfall(preset.regions.minimum_voxels) for name, region in regions.items()}
     usable = {name: _as_image(regions[name], image, origin) for name, reason in shortfalls.items() if reason is None}
+    kept = {name: region.kept_fraction for name, region in regions.items()}
+    del regions  # their masks are copied, and the memory is needed
     found = engine.features(image, usable, scale.parameters, parts=parts)
-    return {mask: _measured(names, found.get(mask, {}), regions[mask], shortfall) for mask, shortfall in shortfalls.items()}
+    return {mask: _measured(names, found.get(mask, {}), kept[mask], shortfall) for mask, shortfall in shortfalls.items()}
 
 
-def _measured(names: tuple[str, ...], found: Mapping[str, float], region: Region, shortfall: str | None) -> _Measured:
+def _measured(
+    names: tuple[str, ...], found: Mapping[str, float], kept_fraction: float | None, shortfall: str | None
+) -> _Measured:
     """Put the features of one region in order, with why some are missing."""
     values = {name: found.get(name, np.nan) for name in names}
     undefined = len(names) - int(np.isfinite(list(values.values())).sum())
     reason = f"{undefined} of {len(names)} features are undefined on this region" if undefined else None
-    if region.kept_fraction is not None:
-        values[KEPT_FRACTION] = region.kept_fraction
+    if kept_fraction is not None:
+        values[KEPT_FRACTION] = kept_fraction
     return _Measured(values, shortfall or reason)
 
 
@@ -116,7 +120,7 @@ def _measure_scale_as_pyradiomics(
                 found = {key: float(value) for key, value in extractor.execute(scan.image, mask).items()}
             except ValueError as error:  # the region cannot be measured on this scale, and says why
                 reason = str(error)
-        measured[name] = _measured(names, found, region, reason)
+        measured[name] = _measured(names, found, region.kept_fraction, reason)
     return measured
 
 

@@ -76,6 +76,7 @@ class Engine:
                             raise
                         continue
                     found[region_name].update({f"{name}_{feature}": value for feature, value in values.items()})
+                del filtered  # else it stays while the next one is made
         return found
 
 
@@ -113,7 +114,7 @@ class _FilterBox:
         part = bounds(inside)
         first = (self.corners[id(mask)] - self.lower + [along.start for along in part]).tolist()
         shape = tuple((self.upper - self.lower).tolist())
-        return RegionOnGrid(inside[part], self.spacing_mm, corner=tuple(first), image_shape=shape)
+        return RegionOnGrid(inside[part].copy(), self.spacing_mm, corner=tuple(first), image_shape=shape)
 
     def filtered(self, kind: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
         """Yield the filtered images on the box; parts that lie far enough apart for the filter are filtered one by one."""
@@ -125,19 +126,28 @@ class _FilterBox:
             if len(images) == 1:
                 yield name, np.ascontiguousarray(first)
                 continue
-            whole = np.zeros(tuple((self.upper - self.lower).tolist()), first.dtype)
-            for (low, high), (_, image) in zip(pieces, images, strict=True):
-                whole[tuple(map(slice, low - self.lower, high - self.lower))] = image
-            yield name, whole
+            yield name, self._joined(pieces, [image for _, image in images])
+            del images, first  # else they stay while the next ones are made
+
+    def _joined(
+        self, pieces: Sequence[tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]], images: list[npt.NDArray[np.generic]]
+    ) -> npt.NDArray[np.generic]:
+        """Return images of pieces of the box as one; it is 0 between them."""
+        whole = np.zeros(tuple((self.upper - self.lower).tolist()), images[0].dtype)
+        for (low, high), image in zip(pieces, images, strict=True):
+            whole[tuple(map(slice, low - self.lower, high - self.lower))] = image
+        return whole
 
     def _source(
         self, lower: npt.NDArray[np.int_], upper: npt.NDArray[np.int_], margin: npt.NDArray[np.int_], kind: str
     ) -> Source:
         """Return the image on a box and a margin; its edge is repeated beyond it for wavelets, else the margin ends there."""
         low, high = lower - margin, upper + margin
+        if kind == "Wavelet":
+            high += (high - low) % 2  # wavelets see even sizes
         low_in, high_in = np.maximum(low, 0), np.minimum(high, self.image.shape)
         crop = self.image[tuple(map(slice, low_in, high_in))]
-        if kind == "Wavelet":  # which would take what lies beyond the edge from the far side
+        if kind == "Wavelet" and crop.shape != tuple(high - low):  # beyond the edge they would take what is at the far side
             crop = np.pad(crop, list(zip(low_in - low, high - high_in, strict=True)), "edge")
             low_in = low
         keep = [slice(a, b) for a, b in zip((lower - low_in).tolist(), (upper - low_in).tolist(), strict=True)]
@@ -172,5 +182,5 @@ def _margin(kind: str, settings: Mapping[str, Any], spacing_mm: tuple[float, ...
         return np.asarray(np.ceil(LOG_MARGIN_SIGMAS * max(settings["sigma"]) / np.array(spacing_mm[::-1])), int)
     if kind == "Wavelet":
         levels = settings.get("start_level", 0) + settings.get("level", 1)
-        return np.full(3, wavelet_reach(settings.get("wavelet", "coif1"), levels) + 1)
+        return np.full(3, wavelet_reach(settings.get("wavelet", "coif1"), levels))
     return np.zeros(3, int)

@@ -9,6 +9,7 @@ References:
 import threading
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,8 +102,6 @@ class Layout:
         self._spans = _spans(self.voxels)
         self._ranks, self._greys = np.zeros(padded.size, np.uint16), np.zeros(padded.size, np.int32)
         self._neighbours = _count_neighbours(padded.ravel(), self.voxels, self._offset_steps)
-        self._behind = np.zeros(padded.size, np.int16)
-        self._parents, self._sizes = np.empty(padded.size, np.int32), np.empty(padded.size, np.int32)
         self._enough = _enough_neighbours(self.directions)
 
     def matrices(self, grey: GreyLevels, *, tolerance: int = 0) -> Matrices:
@@ -123,21 +122,14 @@ class Layout:
         around, steps = (self._ranks, self._greys, self._spans, self._neighbours), self._offset_steps
         _look_around(*around, steps, tolerance, cooccurrence, dependence, difference)
         reached = np.zeros((len(self._direction_steps), (self._longest + 2) * n), np.int32)
-        lengths = _scratch_lengths(len(self.directions), len(self._ranks))
-        _follow_runs(self._ranks, self._spans, self._direction_steps, self._behind, lengths, n, reached)
+        behind = _scratch("behind", len(self._ranks), np.int16)
+        _follow_runs(self._ranks, self._spans, self._direction_steps, behind, self._run_lengths(), n, reached)
         reached = reached.reshape(-1, self._longest + 2, n)[:, 1:]
         runs = (reached[:, :-1] - reached[:, 1:]).transpose(0, 2, 1)  # those that reach a length, less those that go on
         runs[self._lone] = 0  # nothing runs where no two voxels of the region share a line
-        zones = _join_zones(
-            self._ranks,
-            self.voxels,
-            self._direction_steps,
-            _PLACE_OF_BIT,
-            self._behind,
-            self._enough,
-            self._parents,
-            self._sizes,
-        )
+        parents, sizes = (_scratch(name, len(self._ranks), np.int32) for name in ("parents", "sizes"))
+        steps = self._direction_steps
+        zones = _join_zones(self._ranks, self.voxels, steps, _PLACE_OF_BIT, behind, self._enough, parents, sizes)
         zones[:, 0] -= 1
         voxels = np.bincount(grey.ranks, minlength=n)
         return Matrices(
@@ -152,17 +144,27 @@ class Layout:
             zones=zones,
         )
 
+    def _run_lengths(self) -> npt.NDArray[np.int16]:
+        """Return memory for the lengths of runs on some planes, shape (directions, voxels)."""
+        farthest = int(self._direction_steps.max(initial=0))
+        kept = min(len(self._ranks), _PLANES * farthest + int(self._spans[:, 1].max()))
+        count = len(self.directions)
+        return _scratch("lengths", count * kept, np.int16).reshape(count, kept)
+
+
+_PLANES = 16
+"""So many planes of the box does ``_follow_runs`` keep the lengths of; fewer take less memory, and more copying."""
 
 _OF_THREAD = threading.local()
 
 
-def _scratch_lengths(n_directions: int, n_voxels: int) -> npt.NDArray[np.int16]:
-    """Return memory for ``_follow_runs``, the largest part of all, which the regions of one thread share."""
-    needed = n_directions * n_voxels
-    kept: npt.NDArray[np.int16] | None = getattr(_OF_THREAD, "lengths", None)
-    if kept is None or len(kept) < needed:
-        kept = _OF_THREAD.lengths = np.empty(needed, np.int16)
-    return kept[:needed].reshape(n_directions, n_voxels)
+def _scratch(name: str, size: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Return memory that all regions of one thread share, as a region's last image left it."""
+    kept: npt.NDArray[Any] | None = getattr(_OF_THREAD, name, None)
+    if kept is None or len(kept) < size:
+        kept = np.empty(size, dtype)
+        setattr(_OF_THREAD, name, kept)
+    return kept[:size]
 
 
 def _spans(voxels: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
@@ -301,19 +303,30 @@ def _follow_runs(ranks, spans, steps, behind, lengths, n, reached):
         spans: Stretches of voxels that hold the region: the first of each, and their number.
         steps: From a voxel to the next in each direction; at most 15.
         behind: Filled: bit ``a`` is set where the voxel before in direction ``a`` has the same rank.
-        lengths: Filled, for each direction and voxel: the length that its run has reached there; 0 outside. What it holds
-            before does not matter.
+        lengths: Scratch, for each direction and each voxel of a window: the length that its run has reached there; 0 outside.
+            The window moves along the box; it holds at least two of the longest steps and the longest stretch.
         n: Number of ranks.
         reached: Filled, shape ``(n_steps, n_lengths * n)``: voxels where a run of a rank has reached a length.
     """
+    farthest, window = 0, lengths.shape[1]
+    for a in range(len(steps)):
+        farthest = max(farthest, steps[a])
+    base = 0  # the voxel at which the window begins
     for row in range(len(spans)):
         first, length = spans[row]
         here, bits = ranks[first : first + length], behind[first : first + length]
         for x in range(length):
             bits[x] = 0
+        if first + length - base > window:
+            moved = first - farthest - base
+            for a in range(len(steps)):
+                for i in range(min(farthest, window - moved)):
+                    lengths[a, i] = lengths[a, i + moved]
+            base += moved
         for a in range(len(steps)):
             before = ranks[first - steps[a] : first - steps[a] + length]
-            so_far, now = lengths[a, first - steps[a] : first - steps[a] + length], lengths[a, first : first + length]
+            ago, at = first - steps[a] - base, first - base
+            so_far, now = lengths[a, ago : ago + length], lengths[a, at : at + length]
             bit = np.int16(1 << a)
             for x in range(length):
                 same = -np.int16(here[x] == before[x])  # all bits set, or none: this way it runs 16 voxels at a time

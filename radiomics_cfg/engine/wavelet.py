@@ -73,7 +73,7 @@ def stationary_wavelets(
     low, high = wavelet_filters(wavelet, single=image.dtype == np.float32)
     wanted = [part.indices(n)[:2] for part, n in zip(keep or (slice(None),) * 3, image.shape, strict=True)]
     odd = [(0, n % 2) for n in image.shape]
-    data = np.pad(image, odd, "wrap").astype(low.dtype, copy=False)
+    data = (np.pad(image, odd, "wrap") if any(n % 2 for n in image.shape) else image).astype(low.dtype, copy=False)
     whole = [(0, n) for n in data.shape]
     for _ in range(start_level):
         for axis in axes:
