@@ -258,12 +258,14 @@ def segment(
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies: slower, a little better.")] = False,
     jobs: Jobs = 1,
 ) -> None:
-    """Write the masks of a cohort or of one scan."""
+    """Write the masks of a cohort or of one scan, and what they say about themselves: self_check.csv."""
+    import pandas as pd
+
     from ccrcc_model.console import finish, progress_bar
     from nnunet_ext.cards import load_cohort, save_cohort
     from nnunet_ext.quarantine import write_quarantine
+    from nnunet_ext.segment import SELF_CHECKS, single_scan
     from nnunet_ext.segment import segment as segment_cohort
-    from nnunet_ext.segment import single_scan
 
     cohort = load_cohort(scans, data_root) if scans.suffix in {".yaml", ".yml"} else single_scan(scans)
     with progress_bar(f"Segmenting {cohort.name}") as on_progress:
@@ -272,7 +274,9 @@ def segment(
         )
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(segmented, out)
-    raise typer.Exit(finish(f"{len(segmented.cases)} of {len(cohort.cases)} scans segmented; card: {card}", refusals))
+    flagged = int(pd.read_csv(out / SELF_CHECKS)["flags"].notna().sum())
+    note = f", {flagged} to look at first ({out / SELF_CHECKS})" if flagged else ""
+    raise typer.Exit(finish(f"{len(segmented.cases)} of {len(cohort.cases)} scans segmented{note}; card: {card}", refusals))
 
 
 @app.command()

@@ -46,10 +46,10 @@ EXPECTED_S = {
     "Synthetic scans": 40.0,
     "Gate": 5.0,
     "nnU-Net training": 240.0,
-    "Segmentation": 110.0,
-    "Features": 75.0,
-    "Models": 45.0,
-    "Benchmark and report": 12.0,
+    "Segmentation": 75.0,
+    "Features": 90.0,
+    "Models": 30.0,
+    "Benchmark and report": 16.0,
 }
 """Seconds of each stage on two cores."""
 

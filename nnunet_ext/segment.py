@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,14 @@ from nnunet_ext.files import atomic_path, write_json
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.self_check import SelfCheck, self_check, write_self_checks
 from nnunet_ext.trained_model import TrainedModel, last_line, load_predictor
 
 RECORD = "segmentation.json"
-"""Beside the masks: which model made them, from which images."""
+"""Beside the masks: which model made them, from which images, and what they say about themselves."""
+
+SELF_CHECKS = "self_check.csv"
+"""Beside the masks: a row each, see ``nnunet_ext.self_check``."""
 
 
 def segment(
@@ -44,13 +48,14 @@ def segment(
     """Predict a mask for every case of a cohort, on the scan's own grid.
 
     The scan is turned to the orientation that the network was trained in and its mask is turned back. Whatever is anatomically
-    implausible is removed (``plausible_anatomy``). A mask in which nothing was found is written all the same. Masks that this
-    model made from these images before are kept, so a run that was cut off goes on where it stopped.
+    implausible is removed (``plausible_anatomy``), and ``self_check.csv`` says what that was and which masks to look at. A
+    mask in which nothing was found is written all the same. Masks that this model made from these images before are kept, so a
+    run that was cut off goes on where it stopped.
 
     Args:
         cohort: Scans; masks that they already have are not read.
         model_dir: Model folder that you trust, see ``TrainedModel``; a checkpoint is code.
-        out_dir: Gets ``<case id>.nii.gz``, ``uint8`` with ``Label`` values, and ``segmentation.json``.
+        out_dir: Gets ``<case id>.nii.gz``, ``uint8`` with ``Label`` values, ``segmentation.json`` and ``self_check.csv``.
         folds: Networks to average.
         checkpoint: Which one of each fold.
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
@@ -74,13 +79,14 @@ def segment(
     n_cases = len(cohort.cases)
     on_progress(n_cases - len(todo), n_cases)
     refusals: list[Refusal] = []
-    for done, (case, refusal) in enumerate(_predict_all(todo, model, record, jobs), start=n_cases - len(todo) + 1):
-        if refusal is None:
-            record.add(case)
+    for done, (case, found) in enumerate(_predict_all(todo, model, record, jobs), start=n_cases - len(todo) + 1):
+        if isinstance(found, SelfCheck):
+            record.add(case, found)
         else:
-            refusals.append(refusal)
+            refusals.append(found)
         on_progress(done, n_cases)
     masked = [case.with_mask(record.mask(case)) for case in cohort.cases if record.has(case)]
+    write_self_checks(out_dir / SELF_CHECKS, [record.checks[case.id] for case in masked])
     return replace(cohort.with_cases(masked), labels=labels), tuple(refusals)
 
 
@@ -93,8 +99,8 @@ def single_scan(path: Path) -> Cohort:
 
 def _predict_all(
     cases: Sequence[Case], model: TrainedModel, record: "_Record", jobs: int
-) -> Iterator[tuple[Case, Refusal | None]]:
-    """Yield each case with its refusal, if any, as soon as it is done."""
+) -> Iterator[tuple[Case, SelfCheck | Refusal]]:
+    """Yield each case with what its mask says about itself, or why there is none, as soon as it is done."""
     if not cases:
         return
     workers = max(1, min(jobs, len(cases)))
@@ -127,11 +133,11 @@ def _load(model: TrainedModel) -> None:
     load_predictor(model)
 
 
-def _predict_case(case: Case, model: TrainedModel, out_dir: Path, threads: int) -> tuple[Case, Refusal | None]:
+def _predict_case(case: Case, model: TrainedModel, out_dir: Path, threads: int) -> tuple[Case, SelfCheck | Refusal]:
     predictor = load_predictor(model)
     try:
         scan = read_scan(replace(case, mask=None), {})
-        mask = _predict_image(predictor, scan.image, model.classes(), threads)
+        mask, check = _predict_image(predictor, scan.image, model.classes(), threads, case.id)
     except CaseRefused as refused:
         return case, Refusal(case.id, "segment", refused.code, refused.reason)
     except (RuntimeError, MemoryError) as error:
@@ -139,11 +145,13 @@ def _predict_case(case: Case, model: TrainedModel, out_dir: Path, threads: int) 
         return case, Refusal(case.id, "segment", "prediction-failed", reason)
     with atomic_path(out_dir / f"{case.id}.nii.gz") as temporary:
         sitk.WriteImage(mask, str(temporary), useCompression=True)
-    return case, None
+    return case, check
 
 
-def _predict_image(predictor: Any, image: sitk.Image, classes: dict[str, int], threads: int) -> sitk.Image:
-    """Return the canonical mask of ``image`` on exactly its grid."""
+def _predict_image(
+    predictor: Any, image: sitk.Image, classes: dict[str, int], threads: int, case_id: str
+) -> tuple[sitk.Image, SelfCheck]:
+    """Return the canonical mask of ``image`` on exactly its grid, and what it says about itself."""
     orientation = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
     turns = predictor.plans_manager.plans["image_reader_writer"].endswith("WithReorient")
     upright = sitk.DICOMOrient(image, "RAS") if turns else image
@@ -151,13 +159,15 @@ def _predict_image(predictor: Any, image: sitk.Image, classes: dict[str, int], t
     canonical = np.zeros(found.shape, np.uint8)
     for name, value in classes.items():
         canonical[found == value] = STRUCTURES[name]
-    spacing = upright.GetSpacing()
-    mask = sitk.GetImageFromArray(plausible_anatomy(canonical, spacing_mm=(spacing[2], spacing[1], spacing[0])))
+    x, y, z = upright.GetSpacing()
+    plausible = plausible_anatomy(canonical, spacing_mm=(z, y, x))
+    check = self_check(case_id, plausible, canonical, spacing_mm=(z, y, x))
+    mask = sitk.GetImageFromArray(plausible)
     mask.CopyInformation(upright)
     if turns:
         mask = sitk.DICOMOrient(mask, orientation)
         mask.CopyInformation(image)
-    return mask
+    return mask, check
 
 
 def _predict_classes(predictor: Any, image: sitk.Image, threads: int) -> npt.NDArray[np.uint8]:
@@ -184,12 +194,13 @@ def _predict_classes(predictor: Any, image: sitk.Image, threads: int) -> npt.NDA
 
 @dataclass
 class _Record:
-    """``segmentation.json``: the model behind the masks, and the images that have one."""
+    """``segmentation.json``: the model behind the masks, the images that have one, and the masks' self-checks."""
 
     folder: Path
     structures: list[str]
     model: dict[str, Any]
     images: dict[str, list[int]]
+    checks: dict[str, SelfCheck]
 
     @classmethod
     def open(cls, folder: Path, model: TrainedModel) -> "_Record":
@@ -200,25 +211,29 @@ class _Record:
             if any(not path.name.startswith(".") for path in folder.glob("*.nii.gz")):
                 msg = f"{folder} holds masks that no {RECORD} accounts for; name another folder"
                 raise InputError(msg)
-            return cls(folder, structures, identity, {})
+            return cls(folder, structures, identity, {}, {})
         known = json.loads(file.read_text(encoding="utf-8"))
         if known["model"] != identity:
             msg = f"{folder} holds masks of another model or setting (see its {RECORD}); name another folder"
             raise InputError(msg)
-        return cls(folder, structures, identity, known["images"])
+        checks = {case_id: SelfCheck(**check) for case_id, check in known.get("self_checks", {}).items()}
+        return cls(folder, structures, identity, known["images"], checks)
 
     def mask(self, case: Case) -> Path:
         return self.folder / f"{case.id}.nii.gz"
 
     def has(self, case: Case) -> bool:
-        return self.images.get(case.id) == _stamp(case.image) and self.mask(case).is_file()
+        known = case.id in self.checks and self.images.get(case.id) == _stamp(case.image)
+        return known and self.mask(case).is_file()
 
-    def add(self, case: Case) -> None:
+    def add(self, case: Case, check: SelfCheck) -> None:
         self.images[case.id] = _stamp(case.image)
+        self.checks[case.id] = check
         self.write()
 
     def write(self) -> None:
-        content = {"structures": self.structures, "model": self.model, "images": self.images}
+        checks = {case_id: asdict(check) for case_id, check in self.checks.items()}
+        content = {"structures": self.structures, "model": self.model, "images": self.images, "self_checks": checks}
         write_json(self.folder / RECORD, content)
 
 

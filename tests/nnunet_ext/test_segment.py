@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 
@@ -96,6 +97,21 @@ def test_what_the_network_says_arrives_at_the_right_voxels(two_scans: Cohort, ti
     assert hu[mask == 2].min() > 50
     assert hu[mask == 2].max() <= 130
     assert (mask == 2).sum() > 20
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_masks_say_about_themselves_what_was_removed(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    masked, _ = segment(two_scans, tiny_training.model, tmp_path)
+    rows = pd.read_csv(tmp_path / "self_check.csv").set_index("case_id")
+    assert list(rows.index) == ["case0", "case1"]
+    image, mask = sitk.ReadImage(str(masked.cases[0].image)), read(tmp_path / "case0.nii.gz")
+    voxel_ml = float(np.prod(image.GetSpacing())) / 1000
+    kidney_hu = sitk.GetArrayFromImage(image) > 130
+    assert rows.loc["case0", "kidney_ml"] == pytest.approx((mask == 1).sum() * voxel_ml, abs=1e-3)
+    assert rows.loc["case0", "removed_kidney_ml"] == pytest.approx((kidney_hu & (mask != 1)).sum() * voxel_ml, abs=1e-3)
+    before = (tmp_path / "self_check.csv").read_bytes()
+    segment(two_scans, tiny_training.model, tmp_path)
+    assert (tmp_path / "self_check.csv").read_bytes() == before, "a run that goes on keeps the rows of what it had done"
 
 
 @pytest.mark.usefixtures("threshold_network")

@@ -1,0 +1,140 @@
+"""What a predicted mask says about itself, without a reference: volumes, what the rules of anatomy removed, and flags.
+
+A flag does not refuse a case. It tells a reader which masks to look at first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import ndimage
+
+from nnunet_ext.files import atomic_path
+from nnunet_ext.labels import STRUCTURES, TOUCHING, Label
+
+KIDNEY_ML = (50.0, 500.0)
+"""Parenchyma of one kidney that raises no flag. In KiTS23 the smallest kidney has 84 ml; healthy ones have 110 to 220 ml."""
+
+TUMOUR_ML = 1500.0
+"""Tumour in all that raises no flag: a ball of 14 cm across."""
+
+REMOVED_ML = 5.0
+"""What the rules of anatomy may remove without a flag: a ball of 2 cm across."""
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """One predicted mask.
+
+    Args:
+        case_id: Of the scan.
+        n_kidneys: Connected bodies (26 neighbours, all structures together) that hold parenchyma.
+        smallest_kidney_ml: Parenchyma of the smallest of these bodies, 0 if there are none.
+        largest_kidney_ml: Of the largest.
+        kidney_ml: Volume of a structure, as the mask has it.
+        tumour_ml: Likewise.
+        cyst_ml: Likewise.
+        tumour_apart_ml: Part of the tumours that touches no parenchyma.
+        removed_kidney_ml: Volume that ``plausible_anatomy`` removed.
+        removed_tumour_ml: Likewise.
+        removed_cyst_ml: Likewise.
+        n_removed: Connected pieces that it removed.
+        flags: Why to look at the mask, joined by spaces; empty if there is no reason.
+    """
+
+    case_id: str
+    n_kidneys: int
+    smallest_kidney_ml: float
+    largest_kidney_ml: float
+    kidney_ml: float
+    tumour_ml: float
+    cyst_ml: float
+    tumour_apart_ml: float
+    removed_kidney_ml: float
+    removed_tumour_ml: float
+    removed_cyst_ml: float
+    n_removed: int
+    flags: str
+
+
+def self_check(
+    case_id: str,
+    mask: npt.NDArray[np.uint8],
+    predicted: npt.NDArray[np.uint8],
+    *,
+    spacing_mm: tuple[float, float, float],
+) -> SelfCheck:
+    """Look at one mask.
+
+    Args:
+        case_id: Of the scan.
+        mask: ``Label`` values after the rules of anatomy, shape zyx.
+        predicted: The same before them.
+        spacing_mm: Voxel size, zyx.
+
+    Returns:
+        Volumes in ml, rounded to 0.001, and flags: ``no-kidney``, ``single-kidney``, ``kidney-volume``, ``no-tumour``,
+        ``tumour-volume``, ``tumour-apart``, ``removed``.
+    """
+    voxel_ml = float(np.prod(spacing_mm)) / 1000
+    kidneys = _kidneys_ml(mask, voxel_ml)
+    volume = {name: _ml(mask == value, voxel_ml) for name, value in STRUCTURES.items()}
+    removed = mask != predicted
+    lost = {name: _ml(removed & (predicted == value), voxel_ml) for name, value in STRUCTURES.items()}
+    apart = _ml(_apart_from_kidney(mask), voxel_ml)
+    reasons = {
+        "no-kidney": not kidneys,
+        "single-kidney": len(kidneys) == 1,
+        "kidney-volume": any(not KIDNEY_ML[0] <= one <= KIDNEY_ML[1] for one in kidneys),
+        "no-tumour": volume["tumour"] == 0,
+        "tumour-volume": volume["tumour"] > TUMOUR_ML,
+        "tumour-apart": apart > 0,
+        "removed": sum(lost.values()) > REMOVED_ML,
+    }
+    return SelfCheck(
+        case_id=case_id,
+        n_kidneys=len(kidneys),
+        smallest_kidney_ml=min(kidneys, default=0.0),
+        largest_kidney_ml=max(kidneys, default=0.0),
+        kidney_ml=volume["kidney"],
+        tumour_ml=volume["tumour"],
+        cyst_ml=volume["cyst"],
+        tumour_apart_ml=apart,
+        removed_kidney_ml=lost["kidney"],
+        removed_tumour_ml=lost["tumour"],
+        removed_cyst_ml=lost["cyst"],
+        n_removed=int(ndimage.label(removed, structure=TOUCHING)[1]) if removed.any() else 0,
+        flags=" ".join(flag for flag, is_raised in reasons.items() if is_raised),
+    )
+
+
+def write_self_checks(path: Path, checks: Sequence[SelfCheck]) -> None:
+    """Write one row a mask as CSV."""
+    with atomic_path(path) as temporary:
+        columns = [field.name for field in fields(SelfCheck)]
+        pd.DataFrame([asdict(check) for check in checks], columns=columns).to_csv(temporary, index=False)
+
+
+def _ml(voxels: npt.NDArray[np.bool_], voxel_ml: float) -> float:
+    return round(int(np.count_nonzero(voxels)) * voxel_ml, 3)
+
+
+def _bodies(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.integer]:
+    return ndimage.label(mask > 0, structure=TOUCHING)[0]
+
+
+def _kidneys_ml(mask: npt.NDArray[np.uint8], voxel_ml: float) -> list[float]:
+    """Return the parenchyma of each body that has any."""
+    counts = np.bincount(_bodies(mask)[mask == Label.KIDNEY])
+    return [round(int(count) * voxel_ml, 3) for count in counts if count]
+
+
+def _apart_from_kidney(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return the tumour voxels of bodies without parenchyma."""
+    bodies = _bodies(mask)
+    with_kidney = np.unique(bodies[mask == Label.KIDNEY])
+    apart: npt.NDArray[np.bool_] = (mask == Label.TUMOUR) & ~np.isin(bodies, with_kidney)
+    return apart
