@@ -251,11 +251,12 @@ def _nnunet_folder(variable: str) -> Path:
 def segment(
     scans: Annotated[Path, typer.Argument(help="Cohort card, one NIfTI file, or a folder with one DICOM series.")],
     out: OutFolder,
-    model: Annotated[Path, typer.Option(help="Trained nnU-Net folder; a checkpoint is code, so name only one you trust.")],
+    model: Annotated[Path, typer.Option(help="Trained nnU-Net folder.")],
     data_root: DataRoot = None,
     fold: Annotated[list[str], typer.Option(help="Fold to use, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies: slower, a little better.")] = False,
+    trust_checkpoint: Annotated[bool, typer.Option(help="Load one that holds more than weights: it runs code.")] = False,
     jobs: Jobs = 1,
 ) -> None:
     """Write the masks of a cohort or of one scan, and what they say about themselves: self_check.csv."""
@@ -270,7 +271,15 @@ def segment(
     cohort = load_cohort(scans, data_root) if scans.suffix in {".yaml", ".yml"} else single_scan(scans)
     with progress_bar(f"Segmenting {cohort.name}") as on_progress:
         segmented, refusals = segment_cohort(
-            cohort, model, out, folds=fold, device=device, mirroring=mirroring, jobs=jobs, on_progress=on_progress
+            cohort,
+            model,
+            out,
+            folds=fold,
+            device=device,
+            mirroring=mirroring,
+            trusted=trust_checkpoint,
+            jobs=jobs,
+            on_progress=on_progress,
         )
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(segmented, out)

@@ -42,6 +42,7 @@ def segment(
     device: str = "cpu",
     mirroring: bool = False,
     step: float = 0.5,
+    trusted: bool = False,
     jobs: int = 1,
     on_progress: OnProgress = silent,
 ) -> tuple[Cohort, tuple[Refusal, ...]]:
@@ -54,13 +55,14 @@ def segment(
 
     Args:
         cohort: Scans; masks that they already have are not read.
-        model_dir: Model folder that you trust, see ``TrainedModel``; a checkpoint is code.
+        model_dir: Model folder, see ``TrainedModel``.
         out_dir: Gets ``<case id>.nii.gz``, ``uint8`` with ``Label`` values, ``segmentation.json`` and ``self_check.csv``.
         folds: Networks to average.
         checkpoint: Which one of each fold.
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
         mirroring: Average over mirrored copies of the scan.
         step: Window step as a fraction of the patch.
+        trusted: Load checkpoints that hold more than weights, which runs their author's code.
         jobs: Processes, each with the model and an equal share of the cores. On a CPU two single-threaded ones beat one of two
             threads, at the price of the memory. They are started afresh, so a script needs ``if __name__ == "__main__"``.
         on_progress: Told the cases done and the cases in all.
@@ -72,7 +74,7 @@ def segment(
         InputError: If the model cannot be used, or ``out_dir`` holds masks of another model or setting.
     """
     numbered = tuple(int(fold) if str(fold).isdigit() else fold for fold in folds)
-    model = TrainedModel(model_dir, numbered, checkpoint, device, mirroring, step)
+    model = TrainedModel(model_dir, numbered, checkpoint, device, mirroring, step, trusted)
     labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in model.classes()}
     record = _Record.open(out_dir, model)
     todo = [case for case in cohort.cases if not record.has(case)]

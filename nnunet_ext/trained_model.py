@@ -1,12 +1,14 @@
 """A network that stock nnU-Net trained, as a value, and how it is loaded.
 
-A checkpoint is code: nnU-Net reads it with ``weights_only=False``, so loading one runs whatever its author put into it. Name
-only model folders that you trust.
+A pickled checkpoint is code: stock nnU-Net reads it with ``weights_only=False``, which runs whatever its author put into it.
+Here only weights and plain values are read, unless the user says that the author is trusted.
 """
 
 import json
+import os
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from io import StringIO
@@ -17,6 +19,9 @@ from typing import Any
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import sha256
 from nnunet_ext.labels import STRUCTURES
+
+_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+"""PyTorch's own variable: nnU-Net asks for ``weights_only=False``."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class TrainedModel:
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
         mirroring: Average over mirrored copies, eight times slower, where the training allows it.
         step: Window step as a fraction of the patch.
+        trusted: Let the checkpoints run code.
     """
 
     folder: Path
@@ -38,6 +44,7 @@ class TrainedModel:
     device: str = "cpu"
     mirroring: bool = False
     step: float = 0.5
+    trusted: bool = False
 
     def __post_init__(self) -> None:
         if not self.folds:
@@ -102,7 +109,7 @@ def load_predictor(model: TrainedModel) -> Any:
 @lru_cache(maxsize=1)
 def _load(model: TrainedModel, _changed: tuple[int, ...]) -> Any:
     try:
-        with redirect_stdout(StringIO()), warnings.catch_warnings(action="ignore"):
+        with redirect_stdout(StringIO()), warnings.catch_warnings(action="ignore"), _weights_only(off=model.trusted):
             import torch  # noqa: PLC0415 - an optional extra
             from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
 
@@ -118,13 +125,47 @@ def _load(model: TrainedModel, _changed: tuple[int, ...]) -> Any:
     except ImportError as error:
         msg = "nnU-Net is not installed; pip install 'ccrcc-radiomics[nnunet]'"
         raise InputError(msg) from error
-    except (RuntimeError, KeyError, TypeError, AssertionError, EOFError, UnpicklingError, ValueError) as error:
-        msg = f"The model in {model.folder} cannot be loaded: {last_line(error)}"
+    except UnpicklingError as error:
+        if model.trusted:
+            raise _not_loaded(model, error) from error
+        msg = (
+            f"A checkpoint in {model.folder} holds more than weights, or is damaged. Loading it would run its author's code; "
+            "if you trust the author, load it with --trust-checkpoint (trusted=True)"
+        )
         raise InputError(msg) from error
+    except (RuntimeError, KeyError, TypeError, AssertionError, EOFError, IndexError, ValueError) as error:
+        raise _not_loaded(model, error) from error
     if model.device == "cpu":
         # oneDNN's 3-D convolutions are up to twice as fast in this layout.
         predictor.network.to(memory_format=torch.channels_last_3d)
     return predictor
+
+
+def _not_loaded(model: TrainedModel, error: Exception) -> InputError:
+    return InputError(f"The model in {model.folder} cannot be loaded: {last_line(error)}")
+
+
+@contextmanager
+def _weights_only(*, off: bool) -> Iterator[None]:
+    """Let ``torch.load`` read weights, plain values and the NumPy numbers of nnU-Net's log alone, whatever it is asked for."""
+    if off:
+        yield
+        return
+    import numpy as np  # noqa: PLC0415 - with torch
+    from numpy._core.multiarray import scalar  # noqa: PLC0415
+    from torch.serialization import safe_globals  # noqa: PLC0415
+
+    numbers = [np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType]
+    names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    before = os.environ.get(_FORCE)
+    os.environ[_FORCE] = "1"
+    try:
+        with safe_globals([*numbers, *names]):
+            yield
+    finally:
+        os.environ.pop(_FORCE)
+        if before is not None:
+            os.environ[_FORCE] = before
 
 
 def last_line(error: BaseException) -> str:

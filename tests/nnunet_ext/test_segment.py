@@ -99,6 +99,35 @@ def test_what_the_network_says_arrives_at_the_right_voxels(two_scans: Cohort, ti
     assert (mask == 2).sum() > 20
 
 
+class _Code:
+    """What a checkpoint runs when it is unpickled: it makes a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.file,))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_checkpoint_with_code_is_refused_and_its_code_not_run(
+    jobs: int, two_scans: Cohort, model_copy: Path, tmp_path: Path
+) -> None:
+    change_checkpoint(model_copy, extra=_Code(tmp_path / "ran"))
+    with pytest.raises(InputError, match="holds more than weights.*--trust-checkpoint"):
+        segment(two_scans, model_copy, tmp_path / "out", jobs=jobs)
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_a_trusted_checkpoint_with_code_is_loaded(two_scans: Cohort, model_copy: Path, tmp_path: Path) -> None:
+    change_checkpoint(model_copy, extra=_Code(tmp_path / "ran"))
+    masked, _ = segment(two_scans, model_copy, tmp_path / "out", trusted=True)
+    assert len(masked.cases) == 2
+    assert (tmp_path / "ran").exists(), "the file shows that this checkpoint holds code"
+
+
 @pytest.mark.usefixtures("threshold_network")
 def test_masks_say_about_themselves_what_was_removed(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
     masked, _ = segment(two_scans, tiny_training.model, tmp_path)
