@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.labels import STRUCTURES
-from nnunet_ext.nifti import check_payload, is_whole
+from nnunet_ext.nifti import check_forms, check_payload, is_whole
 from nnunet_ext.progress import OnProgress, silent
 
 HU_RANGE = (-10240, 30710)
@@ -66,9 +66,9 @@ def read_scan(case: Case, labels: Mapping[str, int], *, mask_required: bool = Fa
 
     Raises:
         CaseRefused: With one of the codes ``image-missing``, ``mask-missing``, ``mask-absent``, ``unreadable``, ``not-3d``,
-            ``not-scalar``, ``too-large``, ``no-series``, ``several-series``, ``slice-gap``, ``nan``, ``inf``, ``hu-range``,
-            ``not-hu``, ``mask-shape``, ``mask-spacing``, ``mask-direction``, ``mask-origin``, ``unknown-label``,
-            ``mask-empty``, ``mask-hu``.
+            ``not-scalar``, ``too-large``, ``qform-sform``, ``no-series``, ``several-series``, ``slice-gap``, ``nan``, ``inf``,
+            ``hu-range``, ``not-hu``, ``mask-shape``, ``mask-spacing``, ``mask-direction``, ``mask-origin``,
+            ``unknown-label``, ``mask-empty``, ``mask-hu``.
     """
     image = _read(case.image, "image")
     hu = sitk.GetArrayViewFromImage(image)
@@ -125,8 +125,10 @@ def _read(path: Path, what: str) -> sitk.Image:
     except RuntimeError as error:
         line = str(error).strip().splitlines()[-1].strip()
         raise CaseRefused("unreadable", f"the {what} {path.name} cannot be read: {line}") from error
-    if path.name.endswith((".nii", ".nii.gz")) and not is_whole(path, sitk.GetArrayViewFromImage(image)):
-        check_payload(path, what)
+    if path.name.endswith((".nii", ".nii.gz")):
+        check_forms(path, what)
+        if not is_whole(path, sitk.GetArrayViewFromImage(image)):
+            check_payload(path, what)
     return image
 
 

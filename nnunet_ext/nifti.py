@@ -5,7 +5,8 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -18,6 +19,9 @@ _FLOAT_TYPES = {16: "f4", 64: "f8"}
 """NIfTI data type code to numpy type, for the types that can hold a value that is no number."""
 
 _BLOCK = 1 << 22
+
+FORMS_APART_VOXELS = 0.5
+"""Sides of the smallest voxel by which qform and sform may place a volume differently: they are stored as single floats."""
 
 
 def check_payload(path: Path, what: str) -> None:
@@ -63,6 +67,58 @@ def is_whole(path: Path, voxels: npt.NDArray[np.generic]) -> bool:
         return False
     found = zlib.crc32(np.ascontiguousarray(voxels).data, zlib.crc32(before))
     return bool((found, (len(before) + voxels.nbytes) % 2**32) == (checksum, length))
+
+
+def check_forms(path: Path, what: str) -> None:
+    """Refuse a NIfTI file whose two descriptions of the grid's place, qform and sform, contradict each other.
+
+    Some software follows the one and some the other, so that a mask could belong to a mirrored or moved image.
+
+    Args:
+        path: A ``.nii`` or ``.nii.gz`` file.
+        what: ``"image"`` or ``"mask"``, for the message.
+
+    Raises:
+        CaseRefused: ``qform-sform``, if a corner of the volume is more than half of the smallest voxel side apart;
+            ``unreadable``.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            header = stream.read(540)
+    except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
+        raise CaseRefused("unreadable", f"the {what} {path.name} is damaged or cut short: {error}") from error
+    layout = _layout(header)
+    if layout is None:
+        return
+    order, shape, *_ = layout
+    old = header[:4] == struct.pack(order + "i", 348)
+    numbers, codes, at = ("f", "2h", (76, 252, 256)) if old else ("d", "2i", (104, 344, 352))
+    pixdim = struct.unpack_from(f"{order}4{numbers}", header, at[0])
+    qform_code, sform_code = struct.unpack_from(order + codes, header, at[1])
+    place = np.array(struct.unpack_from(f"{order}18{numbers}", header, at[2]))
+    if qform_code <= 0 or sform_code <= 0:
+        return
+    corners = np.array([[*corner, 1] for corner in product(*((0, n - 1) for n in shape[:3]))])
+    apart_mm = float(np.linalg.norm((_qform(pixdim, place[:6]) - place[6:].reshape(3, 4)) @ corners.T, axis=0).max())
+    if not apart_mm <= FORMS_APART_VOXELS * min(pixdim[1:]):
+        reason = f"qform and sform of the {what} place it up to {apart_mm:.3g} mm apart; correct its header"
+        raise CaseRefused("qform-sform", reason)
+
+
+def _qform(pixdim: Sequence[float], place: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the affine of a quaternion and an offset, shape (3, 4), by the formula in the NIfTI-1 header."""
+    b, c, d = place[:3]
+    a = math.sqrt(max(0.0, 1 - b * b - c * c - d * d))
+    turn = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    steps = np.array(pixdim[1:])
+    steps[2] *= -1 if pixdim[0] < 0 else 1
+    return np.hstack([turn * steps, place[3:, None]])
 
 
 def _check_stream(stream: BinaryIO, what: str) -> None:

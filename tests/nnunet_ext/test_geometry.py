@@ -204,6 +204,55 @@ def test_a_file_whose_checksum_cannot_tell_is_looked_through(tmp_path: Path) -> 
     assert code_of(Case("c", "p", "north", path)) is None
 
 
+def with_header(path: Path, changes: dict[int, bytes]) -> Path:
+    """Overwrite bytes of a NIfTI-1 header."""
+    content = bytearray(path.read_bytes())
+    for offset, new in changes.items():
+        content[offset : offset + len(new)] = new
+    path.write_bytes(content)
+    return path
+
+
+QFORM_CODE, SROW_X = 252, 280
+"""Offsets in the NIfTI-1 header."""
+
+
+@pytest.mark.parametrize("orientation", ["LPS", "RAS", "SAR", "PIL"])
+@pytest.mark.parametrize("angle", [0.0, 0.3])
+def test_what_itk_writes_agrees_with_itself(tmp_path: Path, orientation: str, angle: float) -> None:
+    image = sitk.DICOMOrient(image_of(kidney_in_fat()), orientation)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    image.SetDirection((turn @ np.array(image.GetDirection()).reshape(3, 3)).ravel().tolist())
+    image.SetOrigin((-120.0, 37.5, 411.25))
+    sitk.WriteImage(image, str(tmp_path / "a.nii"))
+    header = sitk.ReadImage(str(tmp_path / "a.nii"))
+    assert int(header.GetMetaData("qform_code")) > 0
+    assert int(header.GetMetaData("sform_code")) > 0
+    assert code_of(Case(id="a", patient_id="a", centre="c", image=tmp_path / "a.nii")) is None
+
+
+@pytest.mark.parametrize(
+    ("voxels", "qform_code", "code"), [(0.49, 1, None), (0.51, 1, "qform-sform"), (0.51, 0, None), (np.nan, 1, "qform-sform")]
+)
+def test_qform_and_sform_may_lie_half_a_voxel_apart(tmp_path: Path, voxels: float, qform_code: int, code: str | None) -> None:
+    path = tmp_path / "a.nii"
+    sitk.WriteImage(image_of(kidney_in_fat()), str(path))
+    row = np.frombuffer(path.read_bytes()[SROW_X : SROW_X + 16], "<f4").copy()
+    row[3] += voxels * min(SPACING)
+    with_header(path, {SROW_X: row.tobytes(), QFORM_CODE: np.int16(qform_code).tobytes()})
+    case = Case(id="a", patient_id="a", centre="c", image=path)
+    assert code_of(case) == code
+
+
+def test_a_mirrored_sform_is_refused_with_the_distance(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii"
+    sitk.WriteImage(image_of(kidney_in_fat()), str(path))
+    row = -np.frombuffer(path.read_bytes()[SROW_X : SROW_X + 16], "<f4")
+    with_header(path, {SROW_X: row.tobytes()})
+    with pytest.raises(CaseRefused, match=r"qform and sform of the image place it up to [\d.]+ mm apart; correct its header"):
+        read_scan(Case(id="a", patient_id="a", centre="c", image=path), LABELS)
+
+
 def test_a_stage_that_needs_a_mask_refuses_a_case_without(tmp_path: Path) -> None:
     with pytest.raises(CaseRefused, match="mask-absent"):
         read_scan(case_of(tmp_path, image_of(kidney_in_fat())), LABELS, mask_required=True)
