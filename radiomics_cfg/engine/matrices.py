@@ -304,7 +304,7 @@ def _follow_runs(ranks, spans, steps, behind, lengths, n, reached):
         steps: From a voxel to the next in each direction; at most 15.
         behind: Filled: bit ``a`` is set where the voxel before in direction ``a`` has the same rank.
         lengths: Scratch, for each direction and each voxel of a window: the length that its run has reached there; 0 outside.
-            The window moves along the box; it holds at least two of the longest steps and the longest stretch.
+            The window moves along the box; it holds at least the longest step and the longest stretch.
         n: Number of ranks.
         reached: Filled, shape ``(n_steps, n_lengths * n)``: voxels where a run of a rank has reached a length.
     """

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nnunet_ext.errors import CaseRefused
+from radiomics_cfg.engine import matrices as module
 from radiomics_cfg.engine.discretise import GreyLevels
 from radiomics_cfg.engine.matrices import Layout, Matrices, Neighbourhood
 
@@ -145,6 +146,22 @@ def test_a_layout_serves_one_image_after_another(region: Region) -> None:
         again, fresh = layout.matrices(grey), Layout(inside, Neighbourhood()).matrices(grey)
         for name in ("cooccurrence", "dependence", "difference", "runs", "zones"):
             assert np.array_equal(getattr(again, name), getattr(fresh, name)), name
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+@pytest.mark.parametrize("flat_axis", [None, 0, 2])
+def test_runs_do_not_depend_on_how_many_planes_are_kept(
+    monkeypatch: pytest.MonkeyPatch, share: float, flat_axis: int | None
+) -> None:
+    rng = np.random.default_rng(0)
+    region = rng.integers(1, 4, (40, 9, 60)) * (rng.random((40, 9, 60)) < share)
+    region[:, 4, 30] = 1  # a run through all planes
+    monkeypatch.setattr(module, "_PLANES", 1000)
+    whole = measured(region, flat_axis=flat_axis)
+    monkeypatch.setattr(module, "_PLANES", 1)
+    few = measured(region, flat_axis=flat_axis)
+    assert np.array_equal(few.runs, whole.runs)
+    assert np.array_equal(few.zones, whole.zones)
 
 
 @pytest.mark.parametrize(("distances", "gap"), [((1,), 1), ((1,), 2), ((1, 3), 3), ((1, 3), 4)])
