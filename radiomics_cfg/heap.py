@@ -6,7 +6,7 @@ from functools import cache
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """Numbers of glibc's ``mallopt``."""
 
-LARGEST_KEPT = 16 * 2**20
+LARGEST_KEPT = 8 * 2**20
 """Bytes. Larger blocks go back: smaller ones would scatter over the holes that they leave, and the next would find none."""
 
 
