@@ -31,7 +31,7 @@ def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, f
         mask: ``Label`` values, shape zyx.
         spacing_mm: Voxel size, zyx.
     """
-    box = _bounding_box(mask)
+    box = labelled_box(mask)
     if box is None:
         return mask
     cropped = mask[box]
@@ -50,7 +50,8 @@ def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, f
     return cleaned
 
 
-def _bounding_box(mask: npt.NDArray[np.uint8]) -> tuple[slice, ...] | None:
+def labelled_box(mask: npt.NDArray[np.uint8]) -> tuple[slice, ...] | None:
+    """Return the box of everything labelled, None if nothing is."""
     boxes = ndimage.find_objects((mask > 0).astype(np.uint8))
     return boxes[0] if boxes else None
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from nnunet_ext.anatomy_rules import labelled_box
 from nnunet_ext.files import atomic_path
 from nnunet_ext.labels import STRUCTURES, TOUCHING, Label
 
@@ -80,11 +81,15 @@ def self_check(
         ``tumour-volume``, ``tumour-apart``, ``removed``.
     """
     voxel_ml = float(np.prod(spacing_mm)) / 1000
-    kidneys = _kidneys_ml(mask, voxel_ml)
+    box = labelled_box(predicted) or (slice(0), slice(0), slice(0))
+    mask, predicted = mask[box], predicted[box]  # labels fill a small part of a scan
+    bodies, n_bodies = ndimage.label(mask > 0, structure=TOUCHING)
+    parenchyma = np.bincount(bodies[mask == Label.KIDNEY], minlength=n_bodies + 1)
+    kidneys = [round(int(count) * voxel_ml, 3) for count in parenchyma if count]
     volume = {name: _ml(mask == value, voxel_ml) for name, value in STRUCTURES.items()}
     removed = mask != predicted
     lost = {name: _ml(removed & (predicted == value), voxel_ml) for name, value in STRUCTURES.items()}
-    apart = _ml(_apart_from_kidney(mask), voxel_ml)
+    apart = _ml((mask == Label.TUMOUR) & (parenchyma[bodies] == 0), voxel_ml)
     reasons = {
         "no-kidney": not kidneys,
         "single-kidney": len(kidneys) == 1,
@@ -106,7 +111,7 @@ def self_check(
         removed_kidney_ml=lost["kidney"],
         removed_tumour_ml=lost["tumour"],
         removed_cyst_ml=lost["cyst"],
-        n_removed=int(ndimage.label(removed, structure=TOUCHING)[1]) if removed.any() else 0,
+        n_removed=int(ndimage.label(removed, structure=TOUCHING)[1]),
         flags=" ".join(flag for flag, is_raised in reasons.items() if is_raised),
     )
 
@@ -120,21 +125,3 @@ def write_self_checks(path: Path, checks: Sequence[SelfCheck]) -> None:
 
 def _ml(voxels: npt.NDArray[np.bool_], voxel_ml: float) -> float:
     return round(int(np.count_nonzero(voxels)) * voxel_ml, 3)
-
-
-def _bodies(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.integer]:
-    return ndimage.label(mask > 0, structure=TOUCHING)[0]
-
-
-def _kidneys_ml(mask: npt.NDArray[np.uint8], voxel_ml: float) -> list[float]:
-    """Return the parenchyma of each body that has any."""
-    counts = np.bincount(_bodies(mask)[mask == Label.KIDNEY])
-    return [round(int(count) * voxel_ml, 3) for count in counts if count]
-
-
-def _apart_from_kidney(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Return the tumour voxels of bodies without parenchyma."""
-    bodies = _bodies(mask)
-    with_kidney = np.unique(bodies[mask == Label.KIDNEY])
-    apart: npt.NDArray[np.bool_] = (mask == Label.TUMOUR) & ~np.isin(bodies, with_kidney)
-    return apart
