@@ -82,7 +82,7 @@ class Shape:
 
 
 def _mesh(cubes: npt.NDArray[np.int64], step: Array) -> tuple[float, float]:
-    """Return the volume and the area of the mesh.
+    """Return the volume and the area of the mesh. Where parts of it turn inside out they can cancel: then the volume is 0.
 
     Args:
         cubes: As ``_cubes_by_case`` counts them.
@@ -96,7 +96,12 @@ def _mesh(cubes: npt.NDArray[np.int64], step: Array) -> tuple[float, float]:
     here, turned = cubes[_CASE_OF_TRIANGLE], cubes[255 - _CASE_OF_TRIANGLE]  # with inside and outside changed
     signed = here - turned
     volume = (signed[:, 0] * (ab * c).sum(1) + ((signed[:, 1:] * step) * twice_normal).sum(1)).sum() / 6
+    volume = 0.0 if abs(volume) < _ROUNDING * np.prod(step) else volume
     return float(volume), float((here[:, 0] + turned[:, 0]) @ twice_area) / 2
+
+
+_ROUNDING = 1e-9
+"""Part of a voxel's volume that the sums may be off by."""
 
 
 @compiled
@@ -285,8 +290,8 @@ def _surface_area(s: Shape) -> float:
 
 @SHAPE.add("SurfaceVolumeRatio", "2PR5")
 def _surface_volume_ratio(s: Shape) -> float:
-    """A / V."""
-    return s.surface_mm2 / s.mesh_mm3
+    """A / V; infinite for a mesh without volume."""
+    return s.surface_mm2 / s.mesh_mm3 if s.mesh_mm3 else np.inf
 
 
 @SHAPE.add("Sphericity", "QCFX")
@@ -309,8 +314,8 @@ def _compactness_2(s: Shape) -> float:
 
 @SHAPE.add("SphericalDisproportion", "KRCK", optional=True)
 def _spherical_disproportion(s: Shape) -> float:
-    """A / (36 π V²)^⅓."""
-    return s.surface_mm2 / s.unit_sphere
+    """A / (36 π V²)^⅓; infinite for a mesh without volume."""
+    return s.surface_mm2 / s.unit_sphere if s.mesh_mm3 else np.inf
 
 
 @SHAPE.add("Maximum2DDiameterSlice")
