@@ -79,9 +79,8 @@ def read_scan(case: Case, labels: Mapping[str, int], *, mask_required: bool = Fa
         return Scan(image, None)
     stored = _read(case.mask, "mask")
     _check_same_grid(stored, image)
-    canonical = _canonical(sitk.GetArrayViewFromImage(stored), labels)
-    _check_labelled_hu(hu, canonical)
-    mask = sitk.GetImageFromArray(canonical)
+    mask = _canonical(stored, labels)
+    _check_labelled_hu(hu, sitk.GetArrayViewFromImage(mask))
     mask.CopyInformation(image)
     return Scan(image, mask)
 
@@ -201,18 +200,20 @@ def _check_same_grid(mask: sitk.Image, image: sitk.Image) -> None:
         raise CaseRefused("mask-origin", reason)
 
 
-def _canonical(stored: npt.NDArray[np.generic], labels: Mapping[str, int]) -> npt.NDArray[np.uint8]:
+def _canonical(mask: sitk.Image, labels: Mapping[str, int]) -> sitk.Image:
+    stored = sitk.GetArrayViewFromImage(mask)
+    if not stored.any():
+        raise CaseRefused("mask-empty", "the mask labels no voxel")
+    if stored.dtype == np.uint8 and dict(labels) == STRUCTURES and stored.max() <= max(STRUCTURES.values()):
+        return mask  # as it is: a scan's mask is large, and most are stored so
     canonical = np.zeros(stored.shape, np.uint8)
     for name, value in labels.items():
         canonical[stored == value] = STRUCTURES[name]
-    labelled = np.count_nonzero(canonical)
-    if np.count_nonzero(stored) > labelled:
+    if np.count_nonzero(stored) > np.count_nonzero(canonical):
         value = stored[(stored != 0) & (canonical == 0)].min()
         known = ", ".join(f"{name} {value}" for name, value in labels.items())
         raise CaseRefused("unknown-label", f"the mask holds the value {value:g}; the card knows {known}")
-    if not labelled:
-        raise CaseRefused("mask-empty", "the mask labels no voxel")
-    return canonical
+    return sitk.GetImageFromArray(canonical)
 
 
 def _check_labelled_hu(hu: npt.NDArray[np.generic], canonical: npt.NDArray[np.uint8]) -> None:

@@ -21,8 +21,17 @@ FloatImage = npt.NDArray[np.float32]
 FEWEST_VOXELS = 4
 """Along every axis; the recursion needs four samples to start from."""
 
-_LINES = 64
-"""Lines filtered side by side: a block of doubles that stays in the processor's cache."""
+_LINES = 256
+"""Most lines filtered side by side: a block of doubles that stays in the second cache, and most often whole rows."""
+
+_ROW = tuple(np.uint64(row * _LINES) for row in range(8))
+"""Where rows of such a block begin."""
+
+_SPARE = 4
+"""Rows before the first sample and after the last that may be written."""
+
+_WITH_LINES_SECOND = {0: (1, 0, 2), 1: (0, 1, 2), 2: (0, 2, 1)}
+"""Order of axes that puts the lines along an axis in the middle."""
 
 
 @dataclass(frozen=True)
@@ -71,42 +80,44 @@ def laplacian_of_gaussian(
     smooth = [_zero_order(sigma_mm / step) for step in spacing_mm]
     curve = [_second_order(sigma_mm / step, sigma_mm) for step in spacing_mm]
     weight = [1.0 / (step * step) for step in spacing_mm]
-    values = np.ascontiguousarray(image, np.float32 if image.dtype == np.float32 else np.float64)
+    values = image if image.dtype in (np.float32, np.float64) else image.astype(np.float64)
 
-    def along(source: npt.NDArray[np.generic], coefficients: list[npt.NDArray[np.float64]], axis: int) -> FloatImage:
-        return _along(source, coefficients[axis], axis, wanted)
+    def along(source: npt.NDArray[np.generic], axis: int, *filters: list[npt.NDArray[np.float64]]) -> list[FloatImage]:
+        return _along(source, axis, np.array([one[axis] for one in filters]), wanted)
 
     if as_itk:
         total = np.zeros(1, np.float32)
         for axis in (2, 1, 0):  # ITK counts axes from x
-            part = along(values, curve, axis)
+            (part,) = along(values, axis, curve)
             for other in (2, 1, 0):
-                part = part if other == axis else along(part, smooth, other)
+                part = part if other == axis else along(part, other, smooth)[0]
             total = (total + part * np.float64(weight[axis])).astype(np.float32)
         return total
-    # The axis along which most is dropped goes first.
-    first, second, third = sorted(
-        range(3), key=lambda axis: len(range(*wanted[axis].indices(image.shape[axis]))) / image.shape[axis]
-    )
-    smoothed = along(values, smooth, first)
-    bent = along(along(values, curve, first), smooth, second) * np.float32(weight[first])
-    bent += along(smoothed, curve, second) * np.float32(weight[second])
-    return along(bent, smooth, third) + along(along(smoothed, smooth, second), curve, third) * np.float32(weight[third])
+    # The axis along which most is dropped goes first; of two alike, the one whose samples lie closer in memory.
+    share = [round(len(range(*part.indices(n))) / n, 1) for part, n in zip(wanted, image.shape, strict=True)]
+    first, second, third = sorted((1, 2, 0), key=share.__getitem__)
+    smoothed, bent = along(values, first, smooth, curve)
+    (sum_of_bent,) = along(bent, second, smooth)
+    smoothed, bent = along(smoothed, second, smooth, curve)
+    sum_of_bent *= np.float32(weight[first])
+    sum_of_bent += bent * np.float32(weight[second])
+    (bent,) = along(smoothed, third, curve)
+    (total,) = along(sum_of_bent, third, smooth)
+    total += bent * np.float32(weight[third])
+    return total
 
 
-def _along(image: npt.NDArray[np.generic], coefficients: npt.NDArray[np.float64], axis: int, wanted: Slices) -> FloatImage:
-    """Filter along one axis and drop what is not wanted along it."""
+def _along(
+    image: npt.NDArray[np.generic], axis: int, coefficients: npt.NDArray[np.float64], wanted: Slices
+) -> list[FloatImage]:
+    """Filter along one axis, by each row of coefficients, and drop what is not wanted along it."""
     start, stop, _ = wanted[axis].indices(image.shape[axis])
     shape = list(image.shape)
-    before, length, after = int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 :]))
     shape[axis] = stop - start
-    filtered = np.empty((before, stop - start, after), np.float32)
-    lines = np.ascontiguousarray(image).reshape(before, length, after)
-    if after == 1:
-        _filter_rows(lines[:, :, 0], filtered[:, :, 0], coefficients, start)
-    else:
-        _filter_columns(lines, filtered, coefficients, start)
-    return filtered.reshape(shape)
+    filtered = np.empty((len(coefficients), *shape), np.float32)
+    order = _WITH_LINES_SECOND[axis]
+    _filter_lines(image.transpose(order), filtered.transpose(0, *(1 + one for one in order)), coefficients, start)
+    return list(filtered)
 
 
 def _denominator(width: float) -> npt.NDArray[np.float64]:
@@ -180,20 +191,9 @@ def _with_boundaries(n: npt.NDArray[np.float64], d: npt.NDArray[np.float64]) -> 
 
 
 @compiled
-def _recurse(data, ahead, back, k, start, kept):
-    """Filter the columns of ``data``, shape (length, lines).
-
-    Args:
-        data: Samples.
-        ahead: Filled: the forward half, and from ``start`` the sum of both halves.
-        back: Scratch, shape (8, lines): a ring of the last rows of the backward half.
-        k: Coefficients.
-        start: First row that is wanted.
-        kept: How many rows are.
-    """
-    n0, n1, n2, n3, d1, d2, d3, d4 = k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7]
-    m1, m2, m3, m4, b1, b2, b3, b4 = k[8], k[9], k[10], k[11], k[12], k[13], k[14], k[15]
-    length, lines = data.shape
+def _start(data, ahead, k, lines):
+    """Fill the first four rows of the forward half: before the first sample its value goes on for ever."""
+    n0, n1, n2, n3, d1, d2, d3, b1, b2, b3, b4 = k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[12], k[13], k[14], k[15]
     for c in range(lines):
         v = data[0, c]
         x1, x2, x3 = data[1, c], data[2, c], data[3, c]
@@ -202,13 +202,13 @@ def _recurse(data, ahead, back, k, start, kept):
         y2 = (x2 * n0 + x1 * n1 + v * n2 + v * n3) - (y1 * d1 + y0 * d2 + v * b3 + v * b4)
         y3 = (x3 * n0 + x2 * n1 + x1 * n2 + v * n3) - (y2 * d1 + y1 * d2 + y0 * d3 + v * b4)
         ahead[0, c], ahead[1, c], ahead[2, c], ahead[3, c] = y0, y1, y2, y3
-    for i in range(4, start + kept):
-        x0, x1, x2, x3 = data[i], data[i - 1], data[i - 2], data[i - 3]
-        y0, y1, y2, y3, y4 = ahead[i], ahead[i - 1], ahead[i - 2], ahead[i - 3], ahead[i - 4]
-        for c in range(lines):
-            y0[c] = (x0[c] * n0 + x1[c] * n1 + x2[c] * n2 + x3[c] * n3) - (y1[c] * d1 + y2[c] * d2 + y3[c] * d3 + y4[c] * d4)
-    b1, b2, b3, b4 = k[16], k[17], k[18], k[19]
-    last = length - 1
+
+
+@compiled
+def _start_at_end(data, back, k, lines):
+    """Fill the last four rows of the backward half, the first of them first: the last sample's value goes on for ever."""
+    m1, m2, m3, m4, d1, d2, d3, b1, b2, b3, b4 = k[8], k[9], k[10], k[11], k[4], k[5], k[6], k[16], k[17], k[18], k[19]
+    last = len(data) - 1
     for c in range(lines):
         v = data[last, c]
         x1, x2 = data[last - 1, c], data[last - 2, c]
@@ -216,54 +216,103 @@ def _recurse(data, ahead, back, k, start, kept):
         y1 = (v * m1 + v * m2 + v * m3 + v * m4) - (y0 * d1 + v * b2 + v * b3 + v * b4)
         y2 = (x1 * m1 + v * m2 + v * m3 + v * m4) - (y1 * d1 + y0 * d2 + v * b3 + v * b4)
         y3 = (x2 * m1 + x1 * m2 + v * m3 + v * m4) - (y2 * d1 + y1 * d2 + y0 * d3 + v * b4)
-        back[last & 7, c], back[(last - 1) & 7, c], back[(last - 2) & 7, c], back[(last - 3) & 7, c] = y0, y1, y2, y3
-    for i in range(last, last - 4, -1):
-        if start <= i < start + kept:
-            for c in range(lines):
-                ahead[i, c] += back[i & 7, c]
-    for i in range(length - 5, start - 1, -1):
-        x1, x2, x3, x4 = data[i + 1], data[i + 2], data[i + 3], data[i + 4]
-        y0, y1, y2, y3, y4 = back[i & 7], back[(i + 1) & 7], back[(i + 2) & 7], back[(i + 3) & 7], back[(i + 4) & 7]
-        for c in range(lines):
-            y0[c] = (x1[c] * m1 + x2[c] * m2 + x3[c] * m3 + x4[c] * m4) - (y1[c] * d1 + y2[c] * d2 + y3[c] * d3 + y4[c] * d4)
-        if i < start + kept:
-            total = ahead[i]
-            for c in range(lines):
-                total[c] += y0[c]
+        back[0, c], back[1, c], back[2, c], back[3, c] = y3, y2, y1, y0
 
 
 @compiled
-def _filter_columns(source, target, k, start):
-    """Filter ``source``, shape (before, length, after), along its middle axis; keep from ``start`` what ``target`` holds."""
+def _forwards(x, y, k, lines):
+    """Go on by four rows: rows 4 to 7 of ``y`` from its rows 0 to 3 and rows 1 to 7 of ``x``, all end to end."""
+    n0, n1, n2, n3, d1, d2, d3, d4 = k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7]
+    for line in range(lines):
+        c = np.uint64(line)
+        xa, xb, xc, x0 = x[c + _ROW[1]], x[c + _ROW[2]], x[c + _ROW[3]], x[c + _ROW[4]]
+        x1, x2, x3 = x[c + _ROW[5]], x[c + _ROW[6]], x[c + _ROW[7]]
+        ya, yb, yc, yd = y[c], y[c + _ROW[1]], y[c + _ROW[2]], y[c + _ROW[3]]
+        y0 = (x0 * n0 + xc * n1 + xb * n2 + xa * n3) - (yd * d1 + yc * d2 + yb * d3 + ya * d4)
+        y1 = (x1 * n0 + x0 * n1 + xc * n2 + xb * n3) - (y0 * d1 + yd * d2 + yc * d3 + yb * d4)
+        y2 = (x2 * n0 + x1 * n1 + x0 * n2 + xc * n3) - (y1 * d1 + y0 * d2 + yd * d3 + yc * d4)
+        y3 = (x3 * n0 + x2 * n1 + x1 * n2 + x0 * n3) - (y2 * d1 + y1 * d2 + y0 * d3 + yd * d4)
+        y[c + _ROW[4]], y[c + _ROW[5]], y[c + _ROW[6]], y[c + _ROW[7]] = y0, y1, y2, y3
+
+
+@compiled
+def _backwards(x, y, total, k, lines):
+    """Go back by four rows, in place: ``y`` from the four rows after them and rows 1 to 7 of ``x``; add them to ``total``."""
+    m1, m2, m3, m4, d1, d2, d3, d4 = k[8], k[9], k[10], k[11], k[4], k[5], k[6], k[7]
+    for line in range(lines):
+        c = np.uint64(line)
+        x1, x2, x3 = x[c + _ROW[1]], x[c + _ROW[2]], x[c + _ROW[3]]
+        xa, xb, xc, xd = x[c + _ROW[4]], x[c + _ROW[5]], x[c + _ROW[6]], x[c + _ROW[7]]
+        ya, yb, yc, yd = y[c], y[c + _ROW[1]], y[c + _ROW[2]], y[c + _ROW[3]]
+        y3 = (xa * m1 + xb * m2 + xc * m3 + xd * m4) - (ya * d1 + yb * d2 + yc * d3 + yd * d4)
+        y2 = (x3 * m1 + xa * m2 + xb * m3 + xc * m4) - (y3 * d1 + ya * d2 + yb * d3 + yc * d4)
+        y1 = (x2 * m1 + x3 * m2 + xa * m3 + xb * m4) - (y2 * d1 + y3 * d2 + ya * d3 + yb * d4)
+        y0 = (x1 * m1 + x2 * m2 + x3 * m3 + xa * m4) - (y1 * d1 + y2 * d2 + y3 * d3 + ya * d4)
+        y[c], y[c + _ROW[1]], y[c + _ROW[2]], y[c + _ROW[3]] = y0, y1, y2, y3
+        total[c] += y0
+        total[c + _ROW[1]] += y1
+        total[c + _ROW[2]] += y2
+        total[c + _ROW[3]] += y3
+
+
+@compiled
+def _recurse(data, ahead, back, k, length, lines, start, stop):
+    """Filter columns into rows ``start`` to ``stop - 1`` of ``ahead``; its other rows then hold anything.
+
+    Rows are taken four at a time, so that a sample that is loaded serves four of them. The last step may pass the end by three
+    rows: so many more than ``length``, and ``_SPARE`` before the first, both arrays have.
+
+    Args:
+        data: Samples, shape ``(_SPARE + length + _SPARE, _LINES)``.
+        ahead: Filled, of the shape of ``data``.
+        back: Scratch, shape (4, _LINES).
+        k: Coefficients.
+        length: Samples a line.
+        lines: Columns that count.
+        start: First row that is wanted, counted from the first sample.
+        stop: One after the last.
+    """
+    samples, halves, latest = data.reshape(-1), ahead.reshape(-1), back.reshape(-1)
+    _start(data[_SPARE : _SPARE + length], ahead[_SPARE:], k, lines)
+    for i in range(4, stop, 4):
+        here = slice((_SPARE + i - 4) * _LINES, (_SPARE + i + 4) * _LINES)
+        _forwards(samples[here], halves[here], k, lines)
+    _start_at_end(data[_SPARE : _SPARE + length], back, k, lines)
+    for i in range(4):
+        total = ahead[_SPARE + length - 4 + i]
+        for c in range(lines):
+            total[c] += back[i, c]
+    for i in range(length - 8, start - 4, -4):
+        first = (_SPARE + i) * _LINES
+        _backwards(samples[first : first + 8 * _LINES], latest, halves[first : first + 4 * _LINES], k, lines)
+
+
+@compiled
+def _filter_lines(source, target, k, start):
+    """Filter ``source``, shape (before, length, after), along its middle axis, lines of the last axis side by side.
+
+    Args:
+        source: Samples.
+        target: Filled, shape (filters, before, kept, after): what is kept from ``start`` on.
+        k: Coefficients of each filter.
+        start: First sample that is wanted.
+    """
     before, length, after = source.shape
-    kept = target.shape[1]
-    for first in range(0, after, _LINES):
-        count = min(_LINES, after - first)
-        data, ahead, back = np.empty((length, count)), np.empty((length, count)), np.empty((8, count))
+    kept = target.shape[2]
+    blocks = -(-after // _LINES)
+    width = -(-after // blocks)
+    data, ahead = np.zeros((length + 2 * _SPARE, _LINES)), np.zeros((length + 2 * _SPARE, _LINES))
+    back = np.empty((4, _LINES))
+    for first in range(0, after, width):
+        count = min(width, after - first)
         for b in range(before):
             for i in range(length):
-                to, values = data[i], source[b, i, first : first + count]
+                to, values = data[_SPARE + i], source[b, i, first : first + count]
                 for c in range(count):
                     to[c] = values[c]
-            _recurse(data, ahead, back, k, start, kept)
-            for i in range(kept):
-                to, values = target[b, i, first : first + count], ahead[start + i]
-                for c in range(count):
-                    to[c] = values[c]
-
-
-@compiled
-def _filter_rows(source, target, k, start):
-    """Filter the rows of ``source``, shape (before, length), a block of them side by side."""
-    before, length = source.shape
-    kept = target.shape[1]
-    for first in range(0, before, _LINES):
-        count = min(_LINES, before - first)
-        data, ahead, back = np.empty((length, count)), np.empty((length, count)), np.empty((8, count))
-        for i in range(length):
-            for c in range(count):
-                data[i, c] = source[first + c, i]
-        _recurse(data, ahead, back, k, start, kept)
-        for c in range(count):
-            for i in range(kept):
-                target[first + c, i] = ahead[start + i, c]
+            for f in range(len(k)):
+                _recurse(data, ahead, back, k[f], length, count, start, start + kept)
+                for i in range(kept):
+                    to, values = target[f, b, i, first : first + count], ahead[_SPARE + start + i]
+                    for c in range(count):
+                        to[c] = values[c]

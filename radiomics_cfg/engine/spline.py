@@ -28,7 +28,8 @@ NEAR_WHOLE = 1e-6
 _HORIZON = ceil(log(1e-10) / log(-POLE))
 """Samples that ITK starts the recursion from; fewer are all taken."""
 
-_LINES = 64
+_LINES, _ROWS = 256, 64
+"""Lines filtered side by side: columns are read from whole rows best, rows from few at a time."""
 
 Coordinates = npt.NDArray[np.float64]
 
@@ -203,8 +204,8 @@ def _prefilter_columns(image, pole, horizon):
 def _prefilter_rows(image, pole, horizon):
     """Filter the rows of ``image``, shape (before, length)."""
     before, length = image.shape
-    for first in range(0, before, _LINES):
-        count = min(_LINES, before - first)
+    for first in range(0, before, _ROWS):
+        count = min(_ROWS, before - first)
         block = np.empty((length, count))
         for c in range(count):
             for i in range(length):
