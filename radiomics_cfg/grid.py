@@ -4,6 +4,7 @@ A scale's grid spans the whole scan and starts at the outer corner of its first 
 is needed is ever computed. Values therefore do not depend on the box, which they do once a scan is cropped before resampling.
 """
 
+from ctypes import c_double
 from dataclasses import dataclass
 from typing import Self
 
@@ -143,33 +144,40 @@ def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sit
     ratio = np.array(grid.spacing) / grid.scan_spacing
     origin = scan.TransformContinuousIndexToPhysicalPoint(((np.array(box.lower) + 0.5) * ratio - 0.5).tolist())
     if interpolator == "sitkBSpline":
-        values = _spline_values(scan, grid, box)
+        resampled = sitk.Image(box.size, sitk.sitkFloat64)
+        resampled.SetOrigin(origin)
+        resampled.SetSpacing(grid.spacing)
+        resampled.SetDirection(scan.GetDirection())
+        values = _voxels_of(resampled)
+        _interpolate(scan, grid, box, values)
     else:
-        place = (
-            sitk.Transform(),
-            getattr(sitk, interpolator),
-            origin,
-            grid.spacing,
-            scan.GetDirection(),
-            0.0,
-            sitk.sitkFloat64,
-        )
-        values = sitk.GetArrayFromImage(sitk.Resample(scan, box.size, *place))
-    resampled = sitk.GetImageFromArray(values.round(HU_DECIMALS, out=values))
-    resampled.SetOrigin(origin)
-    resampled.SetSpacing(grid.spacing)
-    resampled.SetDirection(scan.GetDirection())
+        place = (origin, grid.spacing, scan.GetDirection(), 0.0, sitk.sitkFloat64)
+        resampled = sitk.Resample(scan, box.size, sitk.Transform(), getattr(sitk, interpolator), *place)
+        values = _voxels_of(resampled)
+    values.round(HU_DECIMALS, out=values)
     return resampled
 
 
-def _spline_values(scan: sitk.Image, grid: Grid, box: Box) -> npt.NDArray[np.float64]:
-    """Interpolate the scan by a cubic B-spline, from the part of it that the box needs; shape (z, y, x) of ``box``."""
+def _voxels_of(image: sitk.Image) -> npt.NDArray[np.float64]:
+    """Return the voxels of a ``Float64`` image, shape (z, y, x), to be written to; the image has to outlive them.
+
+    SimpleITK offers a copy, or a view that cannot be written to. The image of a scale is the largest array of an extraction; a
+    copy would double it.
+    """
+    address = sitk.GetArrayViewFromImage(image).ctypes.data
+    size = image.GetSize()
+    values: npt.NDArray[np.float64] = np.ctypeslib.as_array((c_double * int(np.prod(size))).from_address(address))
+    return values.reshape(size[::-1])
+
+
+def _interpolate(scan: sitk.Image, grid: Grid, box: Box, values: npt.NDArray[np.float64]) -> None:
+    """Interpolate the scan by a cubic B-spline into ``values``, from the part of it that the box needs."""
     voxels = sitk.GetArrayViewFromImage(scan)
     at = [grid.centres_mm(axis, box) / grid.scan_spacing[axis] - 0.5 for axis in (2, 1, 0)]
     first = [max(int(np.floor(along[0])) - SPLINE_MARGIN, 0) for along in at]
     last = [int(np.ceil(along[-1])) + SPLINE_MARGIN for along in at]
     coefficient = spline.coefficients(voxels[tuple(slice(a, b) for a, b in zip(first, last, strict=True))])
-    return spline.interpolate(coefficient, at[0], at[1], at[2], offset=(first[0], first[1], first[2]))
+    spline.interpolate(coefficient, at[0], at[1], at[2], offset=(first[0], first[1], first[2]), values=values)
 
 
 def nearest(labels: npt.NDArray[np.uint8], grid: Grid, box: Box) -> npt.NDArray[np.uint8]:

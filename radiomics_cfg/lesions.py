@@ -59,6 +59,7 @@ class Anatomy:
         lesions: Largest first.
         kidney_ml: Volume of the parenchyma on each side.
         box: Where there are labels at all.
+        mask: Keeps the memory of ``labels``, which are a view of it.
     """
 
     labels: npt.NDArray[np.uint8]
@@ -67,6 +68,7 @@ class Anatomy:
     lesions: tuple[Lesion, ...]
     kidney_ml: Mapping[Laterality, float]
     box: Slices
+    mask: sitk.Image
 
     def rows(self, rule: LesionRule) -> tuple[Lesion, ...]:
         """Return what has a row of its own in a feature table."""
@@ -103,7 +105,7 @@ def find_anatomy(scan: Scan) -> Anatomy:
     Raises:
         CaseRefused: ``tumour-absent``, if the mask labels no tumour voxel.
     """
-    labels: npt.NDArray[np.uint8] = sitk.GetArrayFromImage(scan.mask)  # a view would not keep the mask alive
+    labels: npt.NDArray[np.uint8] = sitk.GetArrayViewFromImage(scan.mask)
     box = bounds(labels > 0) if labels.any() else (slice(0), slice(0), slice(0))
     tumour = labels[box] == Label.TUMOUR
     if not tumour.any():
@@ -119,7 +121,7 @@ def find_anatomy(scan: Scan) -> Anatomy:
     lesions = tuple(Lesion(place, "left" if part > 0.5 else "right") for place, part in enumerate(share, start=1))
     kidney = np.bincount(sides[box][labels[box] == Label.KIDNEY], minlength=3) * voxel_ml(scan.image)
     kidney_ml: dict[Laterality, float] = {"left": kidney[LEFT], "right": kidney[RIGHT], "both": kidney[LEFT] + kidney[RIGHT]}
-    return Anatomy(labels, sides, numbers, lesions, kidney_ml, box)
+    return Anatomy(labels, sides, numbers, lesions, kidney_ml, box, scan.mask)
 
 
 def voxel_ml(image: sitk.Image) -> float:

@@ -114,10 +114,11 @@ def _along(
     start, stop, _ = wanted[axis].indices(image.shape[axis])
     shape = list(image.shape)
     shape[axis] = stop - start
-    filtered = np.empty((len(coefficients), *shape), np.float32)
+    filtered = [np.empty(shape, np.float32) for _ in coefficients]
     order = _WITH_LINES_SECOND[axis]
-    _filter_lines(image.transpose(order), filtered.transpose(0, *(1 + one for one in order)), coefficients, start)
-    return list(filtered)
+    views = tuple(one.transpose(order) for one in filtered)
+    _filter_lines(image.transpose(order), views, coefficients, start)
+    return filtered
 
 
 def _denominator(width: float) -> npt.NDArray[np.float64]:
@@ -288,17 +289,17 @@ def _recurse(data, ahead, back, k, length, lines, start, stop):
 
 
 @compiled
-def _filter_lines(source, target, k, start):
+def _filter_lines(source, targets, k, start):
     """Filter ``source``, shape (before, length, after), along its middle axis, lines of the last axis side by side.
 
     Args:
         source: Samples.
-        target: Filled, shape (filters, before, kept, after): what is kept from ``start`` on.
+        targets: Filled, one for each filter, shape (before, kept, after): what is kept from ``start`` on.
         k: Coefficients of each filter.
         start: First sample that is wanted.
     """
     before, length, after = source.shape
-    kept = target.shape[2]
+    kept = targets[0].shape[1]
     blocks = -(-after // _LINES)
     width = -(-after // blocks)
     data, ahead = np.zeros((length + 2 * _SPARE, _LINES)), np.zeros((length + 2 * _SPARE, _LINES))
@@ -313,6 +314,6 @@ def _filter_lines(source, target, k, start):
             for f in range(len(k)):
                 _recurse(data, ahead, back, k[f], length, count, start, start + kept)
                 for i in range(kept):
-                    to, values = target[f, b, i, first : first + count], ahead[_SPARE + start + i]
+                    to, values = targets[f][b, i, first : first + count], ahead[_SPARE + start + i]
                     for c in range(count):
                         to[c] = values[c]

@@ -82,7 +82,7 @@ class Shape:
 
 
 def _mesh(cubes: npt.NDArray[np.int64], step: Array) -> tuple[float, float]:
-    """Return the volume and the area of the mesh. Where parts of it turn inside out they can cancel: then the volume is 0.
+    """Return the volume and the area of the mesh. Its signed volumes can cancel: then the volume is 0.
 
     Args:
         cubes: As ``_cubes_by_case`` counts them.

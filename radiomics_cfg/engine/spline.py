@@ -68,8 +68,14 @@ def coefficients(crop: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
 
 
 def interpolate(
-    coefficient: npt.NDArray[np.float64], z: Coordinates, y: Coordinates, x: Coordinates, *, offset: tuple[int, int, int]
-) -> npt.NDArray[np.float64]:
+    coefficient: npt.NDArray[np.float64],
+    z: Coordinates,
+    y: Coordinates,
+    x: Coordinates,
+    *,
+    offset: tuple[int, int, int],
+    values: npt.NDArray[np.float64],
+) -> None:
     """Evaluate a spline on a grid.
 
     Args:
@@ -78,14 +84,10 @@ def interpolate(
         y: The same along y.
         x: The same along x.
         offset: Where the crop begins in the scan, along z, y, x.
-
-    Returns:
-        Shape ``(len(z), len(y), len(x))``.
+        values: Filled, shape ``(len(z), len(y), len(x))``.
     """
-    values = np.empty((len(z), len(y), len(x)))
     iz, wz, iy, wy, ix, wx = _supports(coefficient, (z, y, x), offset)
     _separable(coefficient, iz, wz, iy, wy, ix, wx, (int(iy.min()), int(iy.max()) + 1), values)
-    return values
 
 
 def interpolate_as_itk(

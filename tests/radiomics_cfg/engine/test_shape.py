@@ -126,8 +126,8 @@ def test_shape_is_pyradiomics(oracle: Any, disagreements: Any, volume: Any, insi
 
 
 def test_a_mesh_that_cancels_has_no_volume() -> None:
-    diagonal = np.zeros((2, 1, 2), bool)
-    diagonal[0, 0, 1] = diagonal[1, 0, 0] = True
+    diagonal = np.zeros((4, 6, 6), bool)
+    diagonal[2, 2, 1] = diagonal[3, 2, 0] = True
     found = features_of(diagonal, (0.5, 0.5, 0.7))
     assert (found["MeshVolume"], found["Sphericity"]) == (0.0, 0.0)
     assert found["SurfaceVolumeRatio"] == found["SphericalDisproportion"] == np.inf
