@@ -11,7 +11,8 @@ from ccrcc_model.order import Order
 from nnunet_ext.case import Refusal
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
-from radiomics_cfg.batch import Batch, Plan, Shard
+from nnunet_ext.shard import Shard
+from radiomics_cfg.batch import Batch, Plan
 from radiomics_cfg.compact import compact, tabulate, write_table
 from radiomics_cfg.preset import load_preset
 from radiomics_cfg.table import FeatureTable

@@ -14,7 +14,7 @@ from nnunet_ext.files import atomic_path, write_text
 from nnunet_ext.labels import STRUCTURES
 
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
-OPTIONAL_COLUMNS = ("mask", "phase")
+OPTIONAL_COLUMNS = ("mask", "phase", "flags")
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What names a file on every system, and cannot leave its folder."""
@@ -202,6 +202,7 @@ def _case(row: dict[Any, Any], root: Path) -> Case:
         image=root / row["image"],
         mask=root / row["mask"] if row.get("mask") else None,
         phase=row.get("phase") or None,
+        flags=row.get("flags", ""),
     )
 
 
@@ -231,6 +232,8 @@ def save_cohort(cohort: Cohort, folder: Path) -> Path:
             "phase": [case.phase or "" for case in cohort.cases],
         }
     )
+    if any(case.flags for case in cohort.cases):
+        frame["flags"] = [case.flags for case in cohort.cases]
     with atomic_path(folder / "cases.csv") as temporary:
         frame.to_csv(temporary, index=False)
     content = {

@@ -27,6 +27,7 @@ class Case:
         image: NIfTI or NRRD file, or a folder with one DICOM series.
         mask: Label volume on the grid of ``image``.
         phase: Contrast phase, as the case list states it.
+        flags: Why to look at a predicted mask, joined by spaces (``nnunet_ext.self_check``); empty if there is no reason.
     """
 
     id: str
@@ -35,10 +36,11 @@ class Case:
     image: Path
     mask: Path | None = None
     phase: str | None = None
+    flags: str = ""
 
     def with_mask(self, mask: Path) -> Self:
-        """Return this case pointing at ``mask``."""
-        return replace(self, mask=mask)
+        """Return this case pointing at ``mask``, which nothing is known about."""
+        return replace(self, mask=mask, flags="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.anatomy_rules import RULES_VERSION, plausible_anatomy
@@ -20,13 +19,16 @@ from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path, write_json
 from nnunet_ext.geometry import read_scan
+from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, last_line, load_model
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.self_check import SelfCheck, self_check, write_self_checks
-from nnunet_ext.trained_model import TrainedModel, last_line, load_predictor
 
 RECORD = "segmentation.json"
-"""Beside the masks: which model made them, from which images, and what they say about themselves."""
+"""Beside the masks: which model made them, and how."""
+
+CASE_RECORDS = "cases"
+"""Folder beside the masks: for each mask the image that it was made from, and its self-check."""
 
 SELF_CHECKS = "self_check.csv"
 """Beside the masks: a row each, see ``nnunet_ext.self_check``."""
@@ -42,26 +44,30 @@ def segment(
     device: str = "cpu",
     mirroring: bool = False,
     step: float = 0.5,
+    whole_scan: bool = False,
     trusted: bool = False,
     jobs: int = 1,
     on_progress: OnProgress = silent,
 ) -> tuple[Cohort, tuple[Refusal, ...]]:
     """Predict a mask for every case of a cohort, on the scan's own grid.
 
-    The scan is turned to the orientation that the network was trained in and its mask is turned back. Whatever is anatomically
-    implausible is removed (``plausible_anatomy``), and ``self_check.csv`` says what that was and which masks to look at. A
-    mask in which nothing was found is written all the same. Masks that this model made from these images before are kept, so a
-    run that was cut off goes on where it stopped.
+    The scan is turned to the orientation that the network was trained in and its mask is turned back. A coarse pass finds the
+    kidneys and a fine pass runs around them; where the coarse pass is unsure, the fine pass runs everywhere. Whatever is
+    anatomically implausible is removed (``plausible_anatomy``), and ``self_check.csv`` says what that was and which masks to
+    look at. A mask in which nothing was found is written all the same. Masks that this model made from these images before are
+    kept, so a run that was cut off goes on where it stopped.
 
     Args:
         cohort: Scans; masks that they already have are not read.
         model_dir: Model folder, see ``TrainedModel``.
         out_dir: Gets ``<case id>.nii.gz``, ``uint8`` with ``Label`` values, ``segmentation.json`` and ``self_check.csv``.
+            Several processes may fill it, each with a share of the cohort (``Shard``).
         folds: Networks to average.
         checkpoint: Which one of each fold.
         device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
         mirroring: Average over mirrored copies of the scan.
         step: Window step as a fraction of the patch.
+        whole_scan: Run the fine pass everywhere, without looking for the kidneys first.
         trusted: Load checkpoints that hold more than weights, which runs their author's code.
         jobs: Processes, each with the model and an equal share of the cores. On a CPU two single-threaded ones beat one of two
             threads, at the price of the memory. They are started afresh, so a script needs ``if __name__ == "__main__"``.
@@ -75,9 +81,9 @@ def segment(
     """
     numbered = tuple(int(fold) if str(fold).isdigit() else fold for fold in folds)
     model = TrainedModel(model_dir, numbered, checkpoint, device, mirroring, step, trusted)
+    record = _Record.open(out_dir, model, whole_scan=whole_scan)
     labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in model.classes()}
-    record = _Record.open(out_dir, model)
-    todo = [case for case in cohort.cases if not record.has(case)]
+    todo = [case for case in cohort.cases if not record.find(case)]
     n_cases = len(cohort.cases)
     on_progress(n_cases - len(todo), n_cases)
     refusals: list[Refusal] = []
@@ -87,8 +93,9 @@ def segment(
         else:
             refusals.append(found)
         on_progress(done, n_cases)
-    masked = [case.with_mask(record.mask(case)) for case in cohort.cases if record.has(case)]
-    write_self_checks(out_dir / SELF_CHECKS, [record.checks[case.id] for case in masked])
+    checks = record.checks
+    masked = [replace(case, mask=record.mask(case), flags=checks[case.id].flags) for case in cohort.cases if case.id in checks]
+    write_self_checks(out_dir / SELF_CHECKS, [checks[case.id] for case in masked])
     return replace(cohort.with_cases(masked), labels=labels), tuple(refusals)
 
 
@@ -110,14 +117,14 @@ def _predict_all(
     if workers == 1:
         _load(model)  # a model that does not load fails before anything is written
         record.write()
-        yield from (_predict_case(case, model, record.folder, threads) for case in cases)
+        yield from (_predict_case(case, model, record, threads) for case in cases)
         return
     # Not joblib: its workers are replaced once their memory grows by 300 MB, which a scan does, and load the model again.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     try:
         pool.submit(_load, model).result()
         record.write()
-        calls = [pool.submit(_predict_case, case, model, record.folder, threads) for case in cases]
+        calls = [pool.submit(_predict_case, case, model, record, threads) for case in cases]
         yield from (call.result() for call in as_completed(calls))
     except BrokenProcessPool as error:
         msg = f"One of {workers} segmentation processes died, most likely for lack of memory; start again with fewer jobs"
@@ -131,112 +138,110 @@ def _n_cores() -> int:
 
 
 def _load(model: TrainedModel) -> None:
-    """Load the networks into this process, which keeps them; a predictor itself does not travel."""
-    load_predictor(model)
+    """Load the networks into this process, which keeps them; they do not travel."""
+    load_model(model)
 
 
-def _predict_case(case: Case, model: TrainedModel, out_dir: Path, threads: int) -> tuple[Case, SelfCheck | Refusal]:
-    predictor = load_predictor(model)
+def _predict_case(case: Case, model: TrainedModel, record: "_Record", threads: int) -> tuple[Case, SelfCheck | Refusal]:
+    loaded = load_model(model)
     try:
         scan = read_scan(replace(case, mask=None), {})
-        mask, check = _predict_image(predictor, scan.image, model.classes(), threads, case.id)
+        with _n_threads(threads):
+            mask, check = _predict_image(loaded, scan.image, case.id, whole_scan=record.whole_scan)
     except CaseRefused as refused:
         return case, Refusal(case.id, "segment", refused.code, refused.reason)
     except (RuntimeError, MemoryError) as error:
         reason = f"the network gave no mask: {last_line(error)}"
         return case, Refusal(case.id, "segment", "prediction-failed", reason)
-    with atomic_path(out_dir / f"{case.id}.nii.gz") as temporary:
+    with atomic_path(record.mask(case)) as temporary:
         sitk.WriteImage(mask, str(temporary), useCompression=True)
     return case, check
 
 
-def _predict_image(
-    predictor: Any, image: sitk.Image, classes: dict[str, int], threads: int, case_id: str
-) -> tuple[sitk.Image, SelfCheck]:
+@contextmanager
+def _n_threads(threads: int) -> Iterator[None]:
+    """Let PyTorch use ``threads`` threads."""
+    import torch  # noqa: PLC0415 - an optional extra
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+def _predict_image(model: LoadedModel, image: sitk.Image, case_id: str, *, whole_scan: bool) -> tuple[sitk.Image, SelfCheck]:
     """Return the canonical mask of ``image`` on exactly its grid, and what it says about itself."""
-    orientation = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
-    turns = predictor.plans_manager.plans["image_reader_writer"].endswith("WithReorient")
-    upright = sitk.DICOMOrient(image, "RAS") if turns else image
-    found = _predict_classes(predictor, upright, threads)
-    canonical = np.zeros(found.shape, np.uint8)
-    for name, value in classes.items():
-        canonical[found == value] = STRUCTURES[name]
+    from nnunet_ext.inference.structures import find_structures  # noqa: PLC0415 - needs PyTorch, an optional extra
+
+    upright = sitk.DICOMOrient(image, "RAS") if model.turns_scans else image
+    found = find_structures(model, upright, whole_scan=whole_scan)
     x, y, z = upright.GetSpacing()
-    plausible = plausible_anatomy(canonical, spacing_mm=(z, y, x))
-    check = self_check(case_id, plausible, canonical, spacing_mm=(z, y, x))
+    plausible = plausible_anatomy(found.mask, spacing_mm=(z, y, x))
+    check = self_check(
+        case_id,
+        plausible,
+        found.mask,
+        spacing_mm=(z, y, x),
+        searched=found.searched,
+        fold_dice=found.fold_dice,
+    )
     mask = sitk.GetImageFromArray(plausible)
     mask.CopyInformation(upright)
-    if turns:
+    if model.turns_scans:
+        orientation = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
         mask = sitk.DICOMOrient(mask, orientation)
         mask.CopyInformation(image)
     return mask, check
 
 
-def _predict_classes(predictor: Any, image: sitk.Image, threads: int) -> npt.NDArray[np.uint8]:
-    """Return the network's class of each voxel (zyx). nnU-Net's own steps, with the threads that this process may use."""
-    import torch  # noqa: PLC0415 - an optional extra
-    from nnunetv2.inference.export_prediction import (  # noqa: PLC0415
-        convert_predicted_logits_to_segmentation_with_correct_shape as to_segmentation,
-    )
-
-    volume = sitk.GetArrayFromImage(image)[None].astype(np.float32)
-    properties = {"spacing": [abs(value) for value in reversed(image.GetSpacing())]}
-    preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
-    plans = (predictor.plans_manager, predictor.configuration_manager)
-    usual = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        data, _, properties = preprocessor.run_case_npy(volume, None, properties, *plans, predictor.dataset_json)
-        logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data))
-        found = to_segmentation(logits, *plans, predictor.label_manager, properties, num_threads_torch=threads)
-    finally:
-        torch.set_num_threads(usual)
-    return np.asarray(found, np.uint8)
-
-
 @dataclass
 class _Record:
-    """``segmentation.json``: the model behind the masks, the images that have one, and the masks' self-checks."""
+    """``segmentation.json``: the model behind the masks; and a file a case: the image that has a mask, and its self-check."""
 
     folder: Path
     structures: list[str]
     model: dict[str, Any]
-    images: dict[str, list[int]]
+    whole_scan: bool
     checks: dict[str, SelfCheck]
 
     @classmethod
-    def open(cls, folder: Path, model: TrainedModel) -> "_Record":
-        identity = {**model.identity(), "anatomy_rules": RULES_VERSION}
-        structures = list(model.classes())
+    def open(cls, folder: Path, model: TrainedModel, *, whole_scan: bool) -> "_Record":
+        identity = {**model.identity(), "whole_scan": whole_scan, "anatomy_rules": RULES_VERSION}
         file = folder / RECORD
         if not file.is_file():
             if any(not path.name.startswith(".") for path in folder.glob("*.nii.gz")):
                 msg = f"{folder} holds masks that no {RECORD} accounts for; name another folder"
                 raise InputError(msg)
-            return cls(folder, structures, identity, {}, {})
-        known = json.loads(file.read_text(encoding="utf-8"))
-        if known["model"] != identity:
+        elif json.loads(file.read_text(encoding="utf-8"))["model"] != identity:
             msg = f"{folder} holds masks of another model or setting (see its {RECORD}); name another folder"
             raise InputError(msg)
-        checks = {case_id: SelfCheck(**check) for case_id, check in known.get("self_checks", {}).items()}
-        return cls(folder, structures, identity, known["images"], checks)
+        return cls(folder, list(model.classes()), identity, whole_scan, {})
 
     def mask(self, case: Case) -> Path:
         return self.folder / f"{case.id}.nii.gz"
 
-    def has(self, case: Case) -> bool:
-        known = case.id in self.checks and self.images.get(case.id) == _stamp(case.image)
-        return known and self.mask(case).is_file()
+    def find(self, case: Case) -> bool:
+        """Tell whether a case has a mask made from the image as it is now; its self-check is known from then on."""
+        file = self._file(case)
+        if not file.is_file() or not self.mask(case).is_file():
+            return False
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if known["image"] != _stamp(case.image):
+            return False
+        self.checks[case.id] = SelfCheck(**known["self_check"])
+        return True
 
     def add(self, case: Case, check: SelfCheck) -> None:
-        self.images[case.id] = _stamp(case.image)
+        write_json(self._file(case), {"image": _stamp(case.image), "self_check": asdict(check)})
         self.checks[case.id] = check
-        self.write()
 
     def write(self) -> None:
-        checks = {case_id: asdict(check) for case_id, check in self.checks.items()}
-        content = {"structures": self.structures, "model": self.model, "images": self.images, "self_checks": checks}
-        write_json(self.folder / RECORD, content)
+        write_json(self.folder / RECORD, {"structures": self.structures, "model": self.model})
+
+    def _file(self, case: Case) -> Path:
+        return self.folder / CASE_RECORDS / f"{case.id}.json"
 
 
 def _stamp(image: Path) -> list[int]:

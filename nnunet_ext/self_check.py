@@ -3,8 +3,9 @@
 A flag does not refuse a case. It tells a reader which masks to look at first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,10 @@ REMOVED_ML = 5.0
 """What the rules of anatomy may remove without a flag: a ball of 2 cm across."""
 
 
+FOLD_DICE = {"kidney": 0.9, "tumour": 0.7}
+"""Mean Dice between the networks of an ensemble that raises no flag, where a structure was found."""
+
+
 @dataclass(frozen=True)
 class SelfCheck:
     """One predicted mask.
@@ -43,6 +48,9 @@ class SelfCheck:
         removed_tumour_ml: Likewise.
         removed_cyst_ml: Likewise.
         n_removed: Connected pieces that it removed.
+        searched: ``"kidneys"`` if the network looked closely around the kidneys alone, ``"scan"`` if everywhere.
+        fold_dice_kidney: Mean Dice between the networks of an ensemble; None with one network, or if none found any.
+        fold_dice_tumour: Likewise.
         flags: Why to look at the mask, joined by spaces; empty if there is no reason.
     """
 
@@ -58,6 +66,9 @@ class SelfCheck:
     removed_tumour_ml: float
     removed_cyst_ml: float
     n_removed: int
+    searched: str
+    fold_dice_kidney: float | None
+    fold_dice_tumour: float | None
     flags: str
 
 
@@ -67,6 +78,8 @@ def self_check(
     predicted: npt.NDArray[np.uint8],
     *,
     spacing_mm: tuple[float, float, float],
+    searched: str = "scan",
+    fold_dice: Mapping[str, float] | None = None,
 ) -> SelfCheck:
     """Look at one mask.
 
@@ -75,10 +88,12 @@ def self_check(
         mask: ``Label`` values after the rules of anatomy, shape zyx.
         predicted: The same before them.
         spacing_mm: Voxel size, zyx.
+        searched: Where the network looked, see ``SelfCheck``.
+        fold_dice: Mean Dice between the networks of an ensemble for each structure; NaN where there is none.
 
     Returns:
         Volumes in ml, rounded to 0.001, and flags: ``no-kidney``, ``single-kidney``, ``kidney-volume``, ``no-tumour``,
-        ``tumour-volume``, ``tumour-apart``, ``removed``.
+        ``tumour-volume``, ``tumour-apart``, ``removed``, ``folds-disagree``.
     """
     voxel_ml = float(np.prod(spacing_mm)) / 1000
     box = labelled_box(predicted) or (slice(0), slice(0), slice(0))
@@ -90,6 +105,7 @@ def self_check(
     removed = mask != predicted
     lost = {name: _ml(removed & (predicted == value), voxel_ml) for name, value in STRUCTURES.items()}
     apart = _ml((mask == Label.TUMOUR) & (parenchyma[bodies] == 0), voxel_ml)
+    agreement = {name: round(dice, 3) for name, dice in (fold_dice or {}).items() if not isnan(dice)}
     reasons = {
         "no-kidney": not kidneys,
         "single-kidney": len(kidneys) == 1,
@@ -98,6 +114,7 @@ def self_check(
         "tumour-volume": volume["tumour"] > TUMOUR_ML,
         "tumour-apart": apart > 0,
         "removed": sum(lost.values()) > REMOVED_ML,
+        "folds-disagree": any(agreement.get(name, 1.0) < least for name, least in FOLD_DICE.items()),
     }
     return SelfCheck(
         case_id=case_id,
@@ -112,6 +129,9 @@ def self_check(
         removed_tumour_ml=lost["tumour"],
         removed_cyst_ml=lost["cyst"],
         n_removed=int(ndimage.label(removed, structure=TOUCHING)[1]),
+        searched=searched,
+        fold_dice_kidney=agreement.get("kidney"),
+        fold_dice_tumour=agreement.get("tumour"),
         flags=" ".join(flag for flag, is_raised in reasons.items() if is_raised),
     )
 

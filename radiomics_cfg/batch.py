@@ -1,6 +1,5 @@
 """A cohort to be measured, and the folder that keeps what came of its cases."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Self
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.shard import Shard
 from radiomics_cfg.backend import Mode
 from radiomics_cfg.case_file import CaseWork, KeptRows, Outcome, Recipe, find_outcome, is_open, measure_and_keep
 from radiomics_cfg.preset import Preset
@@ -20,36 +20,6 @@ DEFAULT_BACKEND = "numba"
 
 _READERS = 4
 """Threads that hash scans. Hashing leaves Python's lock, and several files at a time hide the delay of a network disk."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Every ``count``-th case of a cohort, from position ``index`` on: what one job of an array does."""
-
-    index: int
-    count: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.index < self.count:
-            msg = f"A shard is i/N with i from 0 to N - 1; found {self.index}/{self.count}"
-            raise InputError(msg)
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the shard that ``text`` such as ``0/20`` names.
-
-        Raises:
-            InputError: If it names none.
-        """
-        parts = re.fullmatch(r"(\d+)/(\d+)", text)
-        if parts is None:
-            msg = f"A shard is i/N such as 0/20, with i from 0 to N - 1; found {text!r}"
-            raise InputError(msg)
-        return cls(int(parts[1]), int(parts[2]))
-
-    def of(self, cohort: Cohort) -> Cohort:
-        """Return this part of a cohort; with fewer cases than shards it can be empty."""
-        return cohort.with_cases(cohort.cases[self.index :: self.count])
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ def tabulate(batch: Batch, outcomes: Mapping[str, Outcome]) -> tuple[FeatureTabl
             "image_sha256": content.image_sha256,
             "mask_sha256": content.mask_sha256,
             "missing": list(content.rows.missing),
+            "mask_flags": case.flags,
         }
     names = pd.DataFrame(
         {key: pd.Series([row[key] for row in keys], dtype="int64" if key == "lesion" else "str") for key in KEYS}

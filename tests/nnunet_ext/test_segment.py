@@ -1,4 +1,3 @@
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,9 @@ import SimpleITK as sitk
 from nnunet_ext import segment as module
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
+from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model
 from nnunet_ext.segment import segment, single_scan
+from nnunet_ext.shard import Shard
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("nnunetv2")
@@ -26,16 +27,38 @@ def two_scans(two_ball_cohort: Cohort) -> Cohort:
     return replace(two_ball_cohort.with_cases(cases), role=Role.EXTERNAL)
 
 
+class Threshold(torch.nn.Module):
+    """In place of a network: kidney above one value, tumour between two."""
+
+    def __init__(self, tumour: float, kidney: float) -> None:
+        super().__init__()
+        self.tumour, self.kidney, self.windows = tumour, kidney, 0
+
+    def forward(self, window: "torch.Tensor") -> "torch.Tensor":
+        self.windows += 1
+        value = window[:, 0]
+        is_kidney, is_tumour = value > self.kidney, (value > self.tumour) & (value <= self.kidney)
+        return torch.stack((~is_kidney & ~is_tumour, is_kidney, is_tumour), dim=1).float()
+
+
 @pytest.fixture
-def threshold_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In place of the network: kidney above 130 HU, tumour from 50 to 130 HU."""
+def threshold_network(monkeypatch: pytest.MonkeyPatch) -> list[Threshold]:
+    """In place of the network: kidney above 130 HU, tumour from 50 HU, or what nnU-Net does not clip, to 130 HU.
 
-    def classes(_: Any, image: sitk.Image, threads: int) -> np.ndarray:
-        assert threads > 0
-        hu = sitk.GetArrayFromImage(image)
-        return ((hu > 50).astype(np.uint8) + ((hu > 50) & (hu <= 130))).astype(np.uint8)
+    Its windows are small, so that a scan holds many. Returns the networks as they are made.
+    """
+    made: list[Threshold] = []
 
-    monkeypatch.setattr(module, "_predict_classes", classes)
+    def load(model: TrainedModel) -> LoadedModel:
+        loaded = load_model(model)
+        intensities = loaded.plans.foreground_intensity_properties_per_channel["0"]
+        lowest = max(50, intensities["percentile_00_5"] + 1e-3)
+        seen = [(hu - intensities["mean"]) / intensities["std"] for hu in (lowest, 130)]
+        made.append(Threshold(*seen))
+        return replace(loaded, networks=(made[-1],), patch=(8, 8, 8))
+
+    monkeypatch.setattr(module, "load_model", load)
+    return made
 
 
 @pytest.fixture
@@ -208,26 +231,82 @@ def test_one_bad_scan_is_quarantined_and_the_rest_is_done(two_scans: Cohort, tin
     assert not (tmp_path / "out" / "torn.nii.gz").exists()
 
 
-def test_a_scan_in_which_nothing_was_found_still_gets_its_mask(
+@pytest.mark.usefixtures("threshold_network")
+def test_a_scan_in_which_nothing_was_found_still_gets_its_mask(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    air = tmp_path / "fat.nii.gz"
+    image = sitk.ReadImage(str(two_scans.cases[0].image))
+    sitk.WriteImage(sitk.Clamp(image, image.GetPixelID(), -1024, 20), str(air))
+    masked, refusals = segment(
+        two_scans.with_cases([replace(two_scans.cases[0], image=air)]), tiny_training.model, tmp_path / "out"
+    )
+    assert refusals == ()
+    assert masked.cases[0].flags == "no-kidney no-tumour"
+    assert not read(tmp_path / "out" / "case0.nii.gz").any()
+
+
+def test_a_close_look_around_the_kidneys_says_what_one_everywhere_says(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path, threshold_network: list[Threshold]
+) -> None:
+    near, _ = segment(two_scans, tiny_training.model, tmp_path / "kidneys")
+    windows_near = sum(one.windows for one in threshold_network)
+    threshold_network.clear()
+    everywhere, _ = segment(two_scans, tiny_training.model, tmp_path / "scan", whole_scan=True)
+    for case, other in zip(near.cases, everywhere.cases, strict=True):
+        assert np.array_equal(read(case.mask), read(other.mask))
+    searched = [pd.read_csv(tmp_path / run / "self_check.csv")["searched"].unique().tolist() for run in ("kidneys", "scan")]
+    assert searched == [["kidneys"], ["scan"]]
+    assert sum(one.windows for one in threshold_network) == 2 * 7 * 9 * 11, "windows of 8 voxels, 4 apart, in 32 x 40 x 48"
+    assert windows_near < 2 * 7 * 9 * 11
+
+
+def test_a_scan_of_few_windows_is_looked_at_everywhere_at_once(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path, threshold_network: list[Threshold], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few: Callable[[TrainedModel], LoadedModel] = module.load_model
+    monkeypatch.setattr(module, "load_model", lambda model: replace(few(model), patch=(16, 16, 16)))
+    segment(two_scans.with_cases(two_scans.cases[:1]), tiny_training.model, tmp_path)
+    assert pd.read_csv(tmp_path / "self_check.csv")["searched"].tolist() == ["scan"]
+    assert sum(one.windows for one in threshold_network) == 3 * 4 * 5, "and 2 x 3 x 3 for a search, more than a quarter"
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_where_the_search_is_unsure_the_whole_scan_is_looked_at(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    image = sitk.ReadImage(str(two_scans.cases[0].image))
+    hu = sitk.GetArrayFromImage(image)
+    hu[:, :, 24:] = np.minimum(hu[:, :, 24:], 20)  # the left kidney is gone
+    single = sitk.GetImageFromArray(hu)
+    single.CopyInformation(image)
+    sitk.WriteImage(single, str(tmp_path / "single.nii.gz"))
+    cohort = two_scans.with_cases([replace(two_scans.cases[0], image=tmp_path / "single.nii.gz"), two_scans.cases[1]])
+    masked, _ = segment(cohort, tiny_training.model, tmp_path / "out")
+    rows = pd.read_csv(tmp_path / "out" / "self_check.csv", keep_default_na=False).set_index("case_id")
+    assert rows["searched"].to_dict() == {"case0": "scan", "case1": "kidneys"}
+    assert rows.loc["case0", "flags"] == "single-kidney"
+    assert [case.flags for case in masked.cases] == ["single-kidney", ""]
+
+
+@pytest.mark.usefixtures("threshold_network")
+def test_shards_fill_one_folder_and_a_last_run_finds_all_done(
     two_scans: Cohort, tiny_training: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing = {"_predict_classes": lambda _, image, __: np.zeros(image.GetSize()[::-1], np.uint8)}
-    for name, value in nothing.items():
-        monkeypatch.setattr(module, name, value)
-    masked, refusals = segment(two_scans, tiny_training.model, tmp_path)
-    assert refusals == ()
-    assert len(masked.cases) == 2
-    assert not read(tmp_path / "case0.nii.gz").any()
+    for index in (1, 0):
+        part, refusals = segment(Shard(index, 2).of(two_scans), tiny_training.model, tmp_path)
+        assert ([case.id for case in part.cases], refusals) == ([f"case{index}"], ())
+    monkeypatch.setattr(module, "_predict_all", lambda cases, *_: pytest.fail("all is done") if cases else iter(()))
+    masked, _ = segment(two_scans, tiny_training.model, tmp_path)
+    assert [case.mask for case in masked.cases] == [tmp_path / "case0.nii.gz", tmp_path / "case1.nii.gz"]
+    assert list(pd.read_csv(tmp_path / "self_check.csv")["case_id"]) == ["case0", "case1"]
 
 
 def test_a_network_that_runs_out_of_memory_costs_that_case_only(
     two_scans: Cohort, tiny_training: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> np.ndarray:
-        msg = "not enough memory\nyou tried to allocate 9 GB"
-        raise RuntimeError(msg)
+    class Fails(torch.nn.Module):
+        def forward(self, _: "torch.Tensor") -> "torch.Tensor":
+            msg = "not enough memory\nyou tried to allocate 9 GB"
+            raise RuntimeError(msg)
 
-    monkeypatch.setattr(module, "_predict_classes", fail)
+    monkeypatch.setattr(module, "load_model", lambda model: replace(load_model(model), networks=(Fails(),)))
     masked, refusals = segment(two_scans, tiny_training.model, tmp_path)
     assert masked.cases == ()
     assert {one.code for one in refusals} == {"prediction-failed"}
@@ -297,5 +376,5 @@ def test_two_processes_write_the_masks_of_one(two_scans: Cohort, tiny_training: 
         segment(two_scans, tiny_training.model, tmp_path / str(jobs), jobs=jobs)
     for case in two_scans.cases:
         assert np.array_equal(*(read(tmp_path / jobs / f"{case.id}.nii.gz") for jobs in "12"))
-    assert (tmp_path / "1" / "segmentation.json").read_text() != ""
-    assert json.loads((tmp_path / "2" / "segmentation.json").read_text())["images"].keys() == {"case0", "case1"}
+    records = [(tmp_path / jobs / "segmentation.json").read_text() for jobs in "12"]
+    assert records[0] == records[1]

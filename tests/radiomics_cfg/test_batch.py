@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.case import Cohort, Refusal
 from nnunet_ext.errors import InputError
-from radiomics_cfg.batch import Batch, Shard
+from nnunet_ext.shard import Shard
+from radiomics_cfg.batch import Batch
 from radiomics_cfg.case_file import KeptRows, keep_trouble
 from radiomics_cfg.preset import Preset
 
@@ -15,24 +16,6 @@ pytestmark = pytest.mark.usefixtures("default_backend")
 @pytest.fixture
 def batch(cohort: Cohort, small_preset: Preset, tmp_path: Path) -> Batch:
     return Batch.of(cohort, small_preset, tmp_path / "cases")
-
-
-def test_shards_part_a_cohort() -> None:
-    cases = tuple(Case(f"c{number}", "p", "north", Path("none.nii.gz")) for number in range(7))
-    cohort = Cohort("c", Role.EXTERNAL, cases)
-    parts = [[case.id for case in Shard(index, 3).of(cohort).cases] for index in range(3)]
-    assert parts == [["c0", "c3", "c6"], ["c1", "c4"], ["c2", "c5"]]
-    assert Shard(7, 8).of(cohort).cases == ()
-
-
-@pytest.mark.parametrize("text", ["2/2", "0/0", "-1/2", "1", "1/2/3", "a/b", ""])
-def test_a_shard_counts_from_0_to_below_their_number(text: str) -> None:
-    with pytest.raises(InputError, match="with i from 0 to N - 1; found"):
-        Shard.parse(text)
-
-
-def test_the_last_shard_has_the_highest_number() -> None:
-    assert Shard.parse("1/2") == Shard(1, 2)
 
 
 def test_a_plan_counts_what_is_done_and_what_is_not(batch: Batch, cohort: Cohort) -> None:

@@ -10,8 +10,9 @@ import pytest
 from nnunet_ext.case import Case, Cohort
 from nnunet_ext.errors import InputError
 from nnunet_ext.geometry import Scan
+from nnunet_ext.shard import Shard
 from radiomics_cfg import case_file
-from radiomics_cfg.batch import Batch, Shard
+from radiomics_cfg.batch import Batch
 from radiomics_cfg.compact import compact, write_table
 from radiomics_cfg.extract import extract
 from radiomics_cfg.measure import CaseRows

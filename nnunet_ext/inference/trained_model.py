@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from io import StringIO
@@ -22,6 +23,9 @@ from nnunet_ext.labels import STRUCTURES
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 """PyTorch's own variable: nnU-Net asks for ``weights_only=False``."""
+
+_STRUCTURE_OF_REGION = {"kidney_and_masses": "kidney", "masses": "cyst"}
+"""What is left of a region that holds others: see ``nnunet_ext.convert.nnunet.class_regions``."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +76,32 @@ class TrainedModel:
         return {name: self.folder / name for name in names}
 
     def classes(self) -> dict[str, int]:
-        """Return the network's class of each structure.
+        """Return the network's class of each structure: its label or, if it learnt regions, the one that its region writes.
 
         Raises:
-            InputError: If it was not trained on kidney, tumour and cyst labels.
+            InputError: If it was not trained on kidney, tumour and cyst, as labels or as KiTS's regions.
         """
         try:
-            labels = json.loads(self.files()["dataset.json"].read_text(encoding="utf-8"))["labels"]
-            classes = {str(name): value for name, value in labels.items() if name != "background"}
+            content = json.loads(self.files()["dataset.json"].read_text(encoding="utf-8"))
+            labels = {str(name): value for name, value in content["labels"].items() if name != "background"}
+            order = content.get("regions_class_order")
+            classes = {name: _STRUCTURE_OF_REGION.get(name, name) for name in labels}
         except (json.JSONDecodeError, KeyError, AttributeError) as error:
             msg = f"dataset.json in {self.folder} is damaged: {error}"
             raise InputError(msg) from error
-        if not classes or not set(classes) <= set(STRUCTURES) or not all(isinstance(one, int) for one in classes.values()):
-            msg = f"The model in {self.folder} segments {classes}; wanted are single labels of {', '.join(STRUCTURES)}"
+        values = list(labels.values()) if order is None else order
+        if (
+            not labels
+            or not set(classes.values()) <= set(STRUCTURES)
+            or len(values) != len(labels)
+            or not all(isinstance(one, int) for one in values)
+        ):
+            msg = (
+                f"The model in {self.folder} segments {labels}; wanted are labels of {', '.join(STRUCTURES)}, or the regions "
+                "that `ccrcc convert --regions` writes"
+            )
             raise InputError(msg)
-        return classes
+        return dict(zip(classes.values(), values, strict=True))
 
     def identity(self) -> dict[str, Any]:
         """Return what a prediction depends on: settings, and the SHA-256 of every file.
@@ -97,8 +112,42 @@ class TrainedModel:
         return {"folds": list(self.folds), "mirroring": self.mirroring, "step": self.step, "sha256": hashes}
 
 
-def load_predictor(model: TrainedModel) -> Any:
-    """Load a model's networks as an ``nnUNetPredictor``, once a process. What nnU-Net says meanwhile goes nowhere.
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model's networks on their device, with what nnU-Net knows about them.
+
+    Args:
+        networks: One a fold.
+        device: Where they are.
+        classes: The value that the network's class of each structure has.
+        labels: nnU-Net's ``LabelManager``.
+        plans: nnU-Net's ``PlansManager``.
+        configuration: nnU-Net's ``ConfigurationManager``.
+        preprocessor: What nnU-Net prepares a scan with.
+        patch: Voxels of a window (zyx).
+        mirror_axes: Axes to average mirrored copies over.
+        step: Window step as a fraction of the patch.
+    """
+
+    networks: tuple[Any, ...]
+    device: Any
+    classes: dict[str, int]
+    labels: Any
+    plans: Any
+    configuration: Any
+    preprocessor: Any
+    patch: tuple[int, int, int]
+    mirror_axes: tuple[int, ...]
+    step: float
+
+    @property
+    def turns_scans(self) -> bool:
+        """Whether nnU-Net turned every scan to RAS when it read it, in training and in prediction."""
+        return str(self.plans.plans["image_reader_writer"]).endswith("WithReorient")
+
+
+def load_model(model: TrainedModel) -> LoadedModel:
+    """Load a model's networks, once a process. What nnU-Net says meanwhile goes nowhere.
 
     Raises:
         InputError: If nnU-Net is not installed or the model cannot be used.
@@ -107,21 +156,11 @@ def load_predictor(model: TrainedModel) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _load(model: TrainedModel, _changed: tuple[int, ...]) -> Any:
+def _load(model: TrainedModel, _changed: tuple[int, ...]) -> LoadedModel:
     try:
         with redirect_stdout(StringIO()), warnings.catch_warnings(action="ignore"), _weights_only(off=model.trusted):
-            import torch  # noqa: PLC0415 - an optional extra
-            from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
-
-            predictor = nnUNetPredictor(
-                tile_step_size=model.step,
-                use_mirroring=model.mirroring,
-                perform_everything_on_device=model.device == "cuda",
-                device=torch.device(model.device),
-                allow_tqdm=False,
-            )
-            predictor.initialize_from_trained_model_folder(str(model.folder), model.folds, model.checkpoint)
-            predictor.network.to(predictor.device)
+            predictor = _predictor(model)
+            networks = tuple(_network(predictor, weights) for weights in predictor.list_of_parameters)
     except ImportError as error:
         msg = "nnU-Net is not installed; pip install 'ccrcc-radiomics[nnunet]'"
         raise InputError(msg) from error
@@ -135,10 +174,47 @@ def _load(model: TrainedModel, _changed: tuple[int, ...]) -> Any:
         raise InputError(msg) from error
     except (RuntimeError, KeyError, TypeError, AssertionError, EOFError, IndexError, ValueError) as error:
         raise _not_loaded(model, error) from error
-    if model.device == "cpu":
-        # oneDNN's 3-D convolutions are up to twice as fast in this layout.
-        predictor.network.to(memory_format=torch.channels_last_3d)
+    configuration = predictor.configuration_manager
+    if len(configuration.patch_size) != len("zyx") or configuration.previous_stage_name is not None:
+        kind = "nnU-Net's 2-D configuration or a cascade's second stage"
+        msg = f"The model in {model.folder} is {kind}; name another, or use nnUNetv2_predict"
+        raise InputError(msg)
+    depth, height, width = (int(n) for n in configuration.patch_size)
+    return LoadedModel(
+        networks=networks,
+        device=predictor.device,
+        classes=model.classes(),
+        labels=predictor.label_manager,
+        plans=predictor.plans_manager,
+        configuration=configuration,
+        preprocessor=configuration.preprocessor_class(verbose=False),
+        patch=(depth, height, width),
+        mirror_axes=tuple(predictor.allowed_mirroring_axes or ()) if model.mirroring else (),
+        step=model.step,
+    )
+
+
+def _predictor(model: TrainedModel) -> Any:
+    """Return nnU-Net's own predictor, which knows how to build a network from a model folder."""
+    import torch  # noqa: PLC0415 - an optional extra
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
+
+    on_gpu = model.device == "cuda"
+    predictor = nnUNetPredictor(perform_everything_on_device=on_gpu, device=torch.device(model.device), allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(model.folder), model.folds, model.checkpoint)
     return predictor
+
+
+def _network(predictor: Any, weights: Any) -> Any:
+    import torch  # noqa: PLC0415 - an optional extra
+
+    network = deepcopy(predictor.network)
+    network.load_state_dict(weights)
+    network.to(predictor.device).eval()
+    if predictor.device.type == "cpu":
+        # oneDNN's 3-D convolutions are up to twice as fast in this layout.
+        network.to(memory_format=torch.channels_last_3d)
+    return network
 
 
 def _not_loaded(model: TrainedModel, error: Exception) -> InputError:

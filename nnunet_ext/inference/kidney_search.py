@@ -1,0 +1,112 @@
+"""Where in a scan the kidneys and their tumours are, from a coarse pass of the network itself: windows that do not overlap."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from nnunet_ext.anatomy_rules import MAX_KIDNEYS, plausible_anatomy
+from nnunet_ext.inference.network_grid import Box
+from nnunet_ext.labels import TOUCHING, Label
+
+MARGIN_MM = 25.0
+"""Between what the coarse pass found and the faces of the boxes that the fine pass runs in."""
+
+FACE_MM = 5.0
+"""A label this near to a face may go on beyond it: then the whole scan is searched."""
+
+MIN_KIDNEY_ML = 50.0
+"""A body with less parenchyma is no kidney that the coarse pass is sure of. In KiTS23 the smallest has 84 ml."""
+
+BODY_HU = -300.0
+"""Above air and lung, below fat."""
+
+BODY_GRID_MM = 3.0
+"""Distance of the voxels that are looked at for the body."""
+
+
+def body_box(hu: npt.NDArray[Any], spacing_mm: tuple[float, ...]) -> Box:
+    """Return the box of the patient, without the table: the largest piece that is denser than lung once thin ones are gone.
+
+    Args:
+        hu: CT, shape zyx.
+        spacing_mm: Voxel size, zyx.
+
+    Returns:
+        The box, all of the volume if nothing is found.
+    """
+    strides = [max(1, round(BODY_GRID_MM / spacing)) for spacing in spacing_mm]
+    dense = hu[tuple(slice(None, None, stride) for stride in strides)] > BODY_HU
+    pieces, n_pieces = ndimage.label(ndimage.binary_opening(np.pad(dense, 1, mode="edge"), TOUCHING)[1:-1, 1:-1, 1:-1])
+    if not n_pieces:
+        return Box.whole(hu.shape)
+    largest = int(np.argmax(np.bincount(pieces.ravel())[1:]))
+    body = ndimage.find_objects(pieces)[largest]
+    edges = [
+        (max(0, (where.start - 1) * stride), min(n, (where.stop + 1) * stride))
+        for where, stride, n in zip(body, strides, hu.shape, strict=True)
+    ]
+    (z, z_end), (y, y_end), (x, x_end) = edges
+    return Box((z, y, x), (z_end, y_end, x_end))
+
+
+def boxes_of_kidneys(
+    mask: npt.NDArray[np.uint8], spacing_mm: tuple[float, ...], patch: Sequence[int]
+) -> tuple[Box, ...] | None:
+    """Return where to look closely, None if the coarse pass is unsure: if it did not find two kidneys apart.
+
+    Args:
+        mask: ``Label`` values of the coarse pass, shape zyx.
+        spacing_mm: Voxel size, zyx.
+        patch: A box is at least as large as the network's window, so that it sees the scan and no padding.
+
+    Returns:
+        Boxes without overlap that hold every kidney, cyst and tumour found that is anatomically plausible, with a margin.
+    """
+    z, y, x = spacing_mm
+    plausible = plausible_anatomy(mask, spacing_mm=(z, y, x))
+    bodies, n_bodies = ndimage.label(plausible > 0, structure=TOUCHING)
+    parenchyma = np.bincount(bodies[plausible == Label.KIDNEY], minlength=n_bodies + 1) * float(np.prod(spacing_mm)) / 1000
+    if int(np.sum(parenchyma >= MIN_KIDNEY_ML)) != MAX_KIDNEYS:
+        return None
+    margin = [int(np.ceil(MARGIN_MM / spacing)) for spacing in spacing_mm]
+    boxes = [_grown(found, margin, patch, mask.shape) for found in ndimage.find_objects(bodies)]
+    return tuple(_merged(boxes))
+
+
+def reaches_a_face(mask: npt.NDArray[np.uint8], spacing_mm: tuple[float, ...], box: Box, shape: Sequence[int]) -> bool:
+    """Tell whether a label in a box lies so near to a face that it may go on beyond, in a volume of ``shape``."""
+    for axis in range(3):
+        near = int(np.ceil(FACE_MM / spacing_mm[axis]))
+        planes = np.atleast_1d(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        if (box.start[axis] > 0 and planes[:near].any()) or (box.end[axis] < shape[axis] and planes[-near:].any()):
+            return True
+    return False
+
+
+def _grown(found: tuple[slice, ...], margin: Sequence[int], patch: Sequence[int], shape: Sequence[int]) -> Box:
+    """Return the box of one body with its margin, at least a window large, within the volume."""
+    edges = []
+    for axis, where in enumerate(found):
+        start, end = where.start - margin[axis], where.stop + margin[axis]
+        lacking = max(0, patch[axis] - (end - start))
+        start, end = start - lacking // 2, end + lacking - lacking // 2
+        shift = max(0, -start) - max(0, end - shape[axis])
+        edges.append((max(0, start + min(shift, 0)), min(shape[axis], end + max(shift, 0))))
+    (z, z_end), (y, y_end), (x, x_end) = edges
+    return Box((z, y, x), (z_end, y_end, x_end))
+
+
+def _merged(boxes: list[Box]) -> list[Box]:
+    """Join boxes until none overlaps another."""
+    for i, one in enumerate(boxes):
+        for j in range(i + 1, len(boxes)):
+            other = boxes[j]
+            if all(one.start[a] < other.end[a] and other.start[a] < one.end[a] for a in range(3)):
+                start = tuple(map(min, one.start, other.start))
+                end = tuple(map(max, one.end, other.end))
+                joined = Box((start[0], start[1], start[2]), (end[0], end[1], end[2]))
+                return _merged([*boxes[:i], joined, *boxes[i + 1 : j], *boxes[j + 1 :]])
+    return boxes

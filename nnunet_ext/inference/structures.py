@@ -1,0 +1,120 @@
+"""The network's class of every voxel of a scan: the kidneys are found first, then looked at closely."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+import torch
+
+from nnunet_ext.inference.kidney_search import body_box, boxes_of_kidneys, reaches_a_face
+from nnunet_ext.inference.network_grid import Box, NetworkGrid
+from nnunet_ext.inference.sliding_window import FoldAgreement, Windows
+from nnunet_ext.inference.trained_model import LoadedModel
+from nnunet_ext.labels import STRUCTURES
+
+COARSE_STEP = 1.0
+"""Of the windows that search for the kidneys: none overlaps another."""
+
+LEAST_GAIN = 4
+"""A scan that is not worth so many searches is looked at everywhere at once."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the networks say about a scan.
+
+    Args:
+        mask: ``Label`` values, shape zyx.
+        searched: ``"kidneys"`` if the fine pass ran around the kidneys alone, ``"scan"`` if it ran everywhere.
+        fold_dice: Mean Dice between pairs of folds for each structure; NaN with one fold.
+    """
+
+    mask: npt.NDArray[np.uint8]
+    searched: str
+    fold_dice: dict[str, float]
+
+
+def find_structures(model: LoadedModel, image: sitk.Image, *, whole_scan: bool) -> Found:
+    """Predict one scan.
+
+    Args:
+        model: Networks, and what they were trained on.
+        image: CT in HU, turned as the networks want it.
+        whole_scan: Run the fine pass everywhere, without a search.
+    """
+    pass_over = _Pass.over(model, image)
+    boxes = None if whole_scan or not pass_over.is_worth_a_search() else pass_over.search()
+    if boxes is not None and (found := pass_over.look(boxes)) is not None:
+        return found
+    everything = pass_over.look(None)
+    assert everything is not None  # noqa: S101 - nothing lies beyond the whole scan
+    return everything
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One scan before the networks: ``scan`` as the plans turn and crop it, ``volume`` as the networks see it."""
+
+    model: LoadedModel
+    grid: NetworkGrid
+    scan: npt.NDArray[Any]
+    spacing_mm: tuple[float, ...]
+    volume: torch.Tensor
+
+    @classmethod
+    def over(cls, model: LoadedModel, image: sitk.Image) -> "_Pass":
+        hu = sitk.GetArrayViewFromImage(image)
+        x, y, z = image.GetSpacing()
+        grid = NetworkGrid.of(hu, (z, y, x), model.plans, model.configuration)
+        volume = grid.to_network(hu, model.preprocessor, model.plans, model.configuration)
+        scan = hu.transpose(grid.transpose)[grid.cropped.slices]
+        return cls(model, grid, scan, tuple((z, y, x)[axis] for axis in grid.transpose), volume)
+
+    def is_worth_a_search(self) -> bool:
+        """Tell whether a search takes at most a quarter of what it may save: else the scan is looked at everywhere at once."""
+        networks = len(self.model.networks)
+        everywhere = self._windows(self.model.step).count(self.grid.shape) * networks
+        return everywhere >= LEAST_GAIN * self._windows(COARSE_STEP).count(self.grid.shape)
+
+    def search(self) -> tuple[Box, ...] | None:
+        """Return where one network, in windows side by side, finds the kidneys; None if it is unsure."""
+        ratio = [after / before for after, before in zip(self.grid.shape, self.scan.shape, strict=True)]
+        body = body_box(self.scan, self.spacing_mm)
+        z, y, x = (floor(start * r) for start, r in zip(body.start, ratio, strict=True))
+        z_end, y_end, x_end = (min(n, ceil(end * r)) for end, r, n in zip(body.end, ratio, self.grid.shape, strict=True))
+        found = np.zeros(self.grid.shape, np.uint8)
+        part = self.volume[:, z:z_end, y:y_end, x:x_end]
+        for planes in self._windows(COARSE_STEP).predict(self.model.networks[:1], part):
+            found[z : z + planes.shape[1], y:y_end, x:x_end] = self._labels(planes)
+            z += planes.shape[1]
+        return boxes_of_kidneys(found, self.grid.spacing_mm, self.model.patch)
+
+    def look(self, boxes: Sequence[Box] | None) -> Found | None:
+        """Run the fine pass in some boxes or, with None, everywhere; return None if a label may go on beyond a box."""
+        agreement = FoldAgreement(self.model.labels, self.model.classes)
+        windows = self._windows(self.model.step)
+        mask = np.zeros(self.scan.shape, np.uint8)
+        for box in boxes if boxes is not None else [Box.whole(self.grid.shape)]:
+            part = self.volume[(slice(None), *box.slices)]
+            for where, logits in self.grid.to_scan(windows.predict(self.model.networks, part, agreement), box):
+                mask[where.slices] = self._labels(logits)
+            seen = self.grid.scan_box(box)
+            if reaches_a_face(mask[seen.slices], self.spacing_mm, seen, mask.shape):
+                return None
+        return Found(self.grid.to_mask(mask), "scan" if boxes is None else "kidneys", agreement.dice())
+
+    def _windows(self, step: float) -> Windows:
+        model = self.model
+        return Windows(model.patch, model.labels.num_segmentation_heads, model.device, step, model.mirror_axes)
+
+    def _labels(self, logits: torch.Tensor) -> npt.NDArray[np.uint8]:
+        """Return the ``Label`` values of some planes."""
+        classes = np.asarray(self.model.labels.convert_logits_to_segmentation(logits).cpu(), np.uint8)
+        canonical = np.zeros(256, np.uint8)
+        for name, value in self.model.classes.items():
+            canonical[value] = STRUCTURES[name]
+        return canonical[classes]
