@@ -4,11 +4,11 @@ The core knows predictions only, so that nothing can leak into a figure: `evalua
 patients, `assemble` the groups that a paper reports. `benchmark` adds the model that predicts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -229,7 +229,30 @@ def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
             f"Every file matches the manifest {model.id[:12]}; threshold {model.decision.threshold:.3f}.",
             passed=True,  # a folder that does not match cannot be loaded
         ),
+        *_control_answers(model.manifest.get("controls")),
     )
+
+
+def _control_answers(controls: Mapping[str, Any] | None) -> tuple[AuditAnswer, ...]:
+    """Ask what the negative controls found, where the fit ran them."""
+    if controls is None:
+        return ()
+    shuffled, centre = (Estimate(**controls[name]) for name in ("shuffled_labels", "centre_only"))
+    answers = [
+        AuditAnswer(
+            "With shuffled labels the same procedure finds nothing.",
+            f"AUC {shuffled}; 0.5 is chance.",
+            passed=_is_chance(shuffled),
+        )
+    ]
+    if centre.value is not None:
+        finding = f"AUC {centre} by the centre as the only feature, over the same folds."
+        answers.append(AuditAnswer("The centre alone does not tell the outcome.", finding, passed=_is_chance(centre)))
+    return tuple(answers)
+
+
+def _is_chance(area: Estimate) -> bool:
+    return area.low is None or area.low <= 0.5
 
 
 def evaluate(predictions: Predictions, threshold: float) -> Evaluation:

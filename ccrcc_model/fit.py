@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.baseline import volume_column
+from ccrcc_model.controls import run_controls
 from ccrcc_model.lock import lock
 from ccrcc_model.model import Model, preset_of
 from ccrcc_model.model_folder import write_model_folder
@@ -32,6 +33,7 @@ def fit(
     repeats: int = 2,
     trials: int = 25,
     seed: int = 0,
+    controls: bool = False,
     jobs: int = 1,
     on_progress: OnProgress = silent,
 ) -> Model:
@@ -49,8 +51,9 @@ def fit(
         repeats: Times that the outer folds are drawn anew; a patient's out-of-fold score is the mean over them.
         trials: Optuna trials in each training part.
         seed: Of everything random.
+        controls: Also run the procedure on shuffled labels, and see what the centre alone predicts: ``run_controls``.
         jobs: Processes, each on one core; the result does not depend on it.
-        on_progress: Told of each outer fold, and of the final fit.
+        on_progress: Told of each outer fold, and of the final fit; then of the controls' folds.
 
     Raises:
         InputError: If a cohort of the table is external or of unknown role, the folder holds something else, the cases
@@ -60,11 +63,13 @@ def fit(
     _refuse_external(table)
     cases = label(table, outcomes, target)
     volume_column(cases.names)
-    request = _request(cases, table, target, settings)
+    request = _request(cases, table, target, settings, controls=controls)
     if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
         return _existing(out_dir, request)
     outer, final = run_nested(cases, settings, jobs=jobs, on_progress=on_progress)
     manifest, files = lock(cases, outer, final, target)
+    if controls:
+        manifest["controls"] = run_controls(cases, settings, jobs=jobs, on_progress=on_progress).to_json()
     about = {
         "request": request,
         "settings": asdict(settings),
@@ -88,11 +93,11 @@ def _refuse_external(table: FeatureTable) -> None:
         raise InputError(msg)
 
 
-def _request(cases: LabelledCases, table: FeatureTable, target: Target, settings: Settings) -> str:
+def _request(cases: LabelledCases, table: FeatureTable, target: Target, settings: Settings, *, controls: bool) -> str:
     """SHA-256 of all that a fit depends on, so that a repeated request is recognised."""
     digest = hashlib.sha256()
     about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
-    digest.update(json.dumps([*about, asdict(target), asdict(settings), _versions()]).encode())
+    digest.update(json.dumps([*about, asdict(target), asdict(settings), controls, _versions()]).encode())
     digest.update(np.ascontiguousarray(cases.features).tobytes())
     return digest.hexdigest()
 

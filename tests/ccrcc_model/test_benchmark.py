@@ -79,6 +79,18 @@ def test_the_audit_counts_patients_and_passes_for_an_honest_model(locked):
     assert locked.id[:12] in audit[-1].finding
 
 
+@pytest.mark.parametrize(("low", "passed"), [(0.5, True), (0.501, False)])
+def test_the_audit_tells_what_the_negative_controls_found(low, passed, locked):
+    control = {"value": 0.6, "low": low, "high": 0.7, "reason": None}
+    nothing = {"value": None, "low": None, "high": None, "reason": "all patients are of one centre"}
+    for centre, expected in ((control, [passed, passed]), (nothing, [passed])):
+        controls = {"shuffled_labels": control, "centre_only": centre}
+        controlled = replace(locked, manifest={**locked.manifest, "controls": controls})
+        audit = benchmark(controlled, [features("north", "external", 40, seed=2)]).audit
+        assert [answer.passed for answer in audit[4:]] == expected
+        assert audit[4].finding.startswith("AUC 0.60")
+
+
 def test_the_audit_fails_for_a_model_whose_steps_leaked(locked):
     leaky = replace(locked, manifest={**locked.manifest, "audit": {**locked.manifest["audit"], "leaks": ["outer 0.1: model"]}})
     audit = benchmark(leaky, [features("north", "external", 40, seed=2)]).audit
