@@ -56,6 +56,9 @@ CasesFolder = Annotated[
 CohortRole = Annotated[Literal["development", "external"], typer.Option(help="What the cohort may be used for.")]
 CohortName = Annotated[str, typer.Option(help="Name of the cohort.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one core each.")]
+ShardOption = Annotated[
+    str | None, typer.Option(metavar="i/N", help="Only every N-th case from the i-th on, i from 0: one job of an array.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
@@ -177,6 +180,36 @@ def kits(
 
 
 @imports.command()
+def table(
+    source: Annotated[Path, typer.Argument(help="CSV with case_id, image and, if known, patient_id, centre, mask, phase.")],
+    out: OutFolder,
+    role: CohortRole = "development",
+    name: CohortName = "table",
+    centre: Annotated[str | None, typer.Option(help="Hospital of every scan, for a CSV without that column.")] = None,
+    label: Annotated[
+        list[str], typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in the masks.")
+    ] = ["kidney=1", "tumour=2", "cyst=3"],  # noqa: B006
+) -> None:
+    """NIfTI or NRRD files that a CSV lists; they stay where they are.
+
+    Other columns of the CSV, such as isup_grade and ki67_percent, become the patients' outcomes.
+    """
+    from ccrcc_model.console import finish
+    from nnunet_ext.cards import load_cohort, save_cohort
+    from nnunet_ext.case import Role
+    from nnunet_ext.convert.table import import_table, parse_labels
+    from nnunet_ext.quarantine import write_quarantine
+
+    labels = parse_labels(label)
+    cohort, refusals = import_table(source, out, name=name, role=Role(role), labels=labels, centre=centre)
+    write_quarantine(out / "quarantine.csv", refusals)
+    card = save_cohort(cohort, out)
+    load_cohort(card)  # what the card may not say is said now
+    text = f"{len(cohort.cases)} of {len(cohort.cases) + len(refusals)} cases imported; card: {card}; next: ccrcc check {card}"
+    raise typer.Exit(finish(text, refusals))
+
+
+@imports.command()
 def dicom(
     source: Annotated[Path, typer.Argument(help="Folder or zip file of DICOM studies.")],
     out: OutFolder,
@@ -212,7 +245,10 @@ def convert(
     card: Card,
     dataset_id: Annotated[int, typer.Option("--dataset-id", "-d", min=1, max=999, help="nnU-Net's number of the data set.")],
     data_root: DataRoot = None,
-    cyst: Annotated[bool, typer.Option(help="Keep cysts as a third label, instead of as background.")] = False,
+    cyst: Annotated[bool, typer.Option(help="Keep cysts as a third label, instead of as kidney.")] = False,
+    regions: Annotated[
+        bool, typer.Option("--regions", help="Learn regions that hold each other, as KiTS scores them, instead of labels.")
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """Write a cohort as nnU-Net raw data set, with its folds.
@@ -232,6 +268,7 @@ def convert(
             raw_dir=_nnunet_folder("nnUNet_raw"),
             preprocessed_dir=_nnunet_folder("nnUNet_preprocessed"),
             structures=structures,
+            regions=regions,
             seed=seed,
             on_progress=on_progress,
         )
@@ -256,10 +293,17 @@ def segment(
     fold: Annotated[list[str], typer.Option(help="Fold to use, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies: slower, a little better.")] = False,
+    whole_scan: Annotated[
+        bool, typer.Option("--whole-scan", help="Look closely everywhere, not around the kidneys only.")
+    ] = False,
     trust_checkpoint: Annotated[bool, typer.Option(help="Load one that holds more than weights: it runs code.")] = False,
     jobs: Jobs = 1,
+    shard: ShardOption = None,
 ) -> None:
-    """Write the masks of a cohort or of one scan, and what they say about themselves: self_check.csv."""
+    """Write the masks of a cohort or of one scan, and what they say about themselves: self_check.csv.
+
+    A coarse pass finds the kidneys; the fine pass runs there, and everywhere where the coarse pass is unsure.
+    """
     import pandas as pd
 
     from ccrcc_model.console import finish, progress_bar
@@ -267,8 +311,11 @@ def segment(
     from nnunet_ext.quarantine import write_quarantine
     from nnunet_ext.segment import SELF_CHECKS, single_scan
     from nnunet_ext.segment import segment as segment_cohort
+    from nnunet_ext.shard import Shard
 
     cohort = load_cohort(scans, data_root) if scans.suffix in {".yaml", ".yml"} else single_scan(scans)
+    if shard is not None:
+        cohort = Shard.parse(shard).of(cohort)
     with progress_bar(f"Segmenting {cohort.name}") as on_progress:
         segmented, refusals = segment_cohort(
             cohort,
@@ -277,10 +324,14 @@ def segment(
             folds=fold,
             device=device,
             mirroring=mirroring,
+            whole_scan=whole_scan,
             trusted=trust_checkpoint,
             jobs=jobs,
             on_progress=on_progress,
         )
+    if shard is not None:
+        line = f"Shard {shard}: {len(segmented.cases)} of {len(cohort.cases)} masks are in {out}"
+        raise typer.Exit(finish(f"{line}; when all shards are done, run the same without --shard for the card", refusals))
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(segmented, out)
     flagged = int(pd.read_csv(out / SELF_CHECKS)["flags"].notna().sum())
@@ -326,9 +377,7 @@ def extract(
     preset: PresetName = "multiscale",
     data_root: DataRoot = None,
     jobs: Jobs = 1,
-    shard: Annotated[
-        str | None, typer.Option(metavar="i/N", help="Only every N-th case from the i-th on, i from 0: one job of an array.")
-    ] = None,
+    shard: ShardOption = None,
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Dask cluster that does the work instead.")] = None,
     backend: BackendName = None,
     mode: ModeName = "canonical",
@@ -397,6 +446,9 @@ def fit(
     folds: Annotated[int, typer.Option(min=3, help="Outer folds.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Times that the outer folds are drawn anew.")] = 2,
     seed: Seed = 1,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Also fit on shuffled labels, and on the centre alone: what is there to find?")
+    ] = False,
     jobs: Jobs = 1,
 ) -> None:
     """Fit and lock a model of grade or Ki67.
@@ -420,6 +472,7 @@ def fit(
             folds=folds,
             repeats=repeats,
             seed=seed,
+            controls=controls,
             jobs=jobs,
             on_progress=on_progress,
         )

@@ -60,6 +60,7 @@ def convert(
     raw_dir: Path,
     preprocessed_dir: Path,
     structures: Sequence[str] = ("kidney", "tumour"),
+    regions: bool = False,
     seed: int = 0,
     on_progress: OnProgress = silent,
 ) -> tuple[RawDataset, tuple[Refusal, ...]]:
@@ -75,6 +76,8 @@ def convert(
         raw_dir: What ``nnUNet_raw`` names.
         preprocessed_dir: What ``nnUNet_preprocessed`` names.
         structures: Classes besides the background; kidney must be among them.
+        regions: Let the network learn regions that hold each other, as the KiTS challenges score them, instead of labels that
+            exclude each other: nnU-Net's loss is then binary cross-entropy + Dice on each region, not cross-entropy + Dice.
         seed: Of the splits.
         on_progress: Told the cases done and the cases in all.
 
@@ -87,7 +90,7 @@ def convert(
     _check_request(cohort, dataset_id, structures)
     folder = raw_dir / f"Dataset{dataset_id:03d}_CCRCC"
     splits = preprocessed_dir / folder.name / "splits_final.json"
-    key = _key(cohort, structures, seed)
+    key = _key(cohort, structures, regions, seed)
     if (done := _converted_before(folder, splits, key)) is not None:
         on_progress(len(cohort.cases), len(cohort.cases))
         return done
@@ -95,7 +98,7 @@ def convert(
     with _folder_written_at_once(folder) as unfinished:
         accepted, refusals = _write_cases(cohort, unfinished, structures, on_progress)
         folds = patient_folds(accepted, seed=seed)
-        write_json(unfinished / "dataset.json", _dataset_json(cohort, accepted, structures))
+        write_json(unfinished / "dataset.json", _dataset_json(cohort, accepted, structures, regions=regions))
         record = {"key": key, "refusals": [[r.case_id, r.stage, r.code, r.reason] for r in refusals], "folds": folds}
         write_json(unfinished / "conversion.json", record)
     write_json(splits, folds)
@@ -183,12 +186,12 @@ def _converted_before(folder: Path, splits: Path, key: str) -> tuple[RawDataset,
     return RawDataset(dataset_id, folder, splits, n_cases), tuple(Refusal(*fields) for fields in record["refusals"])
 
 
-def _key(cohort: Cohort, structures: Sequence[str], seed: int) -> str:
+def _key(cohort: Cohort, structures: Sequence[str], regions: bool, seed: int) -> str:
     """Return what a conversion depends on, files by size and time of change."""
     cases = [
         (case.id, case.patient_id, case.centre, *(_stamp(file) for file in (case.image, case.mask))) for case in cohort.cases
     ]
-    content = json.dumps([cohort.name, dict(cohort.labels), list(structures), seed, cases])
+    content = json.dumps([cohort.name, dict(cohort.labels), list(structures), regions, seed, cases])
     return sha256(content.encode()).hexdigest()
 
 
@@ -253,11 +256,30 @@ def class_values(structures: Sequence[str]) -> dict[str, int]:
     return {name: value for value, name in enumerate((name for name in STRUCTURES if name in structures), start=1)}
 
 
-def _dataset_json(cohort: Cohort, cases: Sequence[Case], structures: Sequence[str]) -> dict[str, Any]:
-    """Return ``dataset.json``. Labels, not regions, so that the loss is cross-entropy + Dice; the order of keys matters."""
+def class_regions(structures: Sequence[str]) -> tuple[dict[str, list[int]], list[int]]:
+    """Return the classes that each region holds, and the class that a voxel of each region gets unless a later one has it."""
+    values = class_values(structures)
+    regions = {"kidney_and_masses": sorted(values.values())}
+    order = [values["kidney"]]
+    if "cyst" in values and "tumour" in values:
+        regions["masses"] = sorted([values["tumour"], values["cyst"]])
+        order.append(values["cyst"])
+    innermost = next((name for name in ("tumour", "cyst") if name in values), None)
+    if innermost:
+        regions[innermost] = [values[innermost]]
+        order.append(values[innermost])
+    return regions, order
+
+
+def _dataset_json(cohort: Cohort, cases: Sequence[Case], structures: Sequence[str], *, regions: bool) -> dict[str, Any]:
+    """Return ``dataset.json``; the order of its keys matters."""
+    labels: dict[str, Any] = {"labels": {"background": int(Label.BACKGROUND), **class_values(structures)}}
+    if regions:
+        held, order = class_regions(structures)
+        labels = {"labels": {"background": int(Label.BACKGROUND), **held}, "regions_class_order": order}
     return {
         "channel_names": {"0": "CT"},
-        "labels": {"background": int(Label.BACKGROUND), **class_values(structures)},
+        **labels,
         "numTraining": len(cases),
         "file_ending": ".nii.gz",
         "overwrite_image_reader_writer": "SimpleITKIOWithReorient",

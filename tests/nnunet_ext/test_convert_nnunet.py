@@ -9,7 +9,8 @@ import SimpleITK as sitk
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.convert.nnunet import convert, patient_folds
 from nnunet_ext.errors import InputError
-from nnunet_ext.labels import Label
+from nnunet_ext.inference.trained_model import TrainedModel
+from nnunet_ext.labels import STRUCTURES, Label
 
 
 def scans_of(centres: dict[str, int], *, second_scan_of: tuple[str, ...] = ()) -> list[Case]:
@@ -85,6 +86,50 @@ def test_a_cyst_is_a_class_of_its_own_on_request(two_ball_cohort: Cohort, tmp_pa
     assert labels == {"background": 0, "kidney": 1, "tumour": 2, "cyst": 3}
     with_cyst = sitk.GetArrayFromImage(sitk.ReadImage(str(dataset.folder / "labelsTr" / "case2.nii.gz")))
     assert set(np.unique(with_cyst)) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("structures", "regions", "order"),
+    [
+        (("kidney", "tumour"), {"kidney_and_masses": [1, 2], "tumour": [2]}, [1, 2]),
+        (
+            ("kidney", "tumour", "cyst"),
+            {"kidney_and_masses": [1, 2, 3], "masses": [2, 3], "tumour": [2]},
+            [1, 3, 2],
+        ),
+        (("kidney",), {"kidney_and_masses": [1]}, [1]),
+    ],
+)
+def test_regions_hold_each_other_as_kits_scores_them(
+    structures: tuple[str, ...],
+    regions: dict[str, list[int]],
+    order: list[int],
+    two_ball_cohort: Cohort,
+    tmp_path: Path,
+) -> None:
+    folders = {"raw_dir": tmp_path, "preprocessed_dir": tmp_path / "pre"}
+    dataset, _ = convert(two_ball_cohort, 12, structures=structures, regions=True, **folders)
+    description = json.loads((dataset.folder / "dataset.json").read_text())
+    assert list(description["labels"].items()) == [("background", 0), *regions.items()]
+    assert description["regions_class_order"] == order
+    for name in ("plans.json", "fold_0/checkpoint_best.pth"):
+        (dataset.folder / name).parent.mkdir(exist_ok=True)
+        (dataset.folder / name).touch()
+    assert TrainedModel(dataset.folder).classes() == {name: int(STRUCTURES[name]) for name in structures}
+
+
+def test_nnunet_turns_regions_back_into_our_labels(two_ball_cohort: Cohort, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    plans_handler = pytest.importorskip("nnunetv2.utilities.plans_handling.plans_handler")
+    structures = ("kidney", "tumour", "cyst")
+    folders = {"raw_dir": tmp_path, "preprocessed_dir": tmp_path / "pre"}
+    dataset, _ = convert(two_ball_cohort, 12, structures=structures, regions=True, **folders)
+    plans = plans_handler.PlansManager({"label_manager": "LabelManager"})
+    manager = plans.get_label_manager(json.loads((dataset.folder / "dataset.json").read_text()))
+    # Columns: nothing, kidney, mass that is no tumour, tumour; rows: kidney_and_masses, masses, tumour.
+    logits = torch.tensor([[-9.0, 9, 9, 9], [-9, -9, 9, 9], [-9, -9, -9, 9]]).reshape(3, 1, 1, 4)
+    found = manager.convert_logits_to_segmentation(logits).flatten().tolist()
+    assert found == [Label.BACKGROUND, Label.KIDNEY, Label.CYST, Label.TUMOUR]
 
 
 def test_a_refused_case_is_left_out_of_data_set_and_splits(two_ball_cohort: Cohort, tmp_path: Path) -> None:
