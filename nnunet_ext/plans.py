@@ -1,6 +1,7 @@
-"""Configurations that we add to nnU-Net's plans."""
+"""Configurations that we add to nnU-Net's plans: ``python -m nnunet_ext.plans PLANS.json`` adds ``3d_cpu``."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,10 @@ def _plain_unet(features: tuple[int, ...]) -> dict[str, Any]:
         },
         "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
     }
+
+
+if __name__ == "__main__":
+    try:
+        add_cpu_configuration(Path(sys.argv[1]))
+    except (InputError, IndexError) as error:
+        sys.exit(f"{error if isinstance(error, InputError) else 'Name the plans file, such as nnUNetPlans.json'}")

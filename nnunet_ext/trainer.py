@@ -1,11 +1,13 @@
-"""The supplement's training method as an nnU-Net trainer, and a sibling that learns phantoms on a CPU in two minutes.
+"""The supplement's training method as an nnU-Net trainer, one for small tumours, and one that learns phantoms on a CPU.
 
-Stock nnU-Net finds both: ``nnUNetv2_train 501 3d_fullres 0 -tr nnUNetTrainerCCRCC``.
+Stock nnU-Net finds them: ``nnUNetv2_train 501 3d_fullres 0 -tr nnUNetTrainerCCRCC``.
 
-Two environment variables change the length of a run without editing code. They are read when a training starts:
+Three environment variables change a run without editing code. They are read when a training starts:
 
 * ``CCRCC_EPOCHS``: number of epochs (1000 for ``nnUNetTrainerCCRCC``).
 * ``CCRCC_ITERATIONS``: training iterations an epoch (250, as in nnU-Net). A fifth as many batches are validated.
+* ``CCRCC_SEED``: seeds the run, which nnU-Net leaves unseeded. With ``nnUNet_n_proc_DA`` at 0 or 1, two runs with the same
+  number of threads on one CPU end in the same weights.
 """
 
 import os
@@ -36,39 +38,73 @@ class nnUNetTrainerCCRCC(nnUNetTrainer):  # type: ignore[misc]
 
     Augmentation is what the supplement names and nothing else: flips, rotation, grey-level changes (brightness, contrast,
     gamma both ways) and Gaussian blur. Everything not listed here is stock nnU-Net; predict with
-    ``-chk checkpoint_best.pth``.
+    ``-chk checkpoint_best.pth``. Trained on regions instead of labels, nnU-Net's loss is binary cross-entropy + Dice.
 
     The constructor is left alone: nnU-Net reads its arguments by name and stores them in the checkpoint.
     """
 
     epochs = 1000
     iterations = 250
+    seed: int | None = None
 
     def initialize(self) -> None:
-        """Set the length of the run before nnU-Net builds its optimizer and learning-rate schedule."""
+        """Set length and seed of the run before nnU-Net builds its network, optimizer and learning-rate schedule."""
         self.num_epochs = _count("CCRCC_EPOCHS", self.epochs)
         self.num_iterations_per_epoch = _count("CCRCC_ITERATIONS", self.iterations)
         self.num_val_iterations_per_epoch = max(1, self.num_iterations_per_epoch // 5)
+        seed = _seed(self.seed)
+        if seed is not None:
+            self.seed = seed + 100_000 * self.local_rank  # with -num_gpus each process draws patches of its own
+            random.seed(self.seed)
+            np.random.seed(self.seed)  # noqa: NPY002 - nnU-Net's loader draws from NumPy's global generator
+            torch.manual_seed(self.seed)
         self.print_to_log_file(f"CCRCC: {self.num_epochs} epochs of {self.num_iterations_per_epoch} iterations")
         super().initialize()
+        if self.device.type == "cpu":
+            # oneDNN's 3-D convolutions take two thirds of the time in this layout.
+            self.network.to(memory_format=torch.channels_last_3d)
 
-    @staticmethod
-    def get_training_transforms(*args: Any, **kwargs: Any) -> BasicTransform:
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Return nnU-Net's loaders, whose workers are seeded if the run is."""
+        loaders = super().get_dataloaders()
+        for offset, loader in enumerate(loaders, start=1):
+            if self.seed is not None and isinstance(loader, NonDetMultiThreadedAugmenter):
+                loader.seeds = [self.seed + 1000 * offset + worker for worker in range(loader.num_processes)]
+                loader.restart()
+        return loaders  # type: ignore[no-any-return]
+
+    @classmethod
+    def get_training_transforms(cls, *args: Any, **kwargs: Any) -> BasicTransform:
         """Return stock nnU-Net's training transforms without those that the supplement does not name."""
         stock = nnUNetTrainer.get_training_transforms(*args, **kwargs)
         kept = [transform for transform in stock.transforms if not isinstance(_unwrapped(transform), NOT_IN_THE_PAPER)]
-        for transform in kept:
+        for transform in map(_unwrapped, kept):
             if isinstance(transform, SpatialTransform):
                 transform.p_scaling = 0.0
+            if isinstance(transform, GaussianBlurTransform) and _seed(cls.seed) is not None:
+                transform.benchmark = False  # else it chooses its algorithm by a stopwatch
         return ComposeTransforms(kept)
 
 
-class nnUNetTrainerCCRCCShort(nnUNetTrainerCCRCC):
+class nnUNetTrainerCCRCCSmallTumours(nnUNetTrainerCCRCC):
+    """The supplement's method, looking at tumours more often: two of three patches hold foreground, by chance.
+
+    Stock nnU-Net makes sure of it for one of three, and of the last ones in the batch.
+    """
+
+    def initialize(self) -> None:
+        """Ask for more foreground before nnU-Net builds its loaders."""
+        self.oversample_foreground_percent = 0.67
+        self.probabilistic_oversampling = True
+        super().initialize()
+
+
+class nnUNetTrainerCCRCCShort(nnUNetTrainerCCRCCSmallTumours):
     """Sibling for demonstrations: learns synthetic phantoms on two CPU cores in some minutes. Not for patients.
 
-    AdamW finds the tumours within 300 iterations, where SGD would need many more. Seeded: with ``nnUNet_n_proc_DA`` at 0 or 1,
-    two runs with the same number of threads on one machine end in the same weights. Neither validation nor prediction mirrors
-    the scan, and the validation of whole scans after the training is left out: score the masks of another cohort instead.
+    AdamW finds the tumours within 300 iterations, where SGD would need many more. Seeded. Neither validation nor prediction
+    mirrors the scan, and the validation of whole scans after the training is left out: score the masks of another cohort
+    instead.
     """
 
     epochs = 12
@@ -76,17 +112,11 @@ class nnUNetTrainerCCRCCShort(nnUNetTrainerCCRCC):
     seed = 2024
 
     def initialize(self) -> None:
-        """Seed every generator that nnU-Net draws from, then build the network as usual."""
-        _seed(self.seed)
-        self.oversample_foreground_percent = 0.67
-        self.probabilistic_oversampling = True
+        """Choose what suits a short run."""
         self.initial_lr = 5e-3
         super().initialize()
         self.num_val_iterations_per_epoch = 4
         self.logger.local_logger = _PlainLogger()
-        if self.device.type == "cpu":
-            # oneDNN's 3-D convolutions take two thirds of the time in this layout.
-            self.network.to(memory_format=torch.channels_last_3d)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:  # noqa: N802
         """Train on mirrored patches, as the paper's trainer does, yet predict once instead of eight times."""
@@ -102,24 +132,6 @@ class nnUNetTrainerCCRCCShort(nnUNetTrainerCCRCC):
         """Return AdamW with nnU-Net's polynomial decay."""
         optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
-
-    def get_dataloaders(self) -> tuple[Any, Any]:
-        """Return nnU-Net's loaders with seeded workers; nnU-Net leaves them unseeded."""
-        loaders = super().get_dataloaders()
-        for offset, loader in enumerate(loaders, start=1):
-            if isinstance(loader, NonDetMultiThreadedAugmenter):
-                loader.seeds = [self.seed + 1000 * offset + worker for worker in range(loader.num_processes)]
-                loader.restart()
-        return loaders  # type: ignore[no-any-return]
-
-    @staticmethod
-    def get_training_transforms(*args: Any, **kwargs: Any) -> BasicTransform:
-        """Return the paper's transforms, with a blur that does not choose its algorithm by a stopwatch."""
-        transforms = nnUNetTrainerCCRCC.get_training_transforms(*args, **kwargs)
-        for transform in map(_unwrapped, transforms.transforms):
-            if isinstance(transform, GaussianBlurTransform):
-                transform.benchmark = False
-        return transforms
 
 
 class _PlainLogger(LocalLogger):  # type: ignore[misc]
@@ -144,7 +156,6 @@ def _count(variable: str, default: int) -> int:
     return int(text)
 
 
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - nnU-Net's loader draws from NumPy's global generator
-    torch.manual_seed(seed)
+def _seed(default: int | None) -> int | None:
+    """Return the seed that the environment names, else the trainer's own."""
+    return _count("CCRCC_SEED", 1) if os.environ.get("CCRCC_SEED", "").strip() else default

@@ -13,6 +13,9 @@ pytest.importorskip("nnunetv2")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 
 
+TRAINERS = ("nnUNetTrainerCCRCC", "nnUNetTrainerCCRCCSmallTumours", "nnUNetTrainerCCRCCShort")
+
+
 def training_transforms(trainer: str) -> list[Any]:
     from nnunet_ext import trainer as module
 
@@ -38,7 +41,7 @@ def make_trainer(tiny_training: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("nnUNet_results", str(tmp_path))
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    for name in ("CCRCC_EPOCHS", "CCRCC_ITERATIONS"):
+    for name in ("CCRCC_EPOCHS", "CCRCC_ITERATIONS", "CCRCC_SEED"):
         monkeypatch.delenv(name, raising=False)
     folder = tiny_training.folders.preprocessed / tiny_training.dataset.name
 
@@ -50,7 +53,7 @@ def make_trainer(tiny_training: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     return make
 
 
-@pytest.mark.parametrize("trainer", ["nnUNetTrainerCCRCC", "nnUNetTrainerCCRCCShort"])
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_augmentation_is_what_the_supplement_names_and_nothing_else(trainer: str) -> None:
     transforms = training_transforms(trainer)
     assert Counter(type(inner(one)).__name__ for one in transforms) == {
@@ -103,8 +106,8 @@ def test_the_environment_sets_the_length_of_a_run(make_trainer: Any, monkeypatch
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "ten", "1.5", "²"])
-@pytest.mark.parametrize("variable", ["CCRCC_EPOCHS", "CCRCC_ITERATIONS"])
-def test_a_length_that_is_no_positive_whole_number_is_refused(
+@pytest.mark.parametrize("variable", ["CCRCC_EPOCHS", "CCRCC_ITERATIONS", "CCRCC_SEED"])
+def test_a_length_or_seed_that_is_no_positive_whole_number_is_refused(
     variable: str, value: str, make_trainer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -112,15 +115,41 @@ def test_a_length_that_is_no_positive_whole_number_is_refused(
         make_trainer("nnUNetTrainerCCRCC").initialize()
 
 
-def test_two_short_runs_end_in_the_same_network(make_trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "seed"), [("nnUNetTrainerCCRCCShort", ""), ("nnUNetTrainerCCRCC", "3")])
+def test_two_seeded_runs_end_in_the_same_network(
+    name: str, seed: str, make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CCRCC_EPOCHS", "1")
     monkeypatch.setenv("CCRCC_ITERATIONS", "3")
+    monkeypatch.setenv("CCRCC_SEED", seed)
     networks = []
     for _ in range(2):
-        trainer = make_trainer("nnUNetTrainerCCRCCShort")
+        trainer = make_trainer(name)
         trainer.run_training()
-        networks.append({name: value.numpy().copy() for name, value in trainer.network.state_dict().items()})
-    assert all(np.array_equal(networks[0][name], networks[1][name]) for name in networks[0])
+        networks.append({key: value.numpy().copy() for key, value in trainer.network.state_dict().items()})
+    assert all(np.array_equal(networks[0][key], networks[1][key]) for key in networks[0])
+
+
+def test_another_seed_is_another_run(make_trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = []
+    for seed in ("3", "4"):
+        monkeypatch.setenv("CCRCC_SEED", seed)
+        trainer = make_trainer("nnUNetTrainerCCRCC")
+        trainer.initialize()
+        weights.append(next(trainer.network.parameters()).detach().numpy().copy())
+    assert not np.array_equal(*weights)
+
+
+def test_the_trainer_for_small_tumours_differs_by_its_patches_alone(make_trainer: Any) -> None:
+    paper, ours = make_trainer("nnUNetTrainerCCRCC"), make_trainer("nnUNetTrainerCCRCCSmallTumours")
+    for trainer in (paper, ours):
+        trainer.initialize()
+    assert (paper.oversample_foreground_percent, paper.probabilistic_oversampling) == (0.33, False)
+    assert (ours.oversample_foreground_percent, ours.probabilistic_oversampling) == (0.67, True)
+    assert type(ours.loss.loss) is type(paper.loss.loss)
+    assert ours.optimizer.defaults == paper.optimizer.defaults
+    loader, _ = ours.get_dataloaders()
+    assert loader.data_loader.oversample_foreground_percent == 0.67
 
 
 def test_the_short_trainer_mirrors_in_training_only_and_draws_no_pictures(make_trainer: Any, tmp_path: Path) -> None:
@@ -133,8 +162,8 @@ def test_the_short_trainer_mirrors_in_training_only_and_draws_no_pictures(make_t
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_nnunet_finds_both_trainers_in_their_real_module() -> None:
+def test_nnunet_finds_the_trainers_in_their_real_module() -> None:
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    for name in ("nnUNetTrainerCCRCC", "nnUNetTrainerCCRCCShort"):
+    for name in TRAINERS:
         assert recursive_find_trainer_class_by_name(name).__module__ == "nnunet_ext.trainer"
