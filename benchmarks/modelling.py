@@ -1,0 +1,265 @@
+"""Modelling beside other models, on tables with a known answer and on real ones.
+
+    uv run python benchmarks/modelling.py [--trials 25] [--jobs 2] [--out FILE]
+
+Planted tables: 500 features, of which eight carry the signal, the rest are noise in correlated blocks, as radiomic features
+are; and a tumour volume that carries some of it. With the truth known, the best possible AUC is known. Every model is fitted
+on n patients and scored on 4000 others.
+
+Real tables, where the data folder lies beside the checkout (`../shared/data`): KiTS19, clear cell, 100 features of the kidney
+and 100 of the tumour by PyRadiomics, from a third party; KiTS23, clear cell, shape of tumour and kidney measured here from the
+masks, with age, sex and body mass index. WHO/ISUP grade 3 or 4 against 1 or 2. Repeated patient-grouped cross-validation, the
+same folds for all; whatever a model chooses it chooses inside the training part. AUCs are of the mean out-of-fold score of
+each patient, with DeLong's interval, and the paired difference from tumour volume alone.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import SimpleITK as sitk
+from lightgbm import LGBMClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ccrcc_model.baseline import fit_volume
+from ccrcc_model.metrics import auc, auc_difference
+from ccrcc_model.model import patient_score
+from ccrcc_model.nested import Settings, fit_procedure
+from ccrcc_model.predictions import Predictions
+from ccrcc_model.splits import patient_folds
+from ccrcc_model.targets import Cases, LabelledCases
+from radiomics_cfg import Extractor
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+VOLUME = "tumour__native__original_shape_MeshVolume"
+N_FEATURES, N_SIGNALS, BLOCK = 500, 8, 10
+SIZES = (150, 400, 1000)
+N_TEST = 4000
+REPEATS = 2
+
+Score = npt.NDArray[np.float64]
+Fit = Callable[[LabelledCases], Callable[[Cases], Score]]
+
+
+def main() -> None:
+    """Run what is asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=25)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, help="Markdown file for the tables")
+    options = parser.parse_args()
+    models = models_of(options.trials)
+    text = "\n".join([planted_report(models, options.jobs), *real_reports(models, options.jobs)])
+    print(text)
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+
+
+def models_of(trials: int) -> dict[str, Fit]:
+    """Return what is compared, the reference first."""
+    models: dict[str, Fit] = {
+        "tumour volume alone": lambda cases: fit_volume(cases).log_odds,
+        "ours": partial(fit_ours, trials=trials),
+        "logistic regression": partial(
+            fit_sklearn,
+            make=lambda: make_pipeline(
+                SimpleImputer(strategy="median"),
+                StandardScaler(),
+                LogisticRegressionCV(
+                    Cs=np.logspace(-4, 1, 8),
+                    l1_ratios=(0,),
+                    scoring="neg_log_loss",
+                    max_iter=2000,
+                    use_legacy_attributes=False,
+                ),
+            ),
+        ),
+        "LightGBM, defaults": partial(
+            fit_sklearn, make=lambda: LGBMClassifier(verbosity=-1, n_jobs=1, deterministic=True, force_col_wise=True)
+        ),
+        "random forest": partial(
+            fit_sklearn,
+            make=lambda: make_pipeline(
+                SimpleImputer(strategy="median"), RandomForestClassifier(500, random_state=0, n_jobs=1)
+            ),
+        ),
+    }
+    try:
+        from tabpfn import TabPFNClassifier
+    except ImportError:
+        return models
+    return {**models, "TabPFN": partial(fit_sklearn, make=lambda: TabPFNClassifier(device="cpu"))}
+
+
+def fit_ours(cases: LabelledCases, *, trials: int) -> Callable[[Cases], Score]:
+    """Run the whole procedure: choose features, tune, fit the ensemble."""
+    fitted = fit_procedure(cases, Settings(folds=5, repeats=1, trials=trials, seed=0), seed=0)
+    return lambda test: patient_score(fitted.members, test)
+
+
+def fit_sklearn(cases: LabelledCases, *, make: Callable[[], object]) -> Callable[[Cases], Score]:
+    """Fit a scikit-learn classifier on all features, the volume by its logarithm."""
+    model = make().fit(with_log_volume(cases), cases.y)
+    return lambda test: model.predict_proba(with_log_volume(test))[:, 1]
+
+
+def with_log_volume(cases: Cases) -> npt.NDArray[np.float64]:
+    """Return the features, tumour volume by its logarithm: raw volumes span four orders of magnitude."""
+    values = cases.features.copy()
+    column = cases.names.index(VOLUME)
+    values[:, column] = np.log(values[:, column])
+    return values
+
+
+def planted(n: int, *, seed: int) -> tuple[LabelledCases, Score]:
+    """Return a planted table, and the true log odds of each patient."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=(n, N_FEATURES // BLOCK))
+    values = np.sqrt(0.6) * shared.repeat(BLOCK, axis=1) + np.sqrt(0.4) * rng.normal(size=(n, N_FEATURES))
+    signal = values[:, : N_SIGNALS * BLOCK : BLOCK]
+    log_volume = 10 + 1.3 * rng.normal(size=n)
+    standard = (log_volume - 10) / 1.3
+    linear = signal[:, : N_SIGNALS - 2].sum(axis=1) * 0.35
+    bent = 0.5 * (np.abs(signal[:, -2]) - 0.8) + 0.4 * signal[:, -1] * (standard > 0)
+    odds = -0.6 + 0.45 * standard + linear + bent
+    y = (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(int)
+    names = (VOLUME, *(f"f{column:03d}" for column in range(N_FEATURES)))
+    patients = np.array([f"p{row:05d}" for row in range(n)])
+    features = np.column_stack([np.exp(log_volume), values])
+    return LabelledCases(names, features, patients, np.full(n, "planted"), y), odds
+
+
+def planted_report(models: dict[str, Fit], jobs: int) -> str:
+    """Fit every model at every size; return a table."""
+    test, odds = planted(N_TEST, seed=99)
+    best = area(test, odds)[0]
+    calls = [(size, name) for size in SIZES for name in models]
+    results = joblib.Parallel(jobs)(joblib.delayed(planted_auc)(models[name], size, test) for size, name in calls)
+    found = dict(zip(calls, results, strict=True))
+    lines = [
+        f"Planted tables; the best possible AUC is {best:.3f}.",
+        "",
+        "| model | " + " | ".join(f"n = {size}" for size in SIZES) + " |",
+        "| --- |" + " --- |" * len(SIZES),
+    ]
+    lines += [f"| {name} | " + " | ".join(f"{found[size, name]:.3f}" for size in SIZES) + " |" for name in models]
+    return "\n".join(lines) + "\n"
+
+
+def planted_auc(fit: Fit, size: int, test: LabelledCases) -> float:
+    """Return the AUC on the test patients of a model fitted on ``size`` others."""
+    return area(test, fit(planted(size, seed=size)[0])(test))[0]
+
+
+def area(cases: LabelledCases, score: Score) -> tuple[float, float, float]:
+    """Return an AUC with its interval."""
+    found = auc(predictions(cases, score))
+    return found.value, found.low, found.high
+
+
+def predictions(cases: LabelledCases, score: Score) -> Predictions:
+    """Return scores as predictions; ranks are all that an AUC sees."""
+    ranks = np.argsort(np.argsort(score, kind="stable"), kind="stable")
+    ties = pd.Series(ranks).groupby(score).transform("mean").to_numpy()
+    return Predictions("benchmark", "grade", cases.patients, cases.patient_centre, cases.patient_y, ties / len(ties))
+
+
+def real_reports(models: dict[str, Fit], jobs: int) -> Iterator[str]:
+    """Cross-validate every model on the real tables; yield a table each."""
+    if not DATA.is_dir():
+        yield "Real tables: no data folder beside the checkout.\n"
+        return
+    for title, cases in (("KiTS19, clear cell", kits19()), ("KiTS23, clear cell", kits23())):
+        positive = int(cases.patient_y.sum())
+        yield f"{title}: {len(cases)} patients, {positive} of grade 3 or 4, {len(cases.names)} features.\n"
+        folds = patient_folds(cases, folds=5, repeats=REPEATS, seed=0)
+        began = time.monotonic()
+        calls = [(name, fold) for name in models for fold in folds]
+        parts = joblib.Parallel(jobs)(
+            joblib.delayed(scored)(models[name], cases.take(fold.train), cases.take(fold.test)) for name, fold in calls
+        )
+        print(f"{title}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+        total = {name: np.zeros(len(cases)) for name in models}
+        for (name, fold), score in zip(calls, parts, strict=True):
+            total[name][np.searchsorted(cases.patients, cases.patient_id[fold.test])] += score
+        yield real_report(cases, total)
+
+
+def scored(fit: Fit, train: LabelledCases, test: LabelledCases) -> Score:
+    """Return the scores of the test part, as ranks within it: folds then do not differ by where their scores lie."""
+    score = fit(train)(test)
+    return pd.Series(score).rank().to_numpy() / len(score)
+
+
+def real_report(cases: LabelledCases, scores: dict[str, Score]) -> str:
+    """Return AUCs and paired differences from volume as a table."""
+    lines = ["| model | AUC (95 % interval) | less volume's (95 % interval) |", "| --- | --- | --- |"]
+    reference = predictions(cases, next(iter(scores.values())))
+    for name, score in scores.items():
+        value, low, high = area(cases, score)
+        difference = auc_difference(predictions(cases, score), reference).estimate
+        told = "" if score is next(iter(scores.values())) else f"{difference}"
+        lines.append(f"| {name} | {value:.3f} ({low:.3f} to {high:.3f}) | {told} |")
+    return "\n".join(lines) + "\n"
+
+
+def kits19() -> LabelledCases:
+    """Return the third party's table: rows that are clear cell with a grade."""
+    frame = pd.read_csv(DATA / "features" / "kits19_pyradiomics_210_scans.csv")
+    frame = frame[(frame["subtype_name"] == "clear_cell_rcc") & frame["kits_isup"].between(1, 4)].sort_values("case_id")
+    columns = [name for name in frame.columns if name.startswith(("kidney_", "tumor_"))]
+    names = [as_ours(name) for name in columns]
+    patients = frame["case_id"].to_numpy(dtype=np.str_)
+    y = (frame["kits_isup"] >= 3).to_numpy(dtype=int)
+    return LabelledCases(tuple(names), frame[columns].to_numpy(dtype=float), patients, np.full(len(y), "kits"), y)
+
+
+def as_ours(name: str) -> str:
+    """Return the name that our tables have for a column of theirs."""
+    region, feature = name.split("_", 1)
+    return f"{region.replace('tumor', 'tumour')}__native__original_{feature}"
+
+
+def kits23() -> LabelledCases:
+    """Measure shapes on the masks, and add age, sex and body mass index."""
+    clinical = pd.read_csv(DATA / "kits23" / "clinical.csv").sort_values("case_id")
+    clinical = clinical[clinical["isup_grade"].between(1, 4)]
+    rows = joblib.Parallel(os.cpu_count() or 1)(joblib.delayed(shapes)(case) for case in clinical["case_id"])
+    frame = pd.DataFrame(rows)
+    frame["clinical__age"] = pd.to_numeric(clinical["age"], errors="coerce").to_numpy()
+    frame["clinical__bmi"] = pd.to_numeric(clinical["bmi"], errors="coerce").to_numpy()
+    frame["clinical__male"] = (clinical["sex"] == "male").to_numpy(dtype=float)
+    patients = clinical["case_id"].to_numpy(dtype=np.str_)
+    y = (clinical["isup_grade"] >= 3).to_numpy(dtype=int)
+    return LabelledCases(tuple(frame.columns), frame.to_numpy(dtype=float), patients, np.full(len(y), "kits"), y)
+
+
+def shapes(case_id: str) -> dict[str, float]:
+    """Return the shape of tumour and kidney of one mask."""
+    mask = sitk.ReadImage(DATA / "kits23" / "masks" / f"{case_id}.nii.gz", sitk.sitkUInt8)
+    image = sitk.Cast(mask, sitk.sitkInt16)
+    extractor = Extractor({"featureClass": {"shape": []}, "setting": {"additionalInfo": False}})
+    found = {}
+    for region, label in (("tumour", 2), ("kidney", 1)):
+        values = extractor.execute(image, mask, label=label)
+        found |= {f"{region}__native__{name}": float(value) for name, value in values.items()}
+    return found
+
+
+if __name__ == "__main__":
+    main()
