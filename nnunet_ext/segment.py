@@ -17,10 +17,11 @@ import SimpleITK as sitk
 from nnunet_ext.anatomy_rules import RULES_VERSION, plausible_anatomy
 from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path, write_json
+from nnunet_ext.files import write_json
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, last_line, load_model
 from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.self_check import SelfCheck, self_check, write_self_checks
 
@@ -153,8 +154,7 @@ def _predict_case(case: Case, model: TrainedModel, record: "_Record", threads: i
     except (RuntimeError, MemoryError) as error:
         reason = f"the network gave no mask: {last_line(error)}"
         return case, Refusal(case.id, "segment", "prediction-failed", reason)
-    with atomic_path(record.mask(case)) as temporary:
-        sitk.WriteImage(mask, str(temporary), useCompression=True)
+    write_nifti(mask, record.mask(case))
     return case, check
 
 

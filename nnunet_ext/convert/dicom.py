@@ -16,6 +16,7 @@ from nnunet_ext.convert.dicom_masks import read_mask
 from nnunet_ext.convert.dicom_series import PHASES, Series, find_series
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path
+from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
 
 MASKS = ("RTSTRUCT", "SEG")
@@ -242,8 +243,7 @@ def _read_mask(mask: Series, image: sitk.Image, instances: Sequence[str]) -> sit
 def _write_volume(image: sitk.Image, file: Path) -> None:
     for tag in image.GetMetaDataKeys():
         image.EraseMetaData(tag)
-    with atomic_path(file) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+    write_nifti(image, file)
 
 
 def _write_table(path: Path, rows: Sequence[Row]) -> None:

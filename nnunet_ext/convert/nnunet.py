@@ -19,6 +19,7 @@ from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import write_json
 from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.labels import STRUCTURES, Label
+from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
 
 N_FOLDS = 5
@@ -240,7 +241,7 @@ def _write_case(case: Case, scan: Scan, folder: Path, structures: Sequence[str])
     if case.image.name.endswith(".nii.gz"):
         shutil.copyfile(case.image, image_file)
     else:
-        sitk.WriteImage(scan.image, str(image_file), useCompression=True)
+        write_nifti(scan.image, image_file)
     canonical = sitk.GetArrayViewFromImage(scan.mask)
     stored = np.zeros(canonical.shape, np.uint8)
     classes = class_values(structures)
@@ -248,7 +249,7 @@ def _write_case(case: Case, scan: Scan, folder: Path, structures: Sequence[str])
         stored[canonical == label] = classes[name if name in structures else "kidney"]
     mask = sitk.GetImageFromArray(stored)
     mask.CopyInformation(scan.image)
-    sitk.WriteImage(mask, str(folder / "labelsTr" / f"{case.id}.nii.gz"), useCompression=True)
+    write_nifti(mask, folder / "labelsTr" / f"{case.id}.nii.gz")
 
 
 def class_values(structures: Sequence[str]) -> dict[str, int]:

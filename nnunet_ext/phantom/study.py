@@ -10,13 +10,13 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 import yaml
 
 from nnunet_ext.case import Role
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path, write_json, write_text
 from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.nifti import write_nifti
 from nnunet_ext.phantom.anatomy import draw_anatomy
 from nnunet_ext.phantom.biology import Biology, best_possible_auc, draw_biology, volume_auc
 from nnunet_ext.phantom.render import render
@@ -169,8 +169,7 @@ def _write_case(planned: _PlannedScan, folder: Path, grid: Grid) -> None:
     anatomy = draw_anatomy(patient.biology, np.random.default_rng(patient.of_anatomy))
     scan = render(anatomy, patient.centre, planned.protocol, grid, seed=planned.seed)
     for volume, path in ((scan.mask, mask), (scan.image, image)):
-        with atomic_path(path) as temporary:
-            sitk.WriteImage(volume, str(temporary), useCompression=True)
+        write_nifti(volume, path)
 
 
 def _truth(
