@@ -140,14 +140,15 @@ def test_another_seed_is_another_run(make_trainer: Any, monkeypatch: pytest.Monk
     assert not np.array_equal(*weights)
 
 
-def test_the_trainer_for_small_tumours_differs_by_its_patches_alone(make_trainer: Any) -> None:
+def test_the_trainer_for_small_tumours_differs_by_patches_and_optimizer_alone(make_trainer: Any) -> None:
     paper, ours = make_trainer("nnUNetTrainerCCRCC"), make_trainer("nnUNetTrainerCCRCCSmallTumours")
     for trainer in (paper, ours):
         trainer.initialize()
     assert (paper.oversample_foreground_percent, paper.probabilistic_oversampling) == (0.33, False)
     assert (ours.oversample_foreground_percent, ours.probabilistic_oversampling) == (0.67, True)
     assert type(ours.loss.loss) is type(paper.loss.loss)
-    assert ours.optimizer.defaults == paper.optimizer.defaults
+    assert (type(ours.optimizer).__name__, ours.initial_lr) == ("AdamW", 1e-3)
+    assert ours.lr_scheduler.max_steps == paper.lr_scheduler.max_steps == 1000
     loader, _ = ours.get_dataloaders()
     assert loader.data_loader.oversample_foreground_percent == 0.67
 
