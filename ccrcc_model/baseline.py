@@ -59,8 +59,11 @@ class VolumeModel:
 
     def contribution(self, cases: Cases) -> npt.NDArray[np.float64]:
         """Return what the volume adds to the log odds of a mean one, shape ``(n_cases,)``."""
-        logarithm = _log_volume(cases, self.column)
-        return self.slope * np.nan_to_num((logarithm - self.mean_log) / self.sd_log, nan=0.0)
+        return self.slope * self.standard(cases)
+
+    def standard(self, cases: Cases) -> npt.NDArray[np.float64]:
+        """Return the logarithm of the volume in standard deviations from the mean, shape ``(n_cases,)``."""
+        return np.nan_to_num((_log_volume(cases, self.column) - self.mean_log) / self.sd_log, nan=0.0)
 
 
 def fit_volume(cases: LabelledCases) -> VolumeModel:

@@ -16,6 +16,7 @@ from scipy.special import expit, logit
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
 from ccrcc_model.decision import Decision
+from ccrcc_model.linear import LinearStart
 from ccrcc_model.model_folder import read_model_folder
 from ccrcc_model.pipeline import Member
 from ccrcc_model.predictions import Predictions
@@ -31,6 +32,9 @@ PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, STEPS = (
     "steps.json",
 )
 """The files of a model folder besides the manifest and the trees of each member."""
+
+_FEATURE = ("name", "typical", "centre", "spread", "weight")
+"""What the pipeline's file holds of each feature of a member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +232,11 @@ def preset_of(table: FeatureTable) -> dict[str, Any]:
 
 def member_to_json(member: Member, trees: str) -> dict[str, Any]:
     """Return a member as JSON; its trees stand in the file ``trees``."""
+    start = member.start
     typical = [None if np.isnan(value) else value for value in member.typical.tolist()]
-    features = [{"name": name, "typical": value} for name, value in zip(member.names, typical, strict=True)]
-    return {"trees": trees, "start": volume_to_json(member.start), "features": features}
+    columns = (start.names, typical, start.centre.tolist(), start.spread.tolist(), start.weights.tolist())
+    features = [dict(zip(_FEATURE, row, strict=True)) for row in zip(*columns, strict=True)]
+    return {"trees": trees, "volume": volume_to_json(start.volume), "features": features}
 
 
 def volume_to_json(volume: VolumeModel) -> dict[str, Any]:
@@ -240,11 +246,12 @@ def volume_to_json(volume: VolumeModel) -> dict[str, Any]:
 
 def member_from_json(content: Mapping[str, Any], trees: str) -> Member:
     """Return the member that ``member_to_json`` wrote."""
-    start = VolumeModel(**content["start"], seen=frozenset())
-    booster = lgb.Booster(model_str=trees)
-    names = tuple(feature["name"] for feature in content["features"])
-    typical = np.array([feature["typical"] for feature in content["features"]], dtype=np.float64)  # None becomes NaN
-    return Member(start, names, typical, booster, frozenset())
+    names, *numbers = ([feature[key] for feature in content["features"]] for key in _FEATURE)
+    typical, centre, spread, weights = (np.array(one, dtype=np.float64) for one in numbers)  # None becomes NaN
+    volume = VolumeModel(**content["volume"], seen=frozenset())
+    return Member(
+        LinearStart(volume, tuple(names), centre, spread, weights), typical, lgb.Booster(model_str=trees), frozenset()
+    )
 
 
 def _out_of_fold(frame: pd.DataFrame, cohort: str, target: Target, column: str) -> Predictions:

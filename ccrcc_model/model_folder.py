@@ -15,8 +15,8 @@ from typing import Any
 
 from nnunet_ext.errors import InputError
 
-FORMAT = 1
-"""Version of the folder's layout; a higher one is refused."""
+FORMAT = 2
+"""Version of the folder's layout; any other is refused."""
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
 
@@ -55,8 +55,9 @@ def read_model_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]
     """
     manifest_id, manifest = _read_manifest(folder)
     version = manifest.get("format")
-    if not isinstance(version, int) or version > FORMAT:
-        msg = f"The model in {folder} has format {version}; this version reads up to {FORMAT}: update the software"
+    if version != FORMAT:
+        remedy = "update the software" if isinstance(version, int) and version > FORMAT else "fit it again"
+        msg = f"The model in {folder} has format {version}, this version reads {FORMAT}: {remedy}"
         raise InputError(msg)
     hashes: dict[str, str] = manifest["files"]
     present = {path.name for path in folder.iterdir()} - {MANIFEST, SEAL}

@@ -1,9 +1,9 @@
 """What is fitted inside a fold and only there: the feature filter, and one member of the ensemble on what it keeps.
 
-A member starts from the log odds of tumour volume and adds trees on the features that the filter kept: what does the CT
-tell beyond the tumour's size? This is boosting with an offset (Boulesteix and Hothorn 2010, doi:10.1186/1471-2105-11-78).
-Where volume carries part of the answer, the trees need not find it again among thousands of features; where it carries
-nothing, its slope is near 0.
+A member starts from the log odds of tumour volume, to which the features that the filter kept add a little each
+(``ccrcc_model.linear``), and adds trees on the same features: what does the CT tell beyond the tumour's size? This is boosting
+with an offset (Boulesteix and Hothorn 2010, doi:10.1186/1471-2105-11-78). Where volume carries part of the answer, the trees
+need not find it again among thousands of features; where it carries nothing, its slope is near 0.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
+from ccrcc_model.linear import LinearStart, fit_linear
 from ccrcc_model.targets import Cases, LabelledCases
 from nnunet_ext.errors import InputError
 
@@ -45,6 +46,7 @@ class Hyperparameters:
         lambda_l2: Ridge on the leaf values.
         feature_fraction: Share of the features that each tree may use.
         bagging_fraction: Share of the cases that each tree sees.
+        prior: Of the features' linear effects, see ``fit_linear``.
     """
 
     n_features: int = 30
@@ -54,6 +56,7 @@ class Hyperparameters:
     lambda_l2: float = 5.0
     feature_fraction: float = 0.3
     bagging_fraction: float = 0.7
+    prior: float = 0.02
 
     def lightgbm(self, seed: int) -> dict[str, Any]:
         """Return LightGBM's parameters; the same ones give the same trees, on any number of cores.
@@ -62,7 +65,7 @@ class Hyperparameters:
         threshold of a split is mostly noise.
         """
         tuned = asdict(self)
-        del tuned["n_features"]
+        del tuned["n_features"], tuned["prior"]
         return tuned | {
             "objective": "binary",
             "extra_trees": True,
@@ -181,27 +184,30 @@ class FeatureFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc] # sciki
 
 @dataclass(frozen=True)
 class Member:
-    """One fitted filter, volume model, and the trees on top of it.
+    """One fitted filter, the linear model on what it kept, and the trees on top of it.
 
     Args:
-        start: The log odds that the trees add to.
-        names: Features that the filter kept, in the order of the trees' columns.
-        typical: Median of each of these features where none was missing, else NaN, shape ``(len(names),)``. LightGBM learns
+        start: The log odds that the trees add to, on the same features.
+        typical: Median of each feature where none was missing, else NaN, shape ``(len(names),)``. LightGBM learns
             where a missing value goes only from missing values; where it met none it would take a missing one for 0.
         trees: What LightGBM fitted.
         seen: Hashes of the patients that all of it was fitted on.
     """
 
-    start: VolumeModel
-    names: tuple[str, ...]
+    start: LinearStart
     typical: npt.NDArray[np.float64]
     trees: lgb.Booster
     seen: frozenset[str]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Features that the filter kept, in the order of the trees' columns."""
+        return self.start.names
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every feature that predicting needs."""
-        return tuple(dict.fromkeys((self.start.column, *self.names)))
+        return tuple(dict.fromkeys((self.start.volume.column, *self.names)))
 
     def _inputs(self, cases: Cases) -> npt.NDArray[np.float64]:
         values = cases.columns(self.names)
@@ -213,7 +219,7 @@ class Member:
         return self.start.log_odds(cases) + np.asarray(added, dtype=np.float64)
 
     def contributions(self, cases: Cases) -> npt.NDArray[np.float64]:
-        """Return what each of ``columns`` adds to the log odds, shape ``(n_cases, len(columns))``: volume and TreeSHAP.
+        """Return what each of ``columns`` adds to the log odds, shape ``(n_cases, len(columns))``: linear part and TreeSHAP.
 
         References:
             Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9.
@@ -221,8 +227,9 @@ class Member:
         shap = self.trees.predict(self._inputs(cases), pred_contrib=True, num_threads=1)
         place = {name: column for column, name in enumerate(self.columns)}
         result = np.zeros((len(cases), len(place)))
-        result[:, place[self.start.column]] = self.start.contribution(cases)
-        result[:, [place[name] for name in self.names]] += np.asarray(shap, dtype=np.float64)[:, :-1]
+        result[:, place[self.start.volume.column]] = self.start.volume.contribution(cases)
+        of_features = self.start.contributions(cases) + np.asarray(shap, dtype=np.float64)[:, :-1]
+        result[:, [place[name] for name in self.names]] += of_features
         return result
 
 
@@ -240,13 +247,14 @@ def choose_features(cases: LabelledCases, *, most: int) -> tuple[str, ...]:
 
 
 def fit_member(
-    cases: LabelledCases, start: VolumeModel, chosen: Sequence[str], hyperparameters: Hyperparameters, *, seed: int
+    cases: LabelledCases, volume: VolumeModel, chosen: Sequence[str], hyperparameters: Hyperparameters, *, seed: int
 ) -> Member:
-    """Fit the trees on the first features of ``chosen``; ``start`` and ``chosen`` were fitted on the same ``cases``."""
+    """Fit on the first features of ``chosen``; ``volume`` and ``chosen`` were fitted on the same ``cases``."""
     names = tuple(chosen[: hyperparameters.n_features])
+    start = fit_linear(cases, volume, names, prior=hyperparameters.prior)
     parameters = hyperparameters.lightgbm(seed)
     values = cases.columns(names)
     data = lgb.Dataset(values, cases.y, weight=cases.weight, init_score=start.log_odds(cases), params=parameters)
     # Kept as it was trained: LightGBM's default is a detour over text that takes as long as the training does.
     trees = lgb.train(parameters, data, num_boost_round=TREES, keep_training_booster=True)
-    return Member(start, names, np.median(values, axis=0), trees, start.seen | patient_hashes(cases.patient_id))
+    return Member(start, np.median(values, axis=0), trees, volume.seen | patient_hashes(cases.patient_id))

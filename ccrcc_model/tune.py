@@ -112,6 +112,7 @@ def _suggest(trial: optuna.Trial, *, n_cases: int) -> Hyperparameters:
         lambda_l2=trial.suggest_float("lambda_l2", 0.5, 50.0, log=True),
         feature_fraction=trial.suggest_float("feature_fraction", 0.1, 0.6),
         bagging_fraction=trial.suggest_float("bagging_fraction", 0.5, 0.9),
+        prior=trial.suggest_float("prior", 0.003, 0.3, log=True),
     )
 
 

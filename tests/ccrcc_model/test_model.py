@@ -105,12 +105,15 @@ def test_a_folder_of_another_kind_is_no_model(tmp_path):
             Model.load(folder)
 
 
-@pytest.mark.parametrize("version", [FORMAT + 1, "2", None])
-def test_a_folder_of_a_newer_format_is_refused(copy, version):
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [(FORMAT + 1, "update the software"), (FORMAT - 1, "fit it again"), ("2", "fit it again"), (None, "fit it again")],
+)
+def test_a_folder_of_another_format_is_refused(copy, version, remedy):
     manifest = json.loads((copy / MANIFEST).read_text())
     (copy / MANIFEST).write_text(json.dumps(manifest | {"format": version}))
     (copy / SEAL).write_text(hashlib.sha256((copy / MANIFEST).read_bytes()).hexdigest() + "\n")
-    with pytest.raises(InputError, match=f"format {version}; this version reads up to {FORMAT}"):
+    with pytest.raises(InputError, match=f"format {version}, this version reads {FORMAT}: {remedy}"):
         Model.load(copy)
 
 

@@ -123,14 +123,14 @@ def test_features_without_any_use_are_refused(cases):
 def test_a_member_adds_up_to_its_contributions(cases):
     member = fitted(cases)
     shap = member.trees.predict(cases.columns(member.names), pred_contrib=True)
-    expected = member.start.intercept + shap[:, -1] + member.contributions(cases).sum(axis=1)
+    expected = member.start.volume.intercept + shap[:, -1] + member.contributions(cases).sum(axis=1)
     np.testing.assert_allclose(member.log_odds(cases), expected, atol=1e-9)
     assert member.contributions(cases).shape == (60, len(member.columns))
     assert member.seen == patient_hashes(cases.patient_id)
 
 
 def test_a_member_that_learns_nothing_is_the_volume_model(cases):
-    still = fitted(cases, learning_rate=1e-12)
+    still = fitted(cases, learning_rate=1e-12, prior=1e-9)
     np.testing.assert_allclose(still.log_odds(cases), fit_volume(cases).log_odds(cases), atol=1e-6)
     assert np.abs(fitted(cases).log_odds(cases) - fit_volume(cases).log_odds(cases)).max() > 0.1
 
