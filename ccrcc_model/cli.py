@@ -449,6 +449,9 @@ def fit(
     controls: Annotated[
         bool, typer.Option("--controls", help="Also fit on shuffled labels, and on the centre alone: what is there to find?")
     ] = False,
+    studies: Annotated[
+        str | None, typer.Option(metavar="FILE|URL", help="Journal file, or database URL, that keeps Optuna's trials.")
+    ] = None,
     jobs: Jobs = 1,
 ) -> None:
     """Fit and lock a model of grade or Ki67.
@@ -473,6 +476,7 @@ def fit(
             repeats=repeats,
             seed=seed,
             controls=controls,
+            studies=studies,
             jobs=jobs,
             on_progress=on_progress,
         )

@@ -14,8 +14,9 @@ from ccrcc_model.baseline import volume_column
 from ccrcc_model.controls import run_controls
 from ccrcc_model.lock import lock
 from ccrcc_model.model import Model, preset_of
-from ccrcc_model.model_folder import write_model_folder
+from ccrcc_model.model_folder import MANIFEST, write_model_folder
 from ccrcc_model.nested import Settings, run_nested
+from ccrcc_model.studies import open_studies
 from ccrcc_model.targets import LabelledCases, Target, label
 from nnunet_ext.case import Role
 from nnunet_ext.errors import InputError
@@ -34,6 +35,7 @@ def fit(
     trials: int = 25,
     seed: int = 0,
     controls: bool = False,
+    studies: str | None = None,
     jobs: int = 1,
     on_progress: OnProgress = silent,
 ) -> Model:
@@ -52,6 +54,8 @@ def fit(
         trials: Optuna trials in each training part.
         seed: Of everything random.
         controls: Also run the procedure on shuffled labels, and see what the centre alone predicts: ``run_controls``.
+        studies: Journal file, or URL of a database, that keeps Optuna's studies: a fit that was cut off then goes on, and the
+            same call on other machines shares its trials. See ``open_studies``.
         jobs: Processes, each on one core; the result does not depend on it.
         on_progress: Told of each outer fold, and of the final fit; then of the controls' folds.
 
@@ -66,7 +70,10 @@ def fit(
     request = _request(cases, table, target, settings, controls=controls)
     if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
         return _existing(out_dir, request)
-    outer, final = run_nested(cases, settings, jobs=jobs, on_progress=on_progress)
+    if studies is not None:
+        open_studies(studies)  # fails here, not in every process
+    kept = (studies, request) if studies is not None else None
+    outer, final = run_nested(cases, settings, studies=kept, jobs=jobs, on_progress=on_progress)
     manifest, files = lock(cases, outer, final, target)
     if controls:
         manifest["controls"] = run_controls(cases, settings, jobs=jobs, on_progress=on_progress).to_json()
@@ -77,6 +84,8 @@ def fit(
         "preset": preset_of(table),
         "cohorts": sorted(set(table.rows["cohort"].astype("str"))),
     }
+    if (out_dir / MANIFEST).exists():  # another process was faster
+        return _existing(out_dir, request)
     write_model_folder(out_dir, files, about | manifest)
     return Model.load(out_dir)
 

@@ -20,6 +20,7 @@ from ccrcc_model.baseline import VolumeModel, fit_volume
 from ccrcc_model.model import patient_score
 from ccrcc_model.pipeline import Hyperparameters, Member
 from ccrcc_model.splits import Fold, patient_folds
+from ccrcc_model.studies import open_studies
 from ccrcc_model.targets import LabelledCases
 from ccrcc_model.tune import inner_folds, tune
 from nnunet_ext.errors import InputError
@@ -75,15 +76,26 @@ class Procedure:
         return frozenset().union(*parts, *(step.seen | step.scored for step in self.tuning))
 
 
-def fit_procedure(cases: LabelledCases, settings: Settings, *, seed: int) -> Procedure:
+def fit_procedure(
+    cases: LabelledCases, settings: Settings, *, seed: int, studies: str | None = None, study: str | None = None
+) -> Procedure:
     """Choose features, tune and fit the ensemble and the baseline on ``cases`` and nothing else.
+
+    Args:
+        cases: Cases of both classes.
+        settings: How to split and tune.
+        seed: Of everything random.
+        studies: Where to keep the tuning, see ``open_studies``; in memory by default.
+        study: Its name there.
 
     Raises:
         InputError: If a class has too few patients, or no feature is usable.
     """
     with threadpool_limits(1):  # sums then have one order, whatever the number of processes
         folds = inner_folds(cases, folds=settings.inner_folds, repeats=settings.inner_repeats, seed=seed)
-        tuned = tune(folds[: len(folds) // settings.inner_repeats], trials=settings.trials, seed=seed)
+        storage = open_studies(studies) if studies is not None else None
+        first = folds[: len(folds) // settings.inner_repeats]
+        tuned = tune(first, trials=settings.trials, seed=seed, storage=storage, study=study)
         members = tuple(fold.fit(tuned.hyperparameters, seed=seed + place) for place, fold in enumerate(folds))
         return Procedure(members, tuned.hyperparameters, tuned.loss, fit_volume(cases), tuned.steps)
 
@@ -101,13 +113,19 @@ class OuterResult:
 
 
 def run_nested(
-    cases: LabelledCases, settings: Settings, *, jobs: int = 1, on_progress: OnProgress = silent
+    cases: LabelledCases,
+    settings: Settings,
+    *,
+    studies: tuple[str, str] | None = None,
+    jobs: int = 1,
+    on_progress: OnProgress = silent,
 ) -> tuple[list[OuterResult], Procedure]:
     """Run the procedure on every outer training part and on all cases.
 
     Args:
         cases: Cases of both classes.
         settings: How to split and tune.
+        studies: Where to keep the tuning of each training part, see ``open_studies``, and what their names begin with.
         jobs: Processes; the result does not depend on their number.
         on_progress: Told of each fit.
 
@@ -119,14 +137,23 @@ def run_nested(
     """
     splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=MIN_FOLDS)
     seeds = [int(seed) for seed in np.random.default_rng([settings.seed, 1]).integers(2**30, size=len(splits) + 1)]
-    calls = [joblib.delayed(_outer)(cases, split, settings, seed=seed) for split, seed in zip(splits, seeds, strict=False)]
-    calls.append(joblib.delayed(fit_procedure)(cases, settings, seed=seeds[-1]))
+    kept = [_kept(studies, f"outer {split.repeat}.{split.index}") for split in splits]
+    calls = [
+        joblib.delayed(_outer)(cases, split, settings, seed=seed, **where)
+        for split, seed, where in zip(splits, seeds, kept, strict=False)
+    ]
+    calls.append(joblib.delayed(fit_procedure)(cases, settings, seed=seeds[-1], **_kept(studies, "final")))
     on_progress(0, len(calls))
     results = []
     for result in _in_order(calls, jobs):
         results.append(result)
         on_progress(len(results), len(calls))
     return results[:-1], results[-1]
+
+
+def _kept(studies: tuple[str, str] | None, part: str) -> dict[str, str]:
+    """Return where the study of one training part is kept, and its name there."""
+    return {"studies": studies[0], "study": f"{studies[1]}, {part}"} if studies is not None else {}
 
 
 def _in_order(calls: Sequence[Any], jobs: int) -> Iterator[Any]:
@@ -136,9 +163,9 @@ def _in_order(calls: Sequence[Any], jobs: int) -> Iterator[Any]:
     return results
 
 
-def _outer(cases: LabelledCases, split: Fold, settings: Settings, *, seed: int) -> OuterResult:
+def _outer(cases: LabelledCases, split: Fold, settings: Settings, *, seed: int, **kept: str) -> OuterResult:
     train, test = cases.take(split.train), cases.take(split.test)
-    fitted = fit_procedure(train, settings, seed=seed)
+    fitted = fit_procedure(train, settings, seed=seed, **kept)
     name = f"outer {split.repeat}.{split.index}"
     scored = patient_hashes(test.patient_id)
     steps = [Step(f"{name}: {step.name}", step.seen, step.scored) for step in fitted.tuning]

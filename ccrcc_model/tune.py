@@ -77,9 +77,12 @@ def tune(
     The first trial is the default, so that nothing is chosen that looked worse than it. Log loss, because it is a proper
     score and less noisy than the AUC of a dozen patients.
 
+    A study that ``storage`` holds is carried on, and several processes may work on one: trials that a killed process left
+    unfinished do not count, and of more finished ones than ``trials`` the first count.
+
     Args:
         folds: Inner folds of one repeat.
-        trials: Trials in all; a study that ``storage`` already holds is carried on to that number.
+        trials: Trials in all.
         seed: Of the sampler (TPE) and of the trees.
         storage: Where Optuna keeps the study; in memory by default.
         study: Its name in ``storage``.
@@ -95,11 +98,12 @@ def tune(
         if not running.trials:
             running.enqueue_trial(asdict(Hyperparameters()))
         largest = min(len(fold.train) for fold in folds)
-        for _ in range(trials - len(running.get_trials(states=done))):
+        while len(running.get_trials(deepcopy=False, states=done)) < trials:
             trial = running.ask()
             running.tell(trial, _loss(folds, _suggest(trial, n_cases=largest), seed=seed))
-    best = running.best_trial
-    return Tuned(Hyperparameters(**best.params), float(best.value or 0.0), len(running.get_trials(states=done)), _steps(folds))
+    counted = sorted(running.get_trials(states=done), key=lambda one: one.number)[:trials]
+    best = min(counted, key=lambda one: (one.value or 0.0, one.number))
+    return Tuned(Hyperparameters(**best.params), float(best.value or 0.0), len(counted), _steps(folds))
 
 
 def _suggest(trial: optuna.Trial, *, n_cases: int) -> Hyperparameters:
