@@ -7,14 +7,18 @@ from scipy.spatial import cKDTree
 
 from nnunet_ext.labels import TOUCHING, Label
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raised whenever the rules change, so that masks of older ones are not taken for new."""
 
 MAX_KIDNEYS = 2
 """A third organ is a false positive; a transplant in the pelvis of a patient with both kidneys is not provided for."""
 
+MIN_KIDNEY_ML = 50.0
+"""Parenchyma from which a body is a kidney for certain. In KiTS23 the smallest has 84 ml."""
+
 MIN_FAR_TUMOUR_MM3 = 500.0
-"""A tumour far from both kidneys stays if it is larger than a ball of 1 cm, the smallest tumour that the project models."""
+"""Where two kidneys are not certain, a tumour far from them stays if it is larger than a ball of 1 cm, the smallest tumour
+that the project models: it may be what is left of a kidney."""
 
 NEAR_MM = 10.0
 """A tumour within this distance of a kidney stays, whatever its size."""
@@ -25,7 +29,8 @@ def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, f
 
     Bodies are the connected regions (26 neighbours) of all labels together, so that a tumour may cut a kidney in two. The
     two bodies with the most kidney are the kidneys and stay as they are. Of the others the kidney and cyst voxels go, and so
-    do tumours that are both smaller than ``MIN_FAR_TUMOUR_MM3`` and farther than ``NEAR_MM`` from a kidney.
+    do tumours that are farther than ``NEAR_MM`` from a kidney; but where there are no two kidneys of ``MIN_KIDNEY_ML``, only
+    those smaller than ``MIN_FAR_TUMOUR_MM3``.
 
     Args:
         mask: ``Label`` values, shape zyx.
@@ -44,7 +49,11 @@ def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, f
         return mask
     kept = cropped.copy()
     kept[elsewhere & (cropped != Label.TUMOUR)] = Label.BACKGROUND
-    kept[_far_islands(elsewhere & (cropped == Label.TUMOUR), np.isin(bodies, kidneys), spacing_mm)] = Label.BACKGROUND
+    least = MIN_KIDNEY_ML * 1000 / float(np.prod(spacing_mm))
+    are_certain = len(kidneys) == MAX_KIDNEYS and all(kidney_voxels[one] >= least for one in kidneys)
+    most = np.inf if are_certain else MIN_FAR_TUMOUR_MM3
+    tumours = elsewhere & (cropped == Label.TUMOUR)
+    kept[_far_islands(tumours, np.isin(bodies, kidneys), spacing_mm, smaller_than=most)] = Label.BACKGROUND
     cleaned = mask.copy()
     cleaned[box] = kept
     return cleaned
@@ -57,12 +66,16 @@ def labelled_box(mask: npt.NDArray[np.uint8]) -> tuple[slice, ...] | None:
 
 
 def _far_islands(
-    tumours: npt.NDArray[np.bool_], kidneys: npt.NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+    tumours: npt.NDArray[np.bool_],
+    kidneys: npt.NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+    *,
+    smaller_than: float,
 ) -> npt.NDArray[np.bool_]:
-    """Return those components of ``tumours`` that are small and far from ``kidneys``."""
+    """Return those components of ``tumours`` that are smaller than so many mm³ and far from ``kidneys``."""
     islands, n_islands = ndimage.label(tumours, structure=TOUCHING)
     volumes = np.bincount(islands.ravel(), minlength=n_islands + 1) * float(np.prod(spacing_mm))
-    small = [island for island in range(1, n_islands + 1) if volumes[island] < MIN_FAR_TUMOUR_MM3]
+    small = [island for island in range(1, n_islands + 1) if volumes[island] < smaller_than]
     if not small or not kidneys.any():
         return np.isin(islands, small)
     tree = cKDTree(np.argwhere(kidneys) * np.array(spacing_mm))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from nnunet_ext.anatomy_rules import MAX_KIDNEYS, plausible_anatomy
+from nnunet_ext.anatomy_rules import MAX_KIDNEYS, MIN_KIDNEY_ML, plausible_anatomy
 from nnunet_ext.inference.network_grid import Box
 from nnunet_ext.labels import TOUCHING, Label
 
@@ -16,9 +16,6 @@ MARGIN_MM = 25.0
 
 FACE_MM = 5.0
 """A label this near to a face may go on beyond it: then the whole scan is searched."""
-
-MIN_KIDNEY_ML = 50.0
-"""A body with less parenchyma is no kidney that the coarse pass is sure of. In KiTS23 the smallest has 84 ml."""
 
 BODY_HU = -300.0
 """Above air and lung, below fat."""

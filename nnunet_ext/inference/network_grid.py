@@ -41,6 +41,12 @@ class Box:
         return cls((0, 0, 0), (z, y, x))
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along each axis."""
+        z, y, x = (b - a for a, b in zip(self.start, self.end, strict=True))
+        return z, y, x
+
+    @property
     def slices(self) -> tuple[slice, slice, slice]:
         """What cuts the box out of its volume."""
         z, y, x = (slice(a, b) for a, b in zip(self.start, self.end, strict=True))

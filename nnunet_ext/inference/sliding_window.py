@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -123,5 +124,16 @@ def _mean_pairwise_dice(both: Any) -> float:
 
 
 def _fast_arithmetic(device: torch.device) -> AbstractContextManager[Any]:
-    """Return half precision on a GPU, as nnU-Net does; elsewhere float32."""
-    return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
+    """Return half precision on a GPU, as nnU-Net does, and bfloat16 on a CPU that multiplies it; else float32."""
+    if device.type == "cuda":
+        return torch.autocast("cuda")
+    if device.type == "cpu" and has_bfloat16():
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Tell whether the CPU has instructions for bfloat16 (AVX-512 BF16 or AMX); others emulate it, slowly."""
+    tests = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(test() for test in tests if test is not None)

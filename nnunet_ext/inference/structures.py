@@ -91,7 +91,11 @@ class _Pass:
         for planes in self._windows(COARSE_STEP).predict(self.model.networks[:1], part):
             found[z : z + planes.shape[1], y:y_end, x:x_end] = self._labels(planes)
             z += planes.shape[1]
-        return boxes_of_kidneys(found, self.grid.spacing_mm, self.model.patch)
+        boxes = boxes_of_kidneys(found, self.grid.spacing_mm, self.model.patch)
+        windows = self._windows(self.model.step)
+        if boxes is None or sum(windows.count(box.shape) for box in boxes) * 2 > windows.count(self.grid.shape):
+            return None  # it would save less than half, and may be for nothing
+        return boxes
 
     def look(self, boxes: Sequence[Box] | None) -> Found | None:
         """Run the fine pass in some boxes or, with None, everywhere; return None if a label may go on beyond a box."""

@@ -48,6 +48,16 @@ def test_a_far_tumour_stays_from_500_mm3(n_voxels: int, stays: bool, two_kidneys
     assert np.array_equal(cleaned, island if stays else two_kidneys)
 
 
+@pytest.mark.parametrize(("planes", "stays"), [(24, True), (25, False)])
+def test_beside_two_certain_kidneys_no_far_tumour_stays(planes: int, stays: bool) -> None:
+    mask = np.zeros((40, 60, 100), np.uint8)
+    mask[5 : 5 + planes, 20:30, 10:20] = mask[5:31, 20:30, 80:90] = Label.KIDNEY
+    assert planes * 100 * VOXEL_MM3 == (50_000 if planes == 25 else 48_000)
+    far = mask.copy()
+    far[10:20, 45:55, 45:55] = Label.TUMOUR
+    assert np.array_equal(plausible_anatomy(far, spacing_mm=SPACING_MM), far if stays else mask)
+
+
 @pytest.mark.parametrize(("gap_voxels", "stays"), [(5, True), (6, False)])
 def test_a_small_tumour_stays_within_10_mm_of_a_kidney(gap_voxels: int, stays: bool, two_kidneys: np.ndarray) -> None:
     island = two_kidneys.copy()

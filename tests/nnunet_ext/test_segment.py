@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from nnunet_ext import segment as module
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
+from nnunet_ext.inference import kidney_search
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model
 from nnunet_ext.segment import segment, single_scan
 from nnunet_ext.shard import Shard
@@ -45,9 +46,10 @@ class Threshold(torch.nn.Module):
 def threshold_network(monkeypatch: pytest.MonkeyPatch) -> list[Threshold]:
     """In place of the network: kidney above 130 HU, tumour from 50 HU, or what nnU-Net does not clip, to 130 HU.
 
-    Its windows are small, so that a scan holds many. Returns the networks as they are made.
+    Its windows and the margin around kidneys are small, so that a scan holds many. Returns the networks as they are made.
     """
     made: list[Threshold] = []
+    monkeypatch.setattr(kidney_search, "MARGIN_MM", 8.0)
 
     def load(model: TrainedModel) -> LoadedModel:
         loaded = load_model(model)

@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("nnunetv2")
 
+from nnunet_ext.inference import sliding_window as module  # noqa: E402
 from nnunet_ext.inference.sliding_window import FoldAgreement, Windows  # noqa: E402
 from nnunet_ext.inference.trained_model import TrainedModel, _predictor, load_model  # noqa: E402
 
@@ -19,8 +20,9 @@ def windows(step: float = 0.5, mirror_axes: tuple[int, ...] = ()) -> Windows:
 @pytest.mark.parametrize("shape", [(40, 50, 70), (90, 48, 64), (20, 60, 30)], ids=["several", "a-column", "smaller-than-one"])
 @pytest.mark.parametrize("mirror_axes", [(), (0, 2)])
 def test_logits_are_those_of_nnunets_own_window(
-    shape: tuple[int, int, int], mirror_axes: tuple[int, ...], tiny_training: Any
+    shape: tuple[int, int, int], mirror_axes: tuple[int, ...], tiny_training: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "has_bfloat16", lambda: False)
     trained = TrainedModel(tiny_training.model)
     loaded = load_model(trained)
     volume = torch.from_numpy(np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32))
@@ -37,6 +39,17 @@ def test_logits_are_those_of_nnunets_own_window(
     )
     assert float((ours - theirs)[inner].abs().max()) < 4e-3 * float(theirs.abs().max())
     assert len(planes) == (1 if shape[0] <= PATCH[0] else 2 if shape[0] == 40 else 5)
+
+
+def test_bfloat16_changes_a_logit_by_its_own_rounding(tiny_training: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = load_model(TrainedModel(tiny_training.model)).networks
+    volume = torch.from_numpy(np.random.default_rng(0).normal(size=(1, *PATCH)).astype(np.float32))
+    exact, short = (
+        torch.cat(list(windows().predict(networks, volume)), dim=1)
+        for has in (False, True)
+        if monkeypatch.setattr(module, "has_bfloat16", lambda has=has: has) is None
+    )
+    assert 0 < float((exact - short).abs().max()) < 0.05 * float(exact.abs().max())
 
 
 class Constant(torch.nn.Module):
