@@ -213,7 +213,8 @@ def real_report(cases: LabelledCases, scores: dict[str, Score]) -> str:
     for name, score in scores.items():
         value, low, high = area(cases, score)
         difference = auc_difference(predictions(cases, score), reference).estimate
-        told = "" if score is next(iter(scores.values())) else f"{difference}"
+        told = f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
+        told = "" if score is next(iter(scores.values())) else told
         lines.append(f"| {name} | {value:.3f} ({low:.3f} to {high:.3f}) | {told} |")
     return "\n".join(lines) + "\n"
 
