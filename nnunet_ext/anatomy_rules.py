@@ -75,12 +75,16 @@ def _far_islands(
     """Return those components of ``tumours`` that are smaller than so many mm³ and far from ``kidneys``."""
     islands, n_islands = ndimage.label(tumours, structure=TOUCHING)
     volumes = np.bincount(islands.ravel(), minlength=n_islands + 1) * float(np.prod(spacing_mm))
-    small = [island for island in range(1, n_islands + 1) if volumes[island] < smaller_than]
-    if not small or not kidneys.any():
-        return np.isin(islands, small)
-    tree = cKDTree(np.argwhere(kidneys) * np.array(spacing_mm))
+    goes = volumes < smaller_than
+    goes[0] = False
+    if goes.any() and kidneys.any():
+        tree = cKDTree(_surface(kidneys) * np.array(spacing_mm))
+        voxels = _surface(tumours)
+        distances, _ = tree.query(voxels * np.array(spacing_mm), distance_upper_bound=np.nextafter(NEAR_MM, np.inf))
+        goes[islands[tuple(voxels[np.isfinite(distances)].T)]] = False
+    return np.asarray(goes[islands])
 
-    def distance_mm(island: int) -> float:
-        return float(np.min(tree.query(np.argwhere(islands == island) * np.array(spacing_mm))[0]))
 
-    return np.isin(islands, [island for island in small if distance_mm(island) > NEAR_MM])
+def _surface(region: npt.NDArray[np.bool_]) -> npt.NDArray[np.int_]:
+    """Return the voxels of a region that a voxel outside shares a face with, shape ``(n, 3)``."""
+    return np.argwhere(region & ~ndimage.binary_erosion(region))
