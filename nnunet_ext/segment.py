@@ -53,7 +53,7 @@ def segment(
     """Predict a mask for every case of a cohort, on the scan's own grid.
 
     The scan is turned to the orientation that the network was trained in and its mask is turned back. A coarse pass finds the
-    kidneys and a fine pass runs around them; where the coarse pass is unsure, the fine pass runs everywhere. Whatever is
+    kidneys and a fine pass runs around them; where the coarse pass is unsure, it runs all over the body. Whatever is
     anatomically implausible is removed (``plausible_anatomy``), and ``self_check.csv`` says what that was and which masks to
     look at. A mask in which nothing was found is written all the same. Masks that this model made from these images before are
     kept, so a run that was cut off goes on where it stopped.

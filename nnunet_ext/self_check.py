@@ -48,7 +48,7 @@ class SelfCheck:
         removed_tumour_ml: Likewise.
         removed_cyst_ml: Likewise.
         n_removed: Connected pieces that it removed.
-        searched: ``"kidneys"`` if the network looked closely around the kidneys alone, ``"scan"`` if everywhere.
+        searched: Where the network looked closely: around the ``kidneys`` alone, all over the ``body``, or over the ``scan``.
         fold_dice_kidney: Mean Dice between the networks of an ensemble; None with one network, or if none found any.
         fold_dice_tumour: Likewise.
         flags: Why to look at the mask, joined by spaces; empty if there is no reason.

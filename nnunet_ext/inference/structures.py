@@ -29,7 +29,7 @@ class Found:
 
     Args:
         mask: ``Label`` values, shape zyx.
-        searched: ``"kidneys"`` if the fine pass ran around the kidneys alone, ``"scan"`` if it ran everywhere.
+        searched: Where the fine pass ran: around the ``"kidneys"`` alone, all over the ``"body"``, or over the ``"scan"``.
         fold_dice: Mean Dice between pairs of folds for each structure; NaN with one fold.
     """
 
@@ -47,12 +47,13 @@ def find_structures(model: LoadedModel, image: sitk.Image, *, whole_scan: bool) 
         whole_scan: Run the fine pass everywhere, without a search.
     """
     pass_over = _Pass.over(model, image)
-    boxes = None if whole_scan or not pass_over.is_worth_a_search() else pass_over.search()
-    if boxes is not None and (found := pass_over.look(boxes)) is not None:
+    if whole_scan or not pass_over.is_worth_a_search():
+        return pass_over.look([Box.whole(pass_over.grid.shape)], "scan")
+    body = pass_over.body()
+    boxes = pass_over.search(body)
+    if boxes is not None and not pass_over.may_go_on(found := pass_over.look(boxes, "kidneys"), boxes):
         return found
-    everything = pass_over.look(None)
-    assert everything is not None  # noqa: S101 - nothing lies beyond the whole scan
-    return everything
+    return pass_over.look([body], "body")
 
 
 @dataclass(frozen=True)
@@ -80,36 +81,47 @@ class _Pass:
         everywhere = self._windows(self.model.step).count(self.grid.shape) * networks
         return everywhere >= LEAST_GAIN * self._windows(COARSE_STEP).count(self.grid.shape)
 
-    def search(self) -> tuple[Box, ...] | None:
-        """Return where one network, in windows side by side, finds the kidneys; None if it is unsure."""
-        ratio = [after / before for after, before in zip(self.grid.shape, self.scan.shape, strict=True)]
+    def body(self) -> Box:
+        """Return the box of the patient in the network's volume, at least a window large."""
         body = body_box(self.scan, self.spacing_mm)
-        z, y, x = (floor(start * r) for start, r in zip(body.start, ratio, strict=True))
-        z_end, y_end, x_end = (min(n, ceil(end * r)) for end, r, n in zip(body.end, ratio, self.grid.shape, strict=True))
+        edges = []
+        for axis, n in enumerate(self.grid.shape):
+            ratio = n / self.scan.shape[axis]
+            start, end = floor(body.start[axis] * ratio), min(n, ceil(body.end[axis] * ratio))
+            start = max(0, min(start, n - self.model.patch[axis]))
+            edges.append((start, min(n, max(end, start + self.model.patch[axis]))))
+        (z, z_end), (y, y_end), (x, x_end) = edges
+        return Box((z, y, x), (z_end, y_end, x_end))
+
+    def search(self, body: Box) -> tuple[Box, ...] | None:
+        """Return where one network, in windows side by side, finds the kidneys; None if it is unsure."""
         found = np.zeros(self.grid.shape, np.uint8)
-        part = self.volume[:, z:z_end, y:y_end, x:x_end]
-        for planes in self._windows(COARSE_STEP).predict(self.model.networks[:1], part):
-            found[z : z + planes.shape[1], y:y_end, x:x_end] = self._labels(planes)
+        inside, z = found[body.slices], 0
+        for planes in self._windows(COARSE_STEP).predict(self.model.networks[:1], self.volume[(slice(None), *body.slices)]):
+            inside[z : z + planes.shape[1]] = self._labels(planes)
             z += planes.shape[1]
         boxes = boxes_of_kidneys(found, self.grid.spacing_mm, self.model.patch)
         windows = self._windows(self.model.step)
-        if boxes is None or sum(windows.count(box.shape) for box in boxes) * 2 > windows.count(self.grid.shape):
+        if boxes is None or sum(windows.count(box.shape) for box in boxes) * 2 > windows.count(body.shape):
             return None  # it would save less than half, and may be for nothing
         return boxes
 
-    def look(self, boxes: Sequence[Box] | None) -> Found | None:
-        """Run the fine pass in some boxes or, with None, everywhere; return None if a label may go on beyond a box."""
+    def look(self, boxes: Sequence[Box], searched: str) -> Found:
+        """Run the fine pass in some boxes."""
         agreement = FoldAgreement(self.model.labels, self.model.classes)
         windows = self._windows(self.model.step)
         mask = np.zeros(self.scan.shape, np.uint8)
-        for box in boxes if boxes is not None else [Box.whole(self.grid.shape)]:
+        for box in boxes:
             part = self.volume[(slice(None), *box.slices)]
             for where, logits in self.grid.to_scan(windows.predict(self.model.networks, part, agreement), box):
                 mask[where.slices] = self._labels(logits)
-            seen = self.grid.scan_box(box)
-            if reaches_a_face(mask[seen.slices], self.spacing_mm, seen, mask.shape):
-                return None
-        return Found(self.grid.to_mask(mask), "scan" if boxes is None else "kidneys", agreement.dice())
+        return Found(self.grid.to_mask(mask), searched, agreement.dice())
+
+    def may_go_on(self, found: Found, boxes: Sequence[Box]) -> bool:
+        """Tell whether a label comes so near to the face of a box that it may go on beyond."""
+        mask = found.mask.transpose(self.grid.transpose)[self.grid.cropped.slices]
+        seen = [self.grid.scan_box(box) for box in boxes]
+        return any(reaches_a_face(mask[one.slices], self.spacing_mm, one, mask.shape) for one in seen)
 
     def _windows(self, step: float) -> Windows:
         model = self.model

@@ -272,7 +272,9 @@ def test_a_scan_of_few_windows_is_looked_at_everywhere_at_once(
 
 
 @pytest.mark.usefixtures("threshold_network")
-def test_where_the_search_is_unsure_the_whole_scan_is_looked_at(two_scans: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+def test_where_the_search_is_unsure_all_of_the_body_is_looked_at(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path
+) -> None:
     image = sitk.ReadImage(str(two_scans.cases[0].image))
     hu = sitk.GetArrayFromImage(image)
     hu[:, :, 24:] = np.minimum(hu[:, :, 24:], 20)  # the left kidney is gone
@@ -282,7 +284,7 @@ def test_where_the_search_is_unsure_the_whole_scan_is_looked_at(two_scans: Cohor
     cohort = two_scans.with_cases([replace(two_scans.cases[0], image=tmp_path / "single.nii.gz"), two_scans.cases[1]])
     masked, _ = segment(cohort, tiny_training.model, tmp_path / "out")
     rows = pd.read_csv(tmp_path / "out" / "self_check.csv", keep_default_na=False).set_index("case_id")
-    assert rows["searched"].to_dict() == {"case0": "scan", "case1": "kidneys"}
+    assert rows["searched"].to_dict() == {"case0": "body", "case1": "kidneys"}
     assert rows.loc["case0", "flags"] == "single-kidney"
     assert [case.flags for case in masked.cases] == ["single-kidney", ""]
 
