@@ -302,7 +302,7 @@ def segment(
 ) -> None:
     """Write the masks of a cohort or of one scan, and what they say about themselves: self_check.csv.
 
-    A coarse pass finds the kidneys; the fine pass runs there, and everywhere where the coarse pass is unsure.
+    A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
     """
     import pandas as pd
 
