@@ -212,9 +212,10 @@ def real_report(cases: LabelledCases, scores: dict[str, Score]) -> str:
     reference = predictions(cases, next(iter(scores.values())))
     for name, score in scores.items():
         value, low, high = area(cases, score)
-        difference = auc_difference(predictions(cases, score), reference).estimate
-        told = f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
-        told = "" if score is next(iter(scores.values())) else told
+        told = ""
+        if score is not next(iter(scores.values())):
+            less = auc_difference(predictions(cases, score), reference).estimate
+            told = f"{less.value:+.3f} ({less.low:+.3f} to {less.high:+.3f})"
         lines.append(f"| {name} | {value:.3f} ({low:.3f} to {high:.3f}) | {told} |")
     return "\n".join(lines) + "\n"
 
