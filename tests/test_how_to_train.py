@@ -32,7 +32,7 @@ def test_the_page_names_what_it_uses() -> None:
 @pytest.mark.slow
 def test_the_page_runs_from_scans_to_masks(tmp_path: Path) -> None:
     pytest.importorskip("nnunetv2")
-    short = {"CCRCC_EPOCHS": "1", "CCRCC_ITERATIONS": "1", "nnUNet_n_proc_DA": "0", "OMP_WAIT_POLICY": "PASSIVE"}
+    short = {"CCRCC_EPOCHS": "1", "CCRCC_ITERATIONS": "1", "nnUNet_n_proc_DA": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     environment = {**os.environ, **short, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
     run = subprocess.run(
         ["bash", "-c", script()], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=False
