@@ -33,9 +33,9 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
     os.environ[variable] = "1"
 
 import numpy as np
-import pandas as pd
 import SimpleITK as sitk
 import yaml
+from real_masks import DATA, real_mask
 from scipy import ndimage
 
 from nnunet_ext.case import Case
@@ -50,7 +50,6 @@ from radiomics_cfg.measure import feature_columns, measure_case
 from radiomics_cfg.preset import RegionRules, Shell, load_preset
 from radiomics_cfg.regions import find_regions
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "kits23"
 CASES = {"small": "case_00072", "middle": "case_00041", "large": "case_00070"}
 RADIUS_MM = {"small": 8.0, "middle": 20.0, "large": 47.0}
 REGIONS = ("tumour", "kidney", "shell_0_3mm", "shell_3_5mm", "shell_5_10mm")
@@ -282,18 +281,6 @@ def read_bench(folder: Path) -> Bench:
     """Find the files of a case again."""
     known = json.loads((folder / "bench.json").read_text())
     return Bench(known["name"], *(folder / f"{stem}.nii.gz" for stem in ("image", "mask", "regions")), known["tumour_ml"])
-
-
-def real_mask(case: str) -> sitk.Image:
-    """Return a mask of KiTS23 on the grid of its whole scan."""
-    part = sitk.ReadImage(DATA / "masks" / f"{case}.nii.gz", sitk.sitkUInt8)
-    row = pd.read_csv(DATA / "clinical.csv").set_index("case_id").loc[case]
-    size, start = ([int(n) for n in str(row[key]).split("x")] for key in ("full_shape", "crop_start"))
-    whole = sitk.Image(size, sitk.sitkUInt8)
-    whole.SetSpacing(part.GetSpacing())
-    whole.SetDirection(part.GetDirection())
-    whole.SetOrigin(part.TransformIndexToPhysicalPoint([-n for n in start]))
-    return sitk.Paste(whole, part, part.GetSize(), [0, 0, 0], start)
 
 
 def ball_mask(radius_mm: float) -> sitk.Image:

@@ -9,8 +9,8 @@ are of full size (512 x 512): synthetic intensities around real kidneys and tumo
 the checkout (`../shared/data/kits23`), else wholly synthetic ones.
 
 Wall-clock time covers the whole command; peak memory is the sum over its processes, sampled five times a second; Dice is
-against the mask that the scan was made from. `ccrcc segment` removes what is anatomically implausible, which the stock command
-does not: a fourth row is `ccrcc segment --whole-scan`, which differs from stock by that alone.
+against the mask that the scan was made from. A fourth row is `ccrcc segment --whole-scan`, which searches nothing: it still
+removes what is anatomically implausible, and counts in bfloat16 where the CPU does.
 """
 
 import argparse
@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import SimpleITK as sitk
-from extraction import DATA, real_mask
+from real_masks import DATA, real_mask
 
 from nnunet_ext.cards import load_cohort, save_cohort
 from nnunet_ext.case import Case, Cohort, Role

@@ -7,11 +7,13 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from nnunet_ext.case import Cohort, Refusal, Role
 from nnunet_ext.errors import InputError
 
 USER_MISTAKE = 2
@@ -164,19 +166,12 @@ def kits(
     ] = None,
 ) -> None:
     """KiTS19, KiTS21 or KiTS23; the scans stay where they are."""
-    from ccrcc_model.console import finish
-    from nnunet_ext.cards import save_cohort
-    from nnunet_ext.case import Role
     from nnunet_ext.convert.kits import import_kits
-    from nnunet_ext.quarantine import write_quarantine
 
     wanted = subtype or ["clear_cell_rcc"]
     subtypes = () if "all" in wanted else tuple(wanted)
     cohort, refusals = import_kits(source, out, name=name, role=Role(role), subtypes=subtypes)
-    write_quarantine(out / "quarantine.csv", refusals)
-    card = save_cohort(cohort, out)
-    text = f"{len(cohort.cases)} of {len(cohort.cases) + len(refusals)} cases imported; card: {card}; next: ccrcc check {card}"
-    raise typer.Exit(finish(text, refusals))
+    raise typer.Exit(_finish_import(cohort, refusals, out, "cases"))
 
 
 @imports.command()
@@ -194,19 +189,11 @@ def table(
 
     Other columns of the CSV, such as isup_grade and ki67_percent, become the patients' outcomes.
     """
-    from ccrcc_model.console import finish
-    from nnunet_ext.cards import load_cohort, save_cohort
-    from nnunet_ext.case import Role
     from nnunet_ext.convert.table import import_table, parse_labels
-    from nnunet_ext.quarantine import write_quarantine
 
     labels = parse_labels(label)
     cohort, refusals = import_table(source, out, name=name, role=Role(role), labels=labels, centre=centre)
-    write_quarantine(out / "quarantine.csv", refusals)
-    card = save_cohort(cohort, out)
-    load_cohort(card)  # what the card may not say is said now
-    text = f"{len(cohort.cases)} of {len(cohort.cases) + len(refusals)} cases imported; card: {card}; next: ccrcc check {card}"
-    raise typer.Exit(finish(text, refusals))
+    raise typer.Exit(_finish_import(cohort, refusals, out, "cases"))
 
 
 @imports.command()
@@ -224,20 +211,26 @@ def dicom(
 
     Patients get numbers, and no identifier is kept but in the key. DIR/series.csv tells which series was chosen, and why.
     """
-    from ccrcc_model.console import finish, progress_bar
-    from nnunet_ext.cards import save_cohort
-    from nnunet_ext.case import Role
+    from ccrcc_model.console import progress_bar
     from nnunet_ext.convert.dicom import import_dicom
-    from nnunet_ext.quarantine import write_quarantine
 
     with progress_bar("Importing studies") as on_progress:
         found = import_dicom(source, out, name=name, role=Role(role), centre=centre, key=key, on_progress=on_progress)
     cohort, refusals = found
+    raise typer.Exit(_finish_import(cohort, refusals, out, "studies"))
+
+
+def _finish_import(cohort: Cohort, refusals: Sequence[Refusal], out: Path, what: str) -> int:
+    """Write an imported cohort's card and its quarantine, say so, and return the exit status."""
+    from ccrcc_model.console import finish
+    from nnunet_ext.cards import save_cohort
+    from nnunet_ext.quarantine import write_quarantine
+
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(cohort, out)
-    studies, masks = len(cohort.cases) + len(refusals), sum(case.mask is not None for case in cohort.cases)
-    text = f"{len(cohort.cases)} of {studies} studies imported, {masks} with a mask; card: {card}; next: ccrcc check {card}"
-    raise typer.Exit(finish(text, refusals))
+    n_all, masks = len(cohort.cases) + len(refusals), sum(case.mask is not None for case in cohort.cases)
+    text = f"{len(cohort.cases)} of {n_all} {what} imported, {masks} with a mask; card: {card}; next: ccrcc check {card}"
+    return finish(text, refusals)
 
 
 @app.command()

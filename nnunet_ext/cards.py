@@ -16,6 +16,9 @@ from nnunet_ext.labels import STRUCTURES
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
 OPTIONAL_COLUMNS = ("mask", "phase", "flags")
 
+LARGEST_LABEL = 255
+"""Of a mask file: ``uint8`` holds no larger one."""
+
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What names a file on every system, and cannot leave its folder."""
 
@@ -30,7 +33,7 @@ class CohortCard(BaseModel):
 
     name: str
     role: Role
-    labels: dict[str, Annotated[int, Field(ge=1, le=255)]] = {"kidney": 1, "tumour": 2, "cyst": 3}
+    labels: dict[str, Annotated[int, Field(ge=1, le=LARGEST_LABEL)]] = {"kidney": 1, "tumour": 2, "cyst": 3}
     cases: Path
     outcomes: Path | None = None
     acquisition: Path | None = None
@@ -46,14 +49,26 @@ class CohortCard(BaseModel):
     @field_validator("labels")
     @classmethod
     def _labels_are_ours(cls, labels: dict[str, int]) -> dict[str, int]:
-        unknown = [name for name in labels if name not in STRUCTURES]
-        if unknown:
-            msg = f"unknown structure {unknown[0]!r}; known ones are {', '.join(STRUCTURES)}"
-            raise ValueError(msg)
-        if len(set(labels.values())) < len(labels):
-            msg = f"two structures share a value in {labels}"
-            raise ValueError(msg)
-        return labels
+        return check_labels(labels)
+
+
+def check_labels(labels: dict[str, int]) -> dict[str, int]:
+    """Return the values of structures in mask files.
+
+    Raises:
+        InputError: If a structure is unknown, a value is not 1 to 255, or two structures share one.
+    """
+    unknown = [name for name in labels if name not in STRUCTURES]
+    if unknown:
+        msg = f"unknown structure {unknown[0]!r}; known ones are {', '.join(STRUCTURES)}"
+        raise InputError(msg)
+    if not all(1 <= value <= LARGEST_LABEL for value in labels.values()):
+        msg = f"values of structures in mask files are 1 to {LARGEST_LABEL}; found {labels}"
+        raise InputError(msg)
+    if len(set(labels.values())) < len(labels):
+        msg = f"two structures share a value in {labels}"
+        raise InputError(msg)
+    return labels
 
 
 def file_name(name: str) -> str:
@@ -136,34 +151,53 @@ def _existing(root: Path, relative: Path | None, card: Path, key: str) -> Path |
     return path
 
 
-def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
+def read_rows(path: Path, *, if_missing: str) -> pd.DataFrame:
+    """Read a CSV as text; empty cells are empty.
+
+    Args:
+        path: The file.
+        if_missing: What to do if it is not there, for the message.
+
+    Raises:
+        InputError: If it is not there or unreadable.
+    """
     if not path.is_file():
-        msg = f"No case list at {path}; the card's key `cases` names it, relative to the data root"
+        msg = f"No case list at {path}; {if_missing}"
         raise InputError(msg)
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         msg = f"{path} is not a readable CSV file: {str(error).splitlines()[0]}"
         raise InputError(msg) from error
+
+
+def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
+    frame = read_rows(path, if_missing="the card's key `cases` names it, relative to the data root")
     if centre is not None:
         if "centre" in frame.columns:
             msg = f"{path} has a column centre and the card a key centre ({centre!r}); keep one of them"
             raise InputError(msg)
         frame["centre"] = centre
-    _check_case_list(frame, path)
-    return frame
-
-
-def _check_case_list(frame: pd.DataFrame, path: Path) -> None:
     known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
-    for column in REQUIRED_COLUMNS:
-        if column not in frame.columns:
-            msg = f"{path} lacks the column {column}; found {', '.join(map(str, frame.columns))}"
-            raise InputError(msg)
+    check_rows(frame, path)
     unknown = [str(column) for column in frame.columns if column not in known]
     if unknown:
         msg = f"{path} has the unknown column {unknown[0]}; known ones are {', '.join(known)}"
         raise InputError(msg)
+    return frame
+
+
+def check_rows(frame: pd.DataFrame, path: Path) -> None:
+    """Check the columns that every list of cases has; it may have others.
+
+    Raises:
+        InputError: If one is missing or has an empty cell, a case is listed twice or could not name a file, or a patient is
+            listed under two centres.
+    """
+    for column in REQUIRED_COLUMNS:
+        if column not in frame.columns:
+            msg = f"{path} lacks the column {column}; found {', '.join(map(str, frame.columns))}"
+            raise InputError(msg)
     if frame.empty:
         msg = f"{path} lists no case"
         raise InputError(msg)

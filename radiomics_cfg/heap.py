@@ -7,8 +7,8 @@ _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """Numbers of glibc's ``mallopt``."""
 
 LARGEST_KEPT = 32 * 2**20
-"""Bytes. With larger blocks kept an extraction would take 2 % less time and 10 % more memory at its peak, since smaller ones
-scatter over the holes that they leave; with less kept, 10 % more time and 3 % less memory."""
+"""Bytes. With larger blocks kept an extraction would take up to a tenth less time and a fifth more memory at its peak, since
+smaller blocks scatter over the holes that they leave."""
 
 
 @cache

@@ -1,11 +1,12 @@
 """NIfTI or NRRD files that a CSV lists, with whatever else it says about the patients, as a cohort."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from nnunet_ext.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, file_name
+from nnunet_ext.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, check_labels, check_rows, file_name, read_rows
 from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path
@@ -35,10 +36,11 @@ def import_table(
         The cases whose image is there, with their masks where there are any; and the others.
 
     Raises:
-        InputError: If the name is none for a card, the CSV is unreadable or lacks a column, a case is listed twice, one
-            patient's rows contradict each other, or no case is left.
+        InputError: If the name or the labels are none for a card, the CSV is unreadable or no list of cases
+            (``check_rows``), one patient's rows contradict each other, or no case is left.
     """
     file_name(name)
+    check_labels(dict(labels))
     frame = _read(source, centre)
     cases: list[Case] = []
     refusals: list[Refusal] = []
@@ -54,8 +56,8 @@ def import_table(
     if not cases:
         msg = f"No image of {source} is there; the first is looked for at {source.parent / frame['image'].iloc[0]}"
         raise InputError(msg)
-    cohort = Cohort(name=name, role=role, cases=tuple(cases), labels=dict(labels))
     told = [column for column in frame.columns if column not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
+    cohort = Cohort(name=name, role=role, cases=tuple(cases), labels=dict(labels))
     if not told:
         return cohort, tuple(refusals)
     imported = {case.patient_id for case in cases}
@@ -67,9 +69,7 @@ def import_table(
         raise InputError(msg)
     with atomic_path(out / "outcomes.csv") as temporary:
         outcomes.to_csv(temporary, index=False)
-    return Cohort(name=name, role=role, cases=tuple(cases), labels=dict(labels), outcomes=out / "outcomes.csv"), tuple(
-        refusals
-    )
+    return replace(cohort, outcomes=out / "outcomes.csv"), tuple(refusals)
 
 
 def parse_labels(texts: list[str]) -> dict[str, int]:
@@ -89,21 +89,14 @@ def parse_labels(texts: list[str]) -> dict[str, int]:
 
 
 def _read(source: Path, centre: str | None) -> pd.DataFrame:
-    if not source.is_file():
-        msg = f"No case list at {source}; give a CSV with the columns case_id and image"
-        raise InputError(msg)
-    try:
-        frame = pd.read_csv(source, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        msg = f"{source} is not a readable CSV file: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
-    if centre is not None and "centre" not in frame:
+    frame = read_rows(source, if_missing="give a CSV with the columns case_id and image")
+    if "centre" not in frame:
+        if centre is None:
+            found = ", ".join(map(str, frame.columns))
+            msg = f"{source} lacks the column centre; found {found}; name the hospital with --centre"
+            raise InputError(msg)
         frame["centre"] = centre
     if "patient_id" not in frame and "case_id" in frame:
         frame["patient_id"] = frame["case_id"]
-    for column in REQUIRED_COLUMNS:
-        if column not in frame:
-            hint = "; name the hospital with --centre" if column == "centre" else ""
-            msg = f"{source} lacks the column {column}; found {', '.join(map(str, frame.columns))}{hint}"
-            raise InputError(msg)
+    check_rows(frame, source)
     return frame

@@ -106,7 +106,7 @@ class TrainedModel:
     def identity(self) -> dict[str, Any]:
         """Return what a prediction depends on: settings, and the SHA-256 of every file.
 
-        The device is left out: it changes the last digits of a logit, no more.
+        The device is left out: it changes the digits of a logit that half precision or bfloat16 leave, no more.
         """
         hashes = {name: sha256(path) for name, path in self.files().items()}
         return {"folds": list(self.folds), "mirroring": self.mirroring, "step": self.step, "sha256": hashes}

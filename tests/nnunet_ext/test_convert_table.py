@@ -47,12 +47,32 @@ def test_a_list_of_scans_alone_has_no_outcomes_and_a_patient_a_case(tmp_path: Pa
         ("image,centre\na.nii.gz,x\n", "lacks the column case_id"),
         ("case_id,image,centre\nz,z.nii,x\n", "No image of .* is there"),
         ("case_id,image,centre,patient_id,age\na,a.nii.gz,x,p,1\nb,b.nrrd,x,p,2\n", "says two things of patient p"),
+        ("case_id,image,centre\na,a.nii.gz,x\na,b.nrrd,x\n", "case a is listed twice"),
+        ("case_id,image,centre,patient_id\na,a.nii.gz,x,p\nb,b.nrrd,y,p\n", "patient p is listed under 2 centres"),
+        ("case_id,image,centre\na/b,a.nii.gz,x\n", "case_id names files"),
         ("", "not a readable CSV"),
     ],
 )
 def test_a_csv_that_makes_no_cohort_gives_one_line(text: str, line: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=line):
         import_table(write(tmp_path, text), tmp_path / "out", name="n", role=Role.DEVELOPMENT, labels=LABELS)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        ({"liver": 5}, "unknown structure 'liver'"),
+        ({"kidney": 256}, "are 1 to 255"),
+        ({"kidney": 1, "tumour": 1}, "share a value"),
+    ],
+)
+def test_labels_that_no_card_may_hold_are_refused_before_anything_is_written(
+    labels: dict[str, int], line: str, tmp_path: Path
+) -> None:
+    source = write(tmp_path, "case_id,image,centre\na,a.nii.gz,north\n")
+    with pytest.raises(InputError, match=line):
+        import_table(source, tmp_path / "out", name="n", role=Role.DEVELOPMENT, labels=labels)
     assert not (tmp_path / "out").exists()
 
 
