@@ -60,7 +60,8 @@ def boxes_of_kidneys(
         patch: A box is at least as large as the network's window, so that it sees the scan and no padding.
 
     Returns:
-        Boxes without overlap that hold every kidney, cyst and tumour found that is anatomically plausible, with a margin.
+        Boxes without overlap, from the first plane on. They hold every kidney, cyst and tumour found that is anatomically
+        plausible, with a margin.
     """
     z, y, x = spacing_mm
     plausible = plausible_anatomy(mask, spacing_mm=(z, y, x))
@@ -87,23 +88,29 @@ def _grown(found: tuple[slice, ...], margin: Sequence[int], patch: Sequence[int]
     """Return the box of one body with its margin, at least a window large, within the volume."""
     edges = []
     for axis, where in enumerate(found):
-        start, end = where.start - margin[axis], where.stop + margin[axis]
-        lacking = max(0, patch[axis] - (end - start))
-        start, end = start - lacking // 2, end + lacking - lacking // 2
-        shift = max(0, -start) - max(0, end - shape[axis])
-        edges.append((max(0, start + min(shift, 0)), min(shape[axis], end + max(shift, 0))))
+        n, side = shape[axis], patch[axis]
+        start, end = max(0, where.start - margin[axis]), min(n, where.stop + margin[axis])
+        if end - start < side:
+            start = max(0, min(start - (side - (end - start)) // 2, n - side))
+            end = min(n, start + side)
+        edges.append((start, end))
     (z, z_end), (y, y_end), (x, x_end) = edges
     return Box((z, y, x), (z_end, y_end, x_end))
 
 
-def _merged(boxes: list[Box]) -> list[Box]:
+def _merged(boxes: Sequence[Box]) -> list[Box]:
     """Join boxes until none overlaps another."""
-    for i, one in enumerate(boxes):
-        for j in range(i + 1, len(boxes)):
-            other = boxes[j]
-            if all(one.start[a] < other.end[a] and other.start[a] < one.end[a] for a in range(3)):
-                start = tuple(map(min, one.start, other.start))
-                end = tuple(map(max, one.end, other.end))
-                joined = Box((start[0], start[1], start[2]), (end[0], end[1], end[2]))
-                return _merged([*boxes[:i], joined, *boxes[i + 1 : j], *boxes[j + 1 :]])
-    return boxes
+    apart: list[Box] = []
+    for box in boxes:
+        joined = box
+        while (other := next((one for one in apart if _overlap(one, joined)), None)) is not None:
+            apart.remove(other)
+            z, y, x = map(min, other.start, joined.start)
+            z_end, y_end, x_end = map(max, other.end, joined.end)
+            joined = Box((z, y, x), (z_end, y_end, x_end))
+        apart.append(joined)
+    return sorted(apart, key=lambda one: (one.start, one.end))
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return all(one.start[axis] < other.end[axis] and other.start[axis] < one.end[axis] for axis in range(3))

@@ -40,6 +40,13 @@ def test_boxes_that_overlap_are_joined() -> None:
     assert boxes_of_kidneys(mask(RIGHT, near), SPACING_MM, PATCH) == (Box((13, 15, 15), (35, 33, 45)),)
 
 
+def test_a_network_that_sees_tumours_everywhere_is_no_trouble() -> None:
+    found = np.zeros((70, 70, 40), np.uint8)
+    found[2:68, 2:68, 2:6] = found[2:68, 2:68, 34:38] = 1
+    found[2:68:2, 2:68:2, 7] = 2  # more than a thousand islands, 10 mm from a kidney and from each other
+    assert boxes_of_kidneys(found, SPACING_MM, PATCH) == (Box((0, 0, 0), (70, 70, 13)), Box((0, 0, 29), (70, 70, 40)))
+
+
 def test_a_box_is_as_large_as_a_window_and_stays_in_the_scan() -> None:
     boxes = boxes_of_kidneys(mask(RIGHT, LEFT), SPACING_MM, (30, 60, 32))
     assert boxes == (Box((8, 0, 57), (38, 60, 89)), Box((10, 0, 7), (40, 60, 39)))
