@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import extra_trainers_path  # noqa: F401 - stock nnU-Net's
 import numpy as np
 import pandas as pd
 
@@ -47,9 +48,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder that keeps scans and networks")
     parser.add_argument("--out", type=Path, help="Markdown file for the table")
     options = parser.parse_args()
-    os.environ["nnUNet_extTrainer"] = os.pathsep.join(
-        [str(Path(__file__).parent / "stock_trainer"), os.environ.get("nnUNet_extTrainer", "")]
-    )
     with tempfile.TemporaryDirectory() as scratch:
         text = as_markdown(compare(options.work or Path(scratch), options))
     print(text)

@@ -442,6 +442,18 @@ def fit(
     controls: Annotated[
         bool, typer.Option("--controls", help="Also fit on shuffled labels, and on the centre alone: what is there to find?")
     ] = False,
+    sensitivity: Annotated[
+        float | None, typer.Option(help="That the threshold must reach, such as 0.9; by default it is Youden's.")
+    ] = None,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Let both classes weigh the same; probabilities stay right.")
+    ] = False,
+    harmonise: Annotated[
+        Literal["none", "combat", "combat-transductive"], typer.Option(help="Take centres' shifts out, inside each fold.")
+    ] = "none",
+    stability: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=".values.parquet of `ccrcc stability`: unstable features are left out.")
+    ] = None,
     studies: Annotated[
         str | None, typer.Option(metavar="FILE|URL", help="Journal file, or database URL, that keeps Optuna's trials.")
     ] = None,
@@ -454,6 +466,7 @@ def fit(
     from ccrcc_model.console import progress_bar, say
     from ccrcc_model.fit import fit as fit_model
     from ccrcc_model.targets import find_target, read_outcomes
+    from radiomics_cfg.stability import PerturbedValues
     from radiomics_cfg.table import FeatureTable
 
     chosen = find_target(target, ki67_cut=ki67_cut)
@@ -468,6 +481,10 @@ def fit(
             folds=folds,
             repeats=repeats,
             seed=seed,
+            harmonise=harmonise,
+            balanced=balanced,
+            sensitivity=sensitivity,
+            perturbed=PerturbedValues.read(stability) if stability is not None else None,
             controls=controls,
             studies=studies,
             jobs=jobs,

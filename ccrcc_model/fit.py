@@ -3,16 +3,20 @@
 import hashlib
 import json
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ccrcc_model.baseline import volume_column
+from ccrcc_model.comparators import clinical_covariates, compare_with_rivals, rivals_of
 from ccrcc_model.controls import run_controls
-from ccrcc_model.lock import lock
+from ccrcc_model.harmonise import Harmonisation
+from ccrcc_model.lock import lock, mean_score
 from ccrcc_model.model import Model, preset_of
 from ccrcc_model.model_folder import MANIFEST, write_model_folder
 from ccrcc_model.nested import Settings, run_nested
@@ -21,6 +25,7 @@ from ccrcc_model.targets import LabelledCases, Target, label
 from nnunet_ext.case import Role
 from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
+from radiomics_cfg.stability import PerturbedValues
 from radiomics_cfg.table import FeatureTable
 
 
@@ -34,6 +39,12 @@ def fit(
     repeats: int = 2,
     trials: int = 25,
     seed: int = 0,
+    harmonise: Harmonisation = "none",
+    balanced: bool = False,
+    sensitivity: float | None = None,
+    perturbed: PerturbedValues | None = None,
+    clinical: Sequence[str] = (),
+    ablation: bool = False,
     controls: bool = False,
     studies: str | None = None,
     jobs: int = 1,
@@ -53,6 +64,13 @@ def fit(
         repeats: Times that the outer folds are drawn anew; a patient's out-of-fold score is the mean over them.
         trials: Optuna trials in each training part.
         seed: Of everything random.
+        harmonise: ``"combat"`` takes each centre's shift and scale out of the features (not out of tumour volume), fitted on
+            the training part; see ``ccrcc_model.harmonise`` for ``"combat-transductive"``.
+        balanced: Let both classes weigh the same; probabilities are corrected for it.
+        sensitivity: That the threshold must reach out-of-fold, such as 0.9; Youden's threshold by default.
+        perturbed: Features under perturbed masks: those that are not stable in the training part cannot be chosen there.
+        clinical: Covariates of the outcomes to compare with, such as age and sex.
+        ablation: Also run the procedure on fewer features, adding regions, filters and scales step by step.
         controls: Also run the procedure on shuffled labels, and see what the centre alone predicts: ``run_controls``.
         studies: Journal file, or URL of a database, that keeps Optuna's studies: a fit that was cut off then goes on, and the
             same call on other machines shares its trials. See ``open_studies``.
@@ -63,23 +81,34 @@ def fit(
         InputError: If a cohort of the table is external or of unknown role, the folder holds something else, the cases
             cannot be labelled or split, or the table lacks the tumour's volume.
     """
-    settings = Settings(folds, repeats, trials, seed)
+    settings = Settings(folds, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
     _refuse_external(table)
     cases = label(table, outcomes, target)
     volume_column(cases.names)
-    request = _request(cases, table, target, settings, controls=controls)
+    covariates = clinical_covariates(outcomes, clinical, target_column=target.column) if clinical else None
+    beside = {
+        "clinical": list(clinical),
+        "ablation": ablation,
+        "controls": controls,
+        "stability_sha256": perturbed.sha256 if perturbed is not None else None,
+    }
+    request = _request(cases, table, target, settings, beside)
     if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
         return _existing(out_dir, request)
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
     kept = (studies, request) if studies is not None else None
-    outer, final = run_nested(cases, settings, studies=kept, jobs=jobs, on_progress=on_progress)
-    manifest, files = lock(cases, outer, final, target)
+    outer, final = run_nested(cases, settings, perturbed=perturbed, studies=kept, jobs=jobs, on_progress=on_progress)
+    manifest, files = lock(cases, outer, final, target, sensitivity=sensitivity)
+    rivals = rivals_of(cases, settings, clinical=covariates, ablation=ablation)
+    score = mean_score(cases, outer, "score")
+    found = compare_with_rivals(cases, score, rivals, settings, jobs=jobs, on_progress=on_progress)
+    manifest["comparators"] = [one.to_json() for one in found]
     if controls:
         manifest["controls"] = run_controls(cases, settings, jobs=jobs, on_progress=on_progress).to_json()
     about = {
         "request": request,
-        "settings": asdict(settings),
+        "settings": asdict(settings) | beside,
         "versions": _versions(),
         "preset": preset_of(table),
         "cohorts": sorted(set(table.rows["cohort"].astype("str"))),
@@ -102,11 +131,17 @@ def _refuse_external(table: FeatureTable) -> None:
         raise InputError(msg)
 
 
-def _request(cases: LabelledCases, table: FeatureTable, target: Target, settings: Settings, *, controls: bool) -> str:
+def _request(
+    cases: LabelledCases,
+    table: FeatureTable,
+    target: Target,
+    settings: Settings,
+    beside: Mapping[str, Any],
+) -> str:
     """SHA-256 of all that a fit depends on, so that a repeated request is recognised."""
     digest = hashlib.sha256()
     about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
-    digest.update(json.dumps([*about, asdict(target), asdict(settings), controls, _versions()]).encode())
+    digest.update(json.dumps([*about, asdict(target), asdict(settings), beside, _versions()]).encode())
     digest.update(np.ascontiguousarray(cases.features).tobytes())
     return digest.hexdigest()
 

@@ -6,6 +6,7 @@ up without any one of them being trusted; the narrower the prior, the closer the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +46,19 @@ class LinearStart:
         """Return what each feature adds to the log odds, shape ``(n_cases, len(names))``."""
         return _standard(cases.columns(self.names), self.centre, self.spread) * self.weights
 
+    def shifted(self, log_odds: float) -> Self:
+        """Return it with this much added to everyone's log odds."""
+        return replace(self, volume=replace(self.volume, intercept=self.volume.intercept + log_odds))
 
-def fit_linear(cases: LabelledCases, volume: VolumeModel, names: Sequence[str], *, prior: float) -> LinearStart:
+
+def fit_linear(
+    cases: LabelledCases,
+    volume: VolumeModel,
+    names: Sequence[str],
+    *,
+    prior: float,
+    weight: npt.NDArray[np.float64] | None = None,
+) -> LinearStart:
     """Fit volume and features together.
 
     Args:
@@ -54,13 +66,16 @@ def fit_linear(cases: LabelledCases, volume: VolumeModel, names: Sequence[str], 
         volume: Fitted on the same cases; gives the scale of volume.
         names: Features, each known for some case.
         prior: Standard deviation of a feature's log odds before the data are seen, where that of volume is 1.
+        weight: Of each case, shape ``(n_cases,)``; by default every patient counts once.
     """
     values = cases.columns(names)
     centre = np.nanmedian(values, axis=0)
     spread = np.sqrt(np.nanmean((values - centre) ** 2, axis=0))
     spread = np.where(spread > 0, spread, 1.0)
     design = np.column_stack([volume.standard(cases), prior * _standard(values, centre, spread)])
-    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(design, cases.y, sample_weight=cases.weight)
+    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(
+        design, cases.y, sample_weight=cases.weight if weight is None else weight
+    )
     slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     weights = np.asarray(prior * fitted.coef_[0, 1:], dtype=np.float64)
     return LinearStart(replace(volume, slope=slope, intercept=intercept), tuple(names), centre, spread, weights)

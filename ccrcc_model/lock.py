@@ -1,6 +1,7 @@
 """What a fit leaves behind: figures of the development, importance, the proof of no leak, as the files of a model folder."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,8 +13,19 @@ from scipy.special import expit
 
 from ccrcc_model.audit import Step, leaking_steps, patient_hash, patient_hashes
 from ccrcc_model.decision import fit_decision
+from ccrcc_model.explanation import explain, mean_movement
 from ccrcc_model.metrics import auc, auc_difference
-from ccrcc_model.model import DECISIONS, IMPORTANCE, OUT_OF_FOLD, PIPELINE, STEPS, Importance, member_to_json, volume_to_json
+from ccrcc_model.model import (
+    DECISIONS,
+    EXPLANATION,
+    IMPORTANCE,
+    OUT_OF_FOLD,
+    PIPELINE,
+    STEPS,
+    Importance,
+    member_to_json,
+    volume_to_json,
+)
 from ccrcc_model.nested import OuterResult, Procedure
 from ccrcc_model.pipeline import Member
 from ccrcc_model.predictions import Predictions
@@ -24,9 +36,21 @@ TOP_FEATURES = 50
 
 
 def lock(
-    cases: LabelledCases, outer: Sequence[OuterResult], final: Procedure, target: Target
+    cases: LabelledCases,
+    outer: Sequence[OuterResult],
+    final: Procedure,
+    target: Target,
+    *,
+    sensitivity: float | None = None,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what the manifest says of a fit, and the text of the model's files by name.
+
+    Args:
+        cases: That were fitted on.
+        outer: Results of the outer folds.
+        final: What was fitted on all cases.
+        target: What is predicted.
+        sensitivity: That the thresholds of model and baseline must reach; Youden's by default.
 
     Raises:
         RuntimeError: If a step scored a patient whom it had seen, or a patient was not scored once in each repeat. That is
@@ -38,8 +62,10 @@ def lock(
         msg = f"The evaluation leaks and no model was locked: {audit}"
         raise RuntimeError(msg)
     y = cases.patient_y
-    score, baseline_score = (_mean_score(cases, outer, which) for which in ("score", "baseline_score"))
-    decision, baseline_decision = fit_decision(score, y), fit_decision(baseline_score, y)
+    score, baseline_score = (mean_score(cases, outer, which) for which in ("score", "baseline_score"))
+    decision, baseline_decision = (fit_decision(each, y, sensitivity=sensitivity) for each in (score, baseline_score))
+    movements = [result.movement for result in outer]
+    explanation = explain(mean_movement(cases, final.members), movements, n_features=len(cases.names))
     members = [member_to_json(member, f"member_{place:02d}.txt") for place, member in enumerate(final.members)]
     frame = pd.DataFrame(
         {
@@ -58,6 +84,7 @@ def lock(
         PIPELINE: _json({"members": members, "baseline": volume_to_json(final.baseline)}),
         DECISIONS: _json({"model": asdict(decision), "baseline": asdict(baseline_decision)}),
         OUT_OF_FOLD: frame.sort_values("patient").to_csv(index=False),
+        EXPLANATION: _json(explanation.to_json()),
         IMPORTANCE: _json([asdict(entry) for entry in importance(cases, final.members)[:TOP_FEATURES]]),
         STEPS: _json(_as_places(steps)),
     }
@@ -99,22 +126,16 @@ def audit_steps(steps: Sequence[Step], outer: Sequence[OuterResult], patients: n
 def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importance]:
     """Return how much each feature moves the members on the patients they were fitted on, the most important first.
 
-    A member moves a patient by the volume it starts from and by its trees (TreeSHAP). The figures describe the model; they
-    do not say how well it predicts.
+    See ``ccrcc_model.explanation`` for what the figures are.
     """
-    total: dict[str, float] = {}
-    kept: dict[str, int] = {}
-    for member in members:
-        moved = np.average(np.abs(member.contributions(cases)), axis=0, weights=cases.weight)
-        for name, amount in zip(member.columns, moved, strict=True):
-            total[name] = total.get(name, 0.0) + float(amount) / len(members)
-            kept[name] = kept.get(name, 0) + 1
+    total = mean_movement(cases, members)
+    kept = Counter(name for member in members for name in member.columns)
     everything = sum(total.values()) or 1.0
     order = sorted(total, key=lambda name: (-total[name], name))
     return [Importance(name, total[name], total[name] / everything, kept[name]) for name in order]
 
 
-def _mean_score(cases: LabelledCases, outer: Sequence[OuterResult], which: str) -> npt.NDArray[np.float64]:
+def mean_score(cases: LabelledCases, outer: Sequence[OuterResult], which: str) -> npt.NDArray[np.float64]:
     """Out-of-fold log odds of each patient, averaged over the repeats, shape ``(n_patients,)``."""
     total = np.zeros(len(cases.patients))
     for result in outer:

@@ -16,6 +16,8 @@ from scipy.special import expit, logit
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
 from ccrcc_model.decision import Decision
+from ccrcc_model.explanation import Explanation, GroupShare, contributions
+from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart
 from ccrcc_model.model_folder import read_model_folder
 from ccrcc_model.pipeline import Member
@@ -24,11 +26,12 @@ from ccrcc_model.targets import Cases, Target, feature_matrix, label
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import KEYS, FeatureTable
 
-PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, STEPS = (
+PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS = (
     "pipeline.json",
     "decisions.json",
     "out_of_fold.csv",
     "importance.json",
+    "explanation.json",
     "steps.json",
 )
 """The files of a model folder besides the manifest and the trees of each member."""
@@ -70,6 +73,7 @@ class Model:
         out_of_fold: Predictions of the development patients by models that never saw them, named by their hashes.
         baseline_out_of_fold: The same of the baseline, through the same folds.
         patients: Hashes of the development patients.
+        explanation: What groups of features move the model, and whether the outer folds agree.
     """
 
     id: str
@@ -83,6 +87,7 @@ class Model:
     out_of_fold: Predictions
     baseline_out_of_fold: Predictions
     patients: frozenset[str]
+    explanation: Explanation
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -109,6 +114,7 @@ class Model:
             out_of_fold=_out_of_fold(frame, cohort, target, "probability"),
             baseline_out_of_fold=_out_of_fold(frame, cohort, target, "baseline_probability"),
             patients=seen,
+            explanation=_explanation(json.loads(files[EXPLANATION])),
         )
 
     @property
@@ -149,14 +155,7 @@ class Model:
         Raises:
             InputError: If a patient is one of the development's, the preset is another, or columns are missing.
         """
-        self._refuse(table)
-        rows = table.index_lesions().rows
-        cases = Cases(
-            self.columns,
-            feature_matrix(rows, self.columns),
-            rows["patient_id"].to_numpy(dtype=np.str_),
-            rows["centre"].to_numpy(dtype=np.str_),
-        )
+        cases = self._cases(table)
         frame = pd.DataFrame({"patient_id": cases.patients, "centre": cases.patient_centre})
         for prefix, baseline in (("", False), ("baseline_", True)):
             decision = self.baseline_decision if baseline else self.decision
@@ -164,6 +163,27 @@ class Model:
             frame[f"{prefix}probability"] = probability
             frame[f"{prefix}positive"] = probability >= decision.threshold
         return frame
+
+    def explain(self, table: FeatureTable) -> pd.DataFrame:
+        """Return what each feature adds to the uncalibrated log odds of each patient; see ``ccrcc_model.explanation``.
+
+        Returns:
+            One row a patient, one column a feature; ``explanation.grouped`` adds up what belongs together.
+
+        Raises:
+            InputError: As ``predict_proba``.
+        """
+        return contributions(self._cases(table), self.members)
+
+    def _cases(self, table: FeatureTable) -> Cases:
+        self._refuse(table)
+        rows = table.index_lesions().rows
+        return Cases(
+            self.columns,
+            feature_matrix(rows, self.columns),
+            rows["patient_id"].to_numpy(dtype=np.str_),
+            rows["centre"].to_numpy(dtype=np.str_),
+        )
 
     def _predict(self, table: FeatureTable, outcomes: pd.DataFrame, cohort: str | None, *, baseline: bool) -> Predictions:
         table, name = _one_cohort(table, cohort)
@@ -236,7 +256,8 @@ def member_to_json(member: Member, trees: str) -> dict[str, Any]:
     typical = [None if np.isnan(value) else value for value in member.typical.tolist()]
     columns = (start.names, typical, start.centre.tolist(), start.spread.tolist(), start.weights.tolist())
     features = [dict(zip(_FEATURE, row, strict=True)) for row in zip(*columns, strict=True)]
-    return {"trees": trees, "volume": volume_to_json(start.volume), "features": features}
+    harmoniser = member.harmoniser.to_json() if member.harmoniser is not None else None
+    return {"trees": trees, "volume": volume_to_json(start.volume), "features": features, "harmoniser": harmoniser}
 
 
 def volume_to_json(volume: VolumeModel) -> dict[str, Any]:
@@ -249,9 +270,14 @@ def member_from_json(content: Mapping[str, Any], trees: str) -> Member:
     names, *numbers = ([feature[key] for feature in content["features"]] for key in _FEATURE)
     typical, centre, spread, weights = (np.array(one, dtype=np.float64) for one in numbers)  # None becomes NaN
     volume = VolumeModel(**content["volume"], seen=frozenset())
-    return Member(
-        LinearStart(volume, tuple(names), centre, spread, weights), typical, lgb.Booster(model_str=trees), frozenset()
-    )
+    start = LinearStart(volume, tuple(names), centre, spread, weights)
+    harmoniser = ComBat.from_json(content["harmoniser"]) if content["harmoniser"] is not None else None
+    return Member(start, typical, lgb.Booster(model_str=trees), frozenset(), harmoniser)
+
+
+def _explanation(content: Mapping[str, Any]) -> Explanation:
+    groups = tuple(GroupShare(**one) for one in content["groups"])
+    return Explanation(groups, content["stability"], content["n_folds"])
 
 
 def _out_of_fold(frame: pd.DataFrame, cohort: str, target: Target, column: str) -> Predictions:

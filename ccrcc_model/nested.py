@@ -6,9 +6,9 @@ filter of its own, are averaged: on some 80 patients and thousands of features t
 step, and averaging over it gains more than averaging over seeds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import joblib
 import numpy as np
@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from ccrcc_model.audit import Step, patient_hashes
 from ccrcc_model.baseline import VolumeModel, fit_volume
+from ccrcc_model.explanation import mean_movement
+from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.model import patient_score
 from ccrcc_model.pipeline import Hyperparameters, Member
 from ccrcc_model.splits import Fold, patient_folds
@@ -25,6 +27,7 @@ from ccrcc_model.targets import LabelledCases
 from ccrcc_model.tune import inner_folds, tune
 from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
+from radiomics_cfg.stability import PerturbedValues
 
 MIN_FOLDS = 3
 """With two outer folds a model would be judged by others fitted on half of the patients."""
@@ -35,7 +38,19 @@ INNER_REPEATS = 2
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a model is fitted."""
+    """How a model is fitted.
+
+    Args:
+        folds: Outer folds.
+        repeats: Times that they are drawn anew.
+        trials: Of Optuna in each training part.
+        seed: Of everything random.
+        inner_folds: Of each training part.
+        inner_repeats: Times that they are drawn anew.
+        harmonise: Whether features go through ComBat, see ``ccrcc_model.harmonise``.
+        balanced: Whether both classes weigh the same; probabilities are corrected for it.
+        sensitivity: That the threshold must reach; Youden's threshold by default.
+    """
 
     folds: int
     repeats: int
@@ -43,8 +58,17 @@ class Settings:
     seed: int
     inner_folds: int = INNER_FOLDS
     inner_repeats: int = INNER_REPEATS
+    harmonise: Harmonisation = "none"
+    balanced: bool = False
+    sensitivity: float | None = None
 
     def __post_init__(self) -> None:
+        if self.harmonise not in get_args(Harmonisation):
+            msg = f"No harmonisation {self.harmonise!r}; known ones are {', '.join(get_args(Harmonisation))}"
+            raise InputError(msg)
+        if self.sensitivity is not None and not 0 < self.sensitivity <= 1:
+            msg = f"The threshold's sensitivity must lie inside (0, 1], not {self.sensitivity:g}"
+            raise InputError(msg)
         for name, least in (("folds", MIN_FOLDS), ("repeats", 1), ("trials", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 msg = f"Fitting needs {name} of at least {least}, not {getattr(self, name)}"
@@ -77,7 +101,13 @@ class Procedure:
 
 
 def fit_procedure(
-    cases: LabelledCases, settings: Settings, *, seed: int, studies: str | None = None, study: str | None = None
+    cases: LabelledCases,
+    settings: Settings,
+    *,
+    seed: int,
+    perturbed: PerturbedValues | None = None,
+    studies: str | None = None,
+    study: str | None = None,
 ) -> Procedure:
     """Choose features, tune and fit the ensemble and the baseline on ``cases`` and nothing else.
 
@@ -85,6 +115,7 @@ def fit_procedure(
         cases: Cases of both classes.
         settings: How to split and tune.
         seed: Of everything random.
+        perturbed: Features under perturbed masks, for the stability filter.
         studies: Where to keep the tuning, see ``open_studies``; in memory by default.
         study: Its name there.
 
@@ -92,7 +123,15 @@ def fit_procedure(
         InputError: If a class has too few patients, or no feature is usable.
     """
     with threadpool_limits(1):  # sums then have one order, whatever the number of processes
-        folds = inner_folds(cases, folds=settings.inner_folds, repeats=settings.inner_repeats, seed=seed)
+        folds = inner_folds(
+            cases,
+            folds=settings.inner_folds,
+            repeats=settings.inner_repeats,
+            seed=seed,
+            harmonise=settings.harmonise,
+            balanced=settings.balanced,
+            perturbed=perturbed,
+        )
         storage = open_studies(studies) if studies is not None else None
         first = folds[: len(folds) // settings.inner_repeats]
         tuned = tune(first, trials=settings.trials, seed=seed, storage=storage, study=study)
@@ -102,7 +141,7 @@ def fit_procedure(
 
 @dataclass(frozen=True, eq=False)
 class OuterResult:
-    """What a procedure fitted on one outer training part said about the patients outside it."""
+    """What a procedure fitted on one outer training part said about the patients outside it, and what moved it inside."""
 
     repeat: int
     patients: npt.NDArray[np.str_]
@@ -110,12 +149,14 @@ class OuterResult:
     baseline_score: npt.NDArray[np.float64]
     hyperparameters: Hyperparameters
     steps: tuple[Step, ...]
+    movement: Mapping[str, float]
 
 
 def run_nested(
     cases: LabelledCases,
     settings: Settings,
     *,
+    perturbed: PerturbedValues | None = None,
     studies: tuple[str, str] | None = None,
     jobs: int = 1,
     on_progress: OnProgress = silent,
@@ -125,6 +166,7 @@ def run_nested(
     Args:
         cases: Cases of both classes.
         settings: How to split and tune.
+        perturbed: Features under perturbed masks, for the stability filter.
         studies: Where to keep the tuning of each training part, see ``open_studies``, and what their names begin with.
         jobs: Processes; the result does not depend on their number.
         on_progress: Told of each fit.
@@ -139,10 +181,11 @@ def run_nested(
     seeds = [int(seed) for seed in np.random.default_rng([settings.seed, 1]).integers(2**30, size=len(splits) + 1)]
     kept = [_kept(studies, f"outer {split.repeat}.{split.index}") for split in splits]
     calls = [
-        joblib.delayed(_outer)(cases, split, settings, seed=seed, **where)
+        joblib.delayed(_outer)(cases, split, settings, seed=seed, perturbed=perturbed, **where)
         for split, seed, where in zip(splits, seeds, kept, strict=False)
     ]
-    calls.append(joblib.delayed(fit_procedure)(cases, settings, seed=seeds[-1], **_kept(studies, "final")))
+    last = joblib.delayed(fit_procedure)
+    calls.append(last(cases, settings, seed=seeds[-1], perturbed=perturbed, **_kept(studies, "final")))
     on_progress(0, len(calls))
     results = []
     for result in _in_order(calls, jobs):
@@ -163,9 +206,17 @@ def _in_order(calls: Sequence[Any], jobs: int) -> Iterator[Any]:
     return results
 
 
-def _outer(cases: LabelledCases, split: Fold, settings: Settings, *, seed: int, **kept: str) -> OuterResult:
+def _outer(
+    cases: LabelledCases,
+    split: Fold,
+    settings: Settings,
+    *,
+    seed: int,
+    perturbed: PerturbedValues | None,
+    **kept: str,
+) -> OuterResult:
     train, test = cases.take(split.train), cases.take(split.test)
-    fitted = fit_procedure(train, settings, seed=seed, **kept)
+    fitted = fit_procedure(train, settings, seed=seed, perturbed=perturbed, **kept)
     name = f"outer {split.repeat}.{split.index}"
     scored = patient_hashes(test.patient_id)
     steps = [Step(f"{name}: {step.name}", step.seen, step.scored) for step in fitted.tuning]
@@ -177,4 +228,5 @@ def _outer(cases: LabelledCases, split: Fold, settings: Settings, *, seed: int, 
         patient_score([fitted.baseline], test),
         fitted.hyperparameters,
         tuple(steps),
+        mean_movement(train, fitted.members),
     )

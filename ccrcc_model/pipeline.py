@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
+from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart, fit_linear
 from ccrcc_model.targets import Cases, LabelledCases
 from nnunet_ext.errors import InputError
@@ -192,12 +193,14 @@ class Member:
             where a missing value goes only from missing values; where it met none it would take a missing one for 0.
         trees: What LightGBM fitted.
         seen: Hashes of the patients that all of it was fitted on.
+        harmoniser: What the features go through first.
     """
 
     start: LinearStart
     typical: npt.NDArray[np.float64]
     trees: lgb.Booster
     seen: frozenset[str]
+    harmoniser: ComBat | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -213,8 +216,12 @@ class Member:
         values = cases.columns(self.names)
         return np.where(np.isnan(values), self.typical, values)
 
+    def _harmonised(self, cases: Cases) -> Cases:
+        return cases if self.harmoniser is None else self.harmoniser.apply(cases)
+
     def log_odds(self, cases: Cases) -> npt.NDArray[np.float64]:
         """Return the uncalibrated log odds, shape ``(n_cases,)``."""
+        cases = self._harmonised(cases)
         added = self.trees.predict(self._inputs(cases), raw_score=True, num_threads=1)
         return self.start.log_odds(cases) + np.asarray(added, dtype=np.float64)
 
@@ -224,6 +231,7 @@ class Member:
         References:
             Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9.
         """
+        cases = self._harmonised(cases)
         shap = self.trees.predict(self._inputs(cases), pred_contrib=True, num_threads=1)
         place = {name: column for column, name in enumerate(self.columns)}
         result = np.zeros((len(cases), len(place)))
@@ -247,14 +255,39 @@ def choose_features(cases: LabelledCases, *, most: int) -> tuple[str, ...]:
 
 
 def fit_member(
-    cases: LabelledCases, volume: VolumeModel, chosen: Sequence[str], hyperparameters: Hyperparameters, *, seed: int
+    cases: LabelledCases,
+    volume: VolumeModel,
+    chosen: Sequence[str],
+    hyperparameters: Hyperparameters,
+    *,
+    seed: int,
+    balanced: bool = False,
+    harmoniser: ComBat | None = None,
 ) -> Member:
-    """Fit on the first features of ``chosen``; ``volume`` and ``chosen`` were fitted on the same ``cases``."""
+    """Fit on the first features of ``chosen``.
+
+    Args:
+        cases: To fit on, not harmonised.
+        volume: Fitted on the same cases.
+        chosen: Features, chosen on the same cases once harmonised.
+        hyperparameters: How to fit.
+        seed: Of the trees.
+        balanced: Let both classes weigh the same. The log odds are corrected for it, so that they are again those of the
+            prevalence in ``cases`` (King and Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868, prior correction).
+        harmoniser: Fitted on the same cases.
+    """
     names = tuple(chosen[: hyperparameters.n_features])
-    start = fit_linear(cases, volume, names, prior=hyperparameters.prior)
+    harmoniser = harmoniser.only(names) if harmoniser is not None else None
+    known = cases if harmoniser is None else harmoniser.apply(cases)
+    share = float(np.average(cases.y, weights=cases.weight))
+    weight = cases.weight * np.where(cases.y == 1, 0.5 / share, 0.5 / (1 - share)) if balanced else cases.weight
+    start = fit_linear(known, volume, names, prior=hyperparameters.prior, weight=weight)
     parameters = hyperparameters.lightgbm(seed)
-    values = cases.columns(names)
-    data = lgb.Dataset(values, cases.y, weight=cases.weight, init_score=start.log_odds(cases), params=parameters)
+    values = known.columns(names)
+    data = lgb.Dataset(values, cases.y, weight=weight, init_score=start.log_odds(known), params=parameters)
     # Kept as it was trained: LightGBM's default is a detour over text that takes as long as the training does.
     trees = lgb.train(parameters, data, num_boost_round=TREES, keep_training_booster=True)
-    return Member(start, np.median(values, axis=0), trees, volume.seen | patient_hashes(cases.patient_id))
+    if balanced:
+        start = start.shifted(float(np.log(share / (1 - share))))
+    seen = volume.seen | patient_hashes(cases.patient_id)
+    return Member(start, np.median(values, axis=0), trees, seen, harmoniser)

@@ -9,9 +9,12 @@ import optuna
 
 from ccrcc_model.audit import Step, patient_hashes
 from ccrcc_model.baseline import VolumeModel, fit_volume
+from ccrcc_model.harmonise import ComBat, Harmonisation, fit_combat
 from ccrcc_model.pipeline import Hyperparameters, Member, choose_features, fit_member
 from ccrcc_model.splits import patient_folds
 from ccrcc_model.targets import LabelledCases
+from nnunet_ext.errors import InputError
+from radiomics_cfg.stability import PerturbedValues
 
 MAX_FEATURES = 60
 """Most features that a trial may ask for; on some 80 patients more add noise."""
@@ -19,16 +22,26 @@ MAX_FEATURES = 60
 
 @dataclass(frozen=True)
 class InnerFold:
-    """One inner split with the volume model and the features, the most associated first, of its training part."""
+    """One inner split with what was fitted on its training part: volume model, harmonisation, features by association."""
 
     train: LabelledCases
     test: LabelledCases
     start: VolumeModel
     chosen: tuple[str, ...]
+    harmoniser: ComBat | None = None
+    balanced: bool = False
 
     def fit(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
         """Fit a member on the training part."""
-        return fit_member(self.train, self.start, self.chosen, hyperparameters, seed=seed)
+        return fit_member(
+            self.train,
+            self.start,
+            self.chosen,
+            hyperparameters,
+            seed=seed,
+            balanced=self.balanced,
+            harmoniser=self.harmoniser,
+        )
 
 
 @dataclass(frozen=True)
@@ -48,8 +61,26 @@ class Tuned:
     steps: tuple[Step, ...]
 
 
-def inner_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int) -> list[InnerFold]:
-    """Split ``cases`` by patient and choose features in each training part.
+def inner_folds(
+    cases: LabelledCases,
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+    harmonise: Harmonisation = "none",
+    balanced: bool = False,
+    perturbed: PerturbedValues | None = None,
+) -> list[InnerFold]:
+    """Split ``cases`` by patient, harmonise and choose features in each training part.
+
+    Args:
+        cases: Of both classes.
+        folds: Of each repeat.
+        repeats: Shufflings.
+        seed: Of the shufflings.
+        harmonise: Whether features other than tumour volume go through ComBat.
+        balanced: Whether both classes weigh the same in fitting.
+        perturbed: Where given, only features that are stable under these masks in the training part may be chosen.
 
     Raises:
         InputError: If the rarer class has too few patients to split, or no feature is usable.
@@ -57,11 +88,34 @@ def inner_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int) ->
     result = []
     for split in patient_folds(cases, folds=folds, repeats=repeats, seed=seed):
         train, test = cases.take(split.train), cases.take(split.test)
-        chosen = choose_features(train, most=MAX_FEATURES)
         start = fit_volume(train)
+        names = _stable_names(train, perturbed)
+        harmoniser = None
+        if harmonise != "none":
+            others = [name for name in names if name != start.column]
+            harmoniser = fit_combat(train, others, transductive=harmonise == "combat-transductive")
+        judged = train if harmoniser is None else harmoniser.apply(train)
+        chosen = choose_features(judged if names == judged.names else judged.only(names), most=MAX_FEATURES)
         needed = tuple(dict.fromkeys((start.column, *chosen)))
-        result.append(InnerFold(train.only(needed), test.only(needed), start, chosen))
+        kept = harmoniser.only(chosen) if harmoniser is not None else None
+        result.append(InnerFold(train.only(needed), test.only(needed), start, chosen, kept, balanced))
     return result
+
+
+def _stable_names(train: LabelledCases, perturbed: PerturbedValues | None) -> tuple[str, ...]:
+    """Return the features that are stable in the training part.
+
+    Raises:
+        InputError: If too few of its cases were perturbed, or no feature is stable.
+    """
+    if perturbed is None:
+        return train.names
+    stable = set(perturbed.stable(train.patients))
+    names = tuple(name for name in train.names if name in stable)
+    if not names:
+        msg = f"None of the {len(train.names)} features is stable under the perturbed masks; are they of another preset?"
+        raise InputError(msg)
+    return names
 
 
 def tune(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,11 +45,13 @@ class Stability:
             original included; ``reason`` why it is missing, else empty.
         about: Form of the correlation, cohort, preset, masks, versions, and how often a mask had no values.
         refusals: Cases that could not be measured.
+        values: What the correlations were computed from, where they were computed and not read.
     """
 
     table: pd.DataFrame
     about: dict[str, Any]
     refusals: tuple[Refusal, ...] = ()
+    values: "PerturbedValues | None" = None
 
     def __post_init__(self) -> None:
         if tuple(self.table.columns) != COLUMNS:
@@ -60,7 +63,12 @@ class Stability:
         return [str(name) for name in self.table["feature"][self.table["low"] >= low]]
 
     def write(self, path: Path) -> None:
-        """Write to ``path`` atomically: ``.parquet``, or ``.csv`` with ``about`` in an ``.about.json`` beside it."""
+        """Write to ``path`` atomically: ``.parquet``, or ``.csv`` with ``about`` in an ``.about.json`` beside it.
+
+        The values under every mask go to ``.values.parquet`` beside it: `PerturbedValues.read` reads them.
+        """
+        if self.values is not None:
+            self.values.write(path.with_name(f"{path.stem}.values.parquet"), self.about)
         if path.suffix == ".csv":
             write_json(path.with_suffix(".about.json"), self.about)
             with atomic_path(path) as temporary:
@@ -88,6 +96,75 @@ class Stability:
             msg = f"{path} is no stability table of ours; make one with `ccrcc stability CARD --out FILE.parquet`"
             raise InputError(msg)
         return cls(table.to_pandas(), json.loads(about))
+
+
+@dataclass(frozen=True, eq=False)
+class PerturbedValues:
+    """The features of each case under each mask.
+
+    Args:
+        names: Features.
+        patient_id: Shape ``(n_cases,)``.
+        values: Shape ``(n_cases, n_masks, n_features)``; NaN where missing.
+    """
+
+    names: tuple[str, ...]
+    patient_id: npt.NDArray[np.str_]
+    values: npt.NDArray[np.float64]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all of it, as hexadecimal."""
+        digest = sha256(json.dumps([self.names, self.patient_id.tolist()]).encode())
+        digest.update(np.ascontiguousarray(self.values).tobytes())
+        return digest.hexdigest()
+
+    def stable(self, patients: npt.NDArray[np.str_], *, low: float = STABLE) -> list[str]:
+        """Return the features whose interval of ICC(A,1) begins at ``low`` or above over the cases of these patients.
+
+        Raises:
+            InputError: If fewer than ten cases are of these patients.
+        """
+        chosen = np.isin(self.patient_id, patients)
+        if chosen.sum() < MINIMUM_CASES:
+            msg = (
+                f"Stability is judged from at least {MINIMUM_CASES} cases of the training patients; of the "
+                f"{len(self.patient_id)} cases with perturbed masks {int(chosen.sum())} are theirs; perturb more cases"
+            )
+            raise InputError(msg)
+        agreement = intraclass_correlation(self.values[chosen])
+        return [name for name, begins in zip(self.names, agreement.low, strict=True) if begins >= low]
+
+    def write(self, path: Path, about: dict[str, Any]) -> None:
+        """Write one row a case and mask, atomically."""
+        n_cases, n_masks, n_features = self.values.shape
+        keys = {
+            "patient_id": np.repeat(self.patient_id, n_masks).tolist(),
+            "mask": np.tile(np.arange(n_masks), n_cases).astype(np.int32),
+        }
+        columns = self.values.reshape(-1, n_features)
+        table = pa.table(keys | {name: columns[:, place] for place, name in enumerate(self.names)})
+        with atomic_path(path) as temporary:
+            pq.write_table(table.replace_schema_metadata({_ABOUT: json.dumps(about).encode()}), temporary)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `Stability.write` wrote beside its table.
+
+        Raises:
+            InputError: If the file is missing, or holds no such values.
+        """
+        try:
+            table = pq.read_table(path)
+            masks = table["mask"].to_numpy()
+            names = [name for name in table.column_names if name not in ("patient_id", "mask")]
+            values = np.column_stack([table[name].to_numpy() for name in names])
+            patients = np.array(table["patient_id"].to_pylist(), dtype=np.str_)
+            n_masks = int(masks.max()) + 1
+            return cls(tuple(names), patients[::n_masks], values.reshape(-1, n_masks, len(names)))
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            msg = f"{path} holds no values under perturbed masks; `ccrcc stability` writes them as .values.parquet"
+            raise InputError(msg) from error
 
 
 def stability(
@@ -142,7 +219,8 @@ def stability(
         on_progress(len(found), len(cohort.cases))
     outcomes = [found[case.id] for case in cohort.cases]
     refusals = tuple(outcome for outcome in outcomes if isinstance(outcome, Refusal))
-    files = [outcome for outcome in outcomes if isinstance(outcome, Path)]
+    measured = [(case, found[case.id]) for case in cohort.cases if isinstance(found[case.id], Path)]
+    files = [outcome for _, outcome in measured if isinstance(outcome, Path)]
     if not files:
         first = f"; the first was refused as {refusals[0].code}: {refusals[0].reason}" if refusals else ""
         msg = f"No case of cohort {cohort.name} could be used{first}"
@@ -160,7 +238,9 @@ def stability(
             "reason": pd.Series(agreement.reason, dtype="str"),
         }
     )
-    return Stability(table, _about(cohort, recipe, form, n_cases=len(files), lost=lost), refusals)
+    patients = np.array([case.patient_id for case, _ in measured], dtype=np.str_)
+    about = _about(cohort, recipe, form, n_cases=len(files), lost=lost)
+    return Stability(table, about, refusals, PerturbedValues(tuple(columns), patients, values))
 
 
 def _measure_all(

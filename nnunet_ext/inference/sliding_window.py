@@ -86,6 +86,18 @@ class Windows:
         return predicted / (len(turns) + 1)  # type: ignore[no-any-return]
 
 
+def classes_of(labels: Any, logits: torch.Tensor) -> torch.Tensor:
+    """Return the class of every voxel, shape ``logits.shape[1:]``, where the logits are.
+
+    Args:
+        labels: nnU-Net's ``LabelManager``, whose own answer it is.
+        logits: Shape (classes, z, y, x).
+    """
+    if labels.has_regions or logits.device.type == "cpu":
+        return labels.convert_logits_to_segmentation(logits)  # type: ignore[no-any-return]
+    return logits.argmax(dim=0)  # nnU-Net asks NumPy, which cannot read a GPU's memory
+
+
 @dataclass
 class FoldAgreement:
     """How far the networks of an ensemble agree: the mean Dice over pairs of them, per class.
@@ -104,7 +116,7 @@ class FoldAgreement:
     def add(self, logits: Sequence[torch.Tensor]) -> None:
         """Count one window's logits, one tensor (classes, z, y, x) a network."""
         middle = (slice(None), *(slice(n // 4, n - n // 4) for n in logits[0].shape[1:]))
-        found = torch.stack([self.labels.convert_logits_to_segmentation(one[middle]) for one in logits])
+        found = torch.stack([classes_of(self.labels, one[middle]) for one in logits])
         for name, value in self.classes.items():
             voxels = (found == value).flatten(start_dim=1).float()
             self._both[name] = self._both.get(name, 0) + (voxels @ voxels.T).cpu().double().numpy()

@@ -12,7 +12,7 @@ import torch
 
 from nnunet_ext.inference.kidney_search import body_box, boxes_of_kidneys, reaches_a_face
 from nnunet_ext.inference.network_grid import Box, NetworkGrid
-from nnunet_ext.inference.sliding_window import FoldAgreement, Windows
+from nnunet_ext.inference.sliding_window import FoldAgreement, Windows, classes_of
 from nnunet_ext.inference.trained_model import LoadedModel
 from nnunet_ext.labels import STRUCTURES
 
@@ -129,7 +129,7 @@ class _Pass:
 
     def _labels(self, logits: torch.Tensor) -> npt.NDArray[np.uint8]:
         """Return the ``Label`` values of some planes."""
-        classes = np.asarray(self.model.labels.convert_logits_to_segmentation(logits).cpu(), np.uint8)
+        classes = np.asarray(classes_of(self.model.labels, logits).cpu(), np.uint8)
         canonical = np.zeros(256, np.uint8)
         for name, value in self.model.classes.items():
             canonical[value] = STRUCTURES[name]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from ccrcc_model.decision import MIN_SLOPE, fit_decision, youden_threshold
+from ccrcc_model.decision import MIN_SLOPE, choose_calibration, fit_decision, floor_threshold, platt, youden_threshold
 
 
 def test_youden_threshold_of_separated_classes_lies_between_them():
@@ -44,25 +44,68 @@ def test_platt_scaling_recovers_the_slope_that_made_the_outcomes():
     assert decision.probability(np.array([3.0])) == pytest.approx(expit(-0.7), abs=0.01)
 
 
+def calibrated(score: np.ndarray, y: np.ndarray) -> np.ndarray:
+    slope, intercept = platt(score, y)
+    return expit(intercept + slope * score)
+
+
 def test_mean_probability_is_the_mean_of_platts_targets():
     y = np.array([0, 0, 1, 0, 1, 1])
     score = np.array([-2.0, 0.3, -0.1, 0.1, 0.4, 1.5])
     # The gradient in the intercept is zero at the optimum: with 3 of each class the targets are 4/5 and 1/5.
-    assert fit_decision(score, y).probability(score).mean() == pytest.approx(0.5, abs=1e-6)
+    assert calibrated(score, y).mean() == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_score_that_separates_stays_finite():
-    decision = fit_decision(np.array([-1.0, -1.0, 1.0, 1.0]), np.array([0, 0, 1, 1]))
-    assert decision.probability(np.array([-1.0, 1.0])) == pytest.approx([1 / 4, 3 / 4], abs=1e-6)  # Platt's targets
+    score, y = np.array([-1.0, -1.0, 1.0, 1.0]), np.array([0, 0, 1, 1])
+    assert calibrated(score, y) == pytest.approx([1 / 4, 1 / 4, 3 / 4, 3 / 4], abs=1e-6)  # Platt's targets
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1, 100])
 def test_a_score_that_ranks_the_wrong_way_is_never_turned_around(scale):
     score = scale * np.arange(10.0)
-    decision = fit_decision(score, np.array([1] * 5 + [0] * 5))
-    assert decision.slope == pytest.approx(MIN_SLOPE)
-    assert (np.diff(decision.probability(score)) > 0).all()
+    y = np.array([1] * 5 + [0] * 5)
+    assert platt(score, y)[0] == pytest.approx(MIN_SLOPE)
+    assert (np.diff(fit_decision(score, y).probability(score)) > 0).all()
 
 
 def test_a_constant_score_gives_the_prevalence():
     assert fit_decision(np.zeros(6), np.array([1, 0, 0, 1, 0, 1])).probability(np.zeros(1)) == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "calibration"), [(1, 0, "none"), (1, -1.5, "in the large"), (0.3, -1, "logistic")]
+)
+def test_the_calibration_is_the_simplest_that_the_outcomes_ask_for(slope, intercept, calibration):
+    rng = np.random.default_rng(3)
+    score = rng.normal(size=20_000)
+    y = (rng.random(20_000) < expit(intercept + slope * score)).astype(int)
+    chosen = choose_calibration(score, y)
+    # Cross-validation cannot tell a parameter that is needless from one that is needed by less than its error.
+    assert chosen == calibration or (calibration == "none" and fit_decision(score, y).slope == pytest.approx(1, abs=0.05))
+
+
+def test_a_new_intercept_makes_the_mean_probability_the_prevalence():
+    rng = np.random.default_rng(4)
+    score = rng.normal(size=2000)
+    y = (rng.random(2000) < expit(score - 2)).astype(int)
+    decision = fit_decision(score, y)
+    assert decision.probability(score).mean() == pytest.approx(y.mean(), abs=2e-3)  # Platt's targets are not 0 and 1
+
+
+def test_the_threshold_with_a_floor_is_the_highest_that_reaches_it():
+    probability = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    y = np.array([0, 1, 0, 1, 0, 1, 0, 1])
+    assert floor_threshold(probability, y, 1.0) == pytest.approx(0.15)  # all four: between 0.1 and 0.2
+    assert floor_threshold(probability, y, 0.75) == pytest.approx(0.35)
+    assert floor_threshold(probability, y, 0.76) == pytest.approx(0.15)
+    assert floor_threshold(np.full(4, 0.3), np.array([0, 1, 0, 1]), 0.9) == 0.3
+
+
+@pytest.mark.parametrize("sensitivity", [0.5, 0.9, 1.0])
+def test_a_fitted_threshold_reaches_its_floor(sensitivity):
+    rng = np.random.default_rng(5)
+    y = np.arange(90) % 2
+    score = y + rng.normal(size=90)
+    decision = fit_decision(score, y, sensitivity=sensitivity)
+    assert (decision.probability(score)[y == 1] >= decision.threshold).mean() >= sensitivity

@@ -16,6 +16,7 @@ from ccrcc_model.pipeline import Hyperparameters, choose_features, fit_member
 from ccrcc_model.splits import Fold, patient_folds
 from ccrcc_model.targets import GRADE, LabelledCases, ki67, label
 from nnunet_ext.errors import InputError
+from radiomics_cfg.stability import PerturbedValues
 
 FAST = {"folds": 3, "repeats": 1, "trials": 2}
 THREE = Settings(folds=3, repeats=1, trials=2, seed=1, inner_folds=3, inner_repeats=1)
@@ -215,4 +216,61 @@ def test_a_repeated_request_is_loaded_and_another_is_refused(planted, tmp_path, 
 def test_progress_counts_the_outer_folds_and_the_final_fit(planted, tmp_path):
     told: list[tuple[int, int]] = []
     fit(*planted(40), GRADE, out_dir=tmp_path / "model", on_progress=lambda *step: told.append(step), **FAST)
-    assert told == [(done, 4) for done in range(5)]
+    assert told == [(done, 4) for done in range(5)] + [(done, 3) for done in range(4)], "the model, and what stands beside it"
+
+
+def perturbed_values(table, *, stable: int, n_cases: int) -> PerturbedValues:
+    """Ten masks of some cases: the first features keep their values, of the others each mask draws new ones."""
+    rng = np.random.default_rng(9)
+    rows = table.rows.iloc[:n_cases]
+    names = tuple(table.feature_names)
+    values = np.repeat(rows[list(names)].to_numpy(dtype=np.float64)[:, None], 10, axis=1)
+    values[:, :, stable:] = rng.normal(size=values[:, :, stable:].shape)
+    return PerturbedValues(names, rows["patient_id"].to_numpy(dtype=np.str_), values)
+
+
+def test_features_that_are_not_stable_are_never_chosen(planted, tmp_path):
+    table, outcomes = planted(60)
+    values = perturbed_values(table, stable=4, n_cases=60)
+    model = fit(table, outcomes, GRADE, out_dir=tmp_path / "model", perturbed=values, **FAST)
+    assert {column for member in model.members for column in member.names} <= set(table.feature_names[:4])
+    assert model.manifest["settings"]["stability_sha256"] == values.sha256
+
+
+def test_stability_is_judged_from_the_training_part(planted, tmp_path):
+    table, outcomes = planted(60)
+    # 60 cases leave 40 to an outer and 27 to an inner training part; of 15 perturbed ones an inner part has about 7.
+    with pytest.raises(InputError, match="at least 10 cases of the training patients; of the 15 cases with perturbed masks"):
+        fit(table, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=perturbed_values(table, stable=4, n_cases=15), **FAST)
+    nothing = perturbed_values(table, stable=0, n_cases=60)
+    with pytest.raises(InputError, match="None of the 40 features is stable"):
+        fit(table, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=nothing, **FAST)
+
+
+def test_balanced_classes_give_probabilities_of_the_same_mean(planted, tmp_path):
+    table, outcomes = planted(120, strength=1.0)
+    rare = outcomes.assign(isup_grade=np.where(np.arange(120) % 3 == 0, outcomes["isup_grade"], 2.0))
+    plain, balanced = (fit(table, rare, GRADE, out_dir=tmp_path / str(each), balanced=each, **FAST) for each in (False, True))
+    assert plain.id != balanced.id
+    cases = label(table, rare, GRADE)
+    scores = [np.mean([member.log_odds(cases) for member in model.members], axis=0) for model in (plain, balanced)]
+    means = [1 / (1 + np.exp(-score)) for score in scores]
+    share = cases.y.mean()
+    assert share < 0.25
+    for mean in means:
+        assert mean.mean() == pytest.approx(share, abs=0.08)
+
+
+@pytest.mark.parametrize("sensitivity", [0.0, 1.01])
+def test_a_sensitivity_lies_above_0_and_up_to_1(planted, tmp_path, sensitivity):
+    with pytest.raises(InputError, match=r"sensitivity must lie inside \(0, 1\], not"):
+        fit(*planted(40), GRADE, out_dir=tmp_path / "m", sensitivity=sensitivity, **FAST)
+
+
+def test_the_threshold_reaches_the_sensitivity_asked_for(planted, tmp_path):
+    model = fit(*planted(60), GRADE, out_dir=tmp_path / "m", sensitivity=0.95, **FAST)
+    for predictions, decision in (
+        (model.out_of_fold, model.decision),
+        (model.baseline_out_of_fold, model.baseline_decision),
+    ):
+        assert (predictions.y_prob[predictions.y_true == 1] >= decision.threshold).mean() >= 0.95

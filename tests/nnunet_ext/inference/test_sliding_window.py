@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("nnunetv2")
 
 from nnunet_ext.inference import sliding_window as module  # noqa: E402
-from nnunet_ext.inference.sliding_window import FoldAgreement, Windows  # noqa: E402
+from nnunet_ext.inference.sliding_window import FoldAgreement, Windows, classes_of  # noqa: E402
 from nnunet_ext.inference.trained_model import TrainedModel, _predictor, load_model  # noqa: E402
 
 PATCH = (32, 48, 64)
@@ -66,6 +66,8 @@ class Constant(torch.nn.Module):
 
 
 class Labels:
+    has_regions = False
+
     @staticmethod
     def convert_logits_to_segmentation(logits: "torch.Tensor") -> "torch.Tensor":
         return logits.argmax(0)
@@ -91,3 +93,11 @@ def test_agreement_of_folds_is_their_mean_pairwise_dice() -> None:
     assert three["kidney"] == pytest.approx((2 * 8 / 24 + 0 + 0) / 3)
     assert three["tumour"] == 0.0
     assert np.isnan(agreement_of(Constant(1, 32))["kidney"]), "one fold agrees with nothing"
+
+
+def test_classes_are_found_where_the_logits_are(tiny_training: Any) -> None:
+    labels = load_model(TrainedModel(tiny_training.model)).labels
+    logits = torch.from_numpy(np.random.default_rng(1).normal(size=(3, 4, 5, 6)).astype(np.float32))
+    assert torch.equal(classes_of(labels, logits), logits.argmax(dim=0))
+    # As a GPU's memory, that of "meta" is none that NumPy could read.
+    assert classes_of(labels, logits.to("meta")).shape == (4, 5, 6)
