@@ -16,6 +16,8 @@ from nnunet_ext.errors import InputError
 ANY = "any"
 """Stands for the method where there is no interval to tell it by."""
 
+MOST_DECIMALS = 6
+
 _NUMBER = r"(\d*\.?\d+)"
 _ESTIMATE = re.compile(rf"{_NUMBER}(?:[(\[]{_NUMBER}(?:-|to|,|;){_NUMBER}[)\]])?")
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—−"), "-") | {ord("·"): "."}
@@ -57,8 +59,8 @@ class Printed:
         percent = 2 if "%" in bare or max(numbers) > 1 else 0
         decimals = max(-int(number.as_tuple().exponent) for number in numbers) + percent
         digits = [int(number.scaleb(decimals - percent)) for number in numbers]
-        if decimals < 1 or max(digits) > 10**decimals:
-            msg = f"The {name} {text!r} is no share between 0 and 1 with its decimals, nor a percentage"
+        if not 1 <= decimals <= MOST_DECIMALS or max(digits) > 10**decimals:
+            msg = f"The {name} {text!r} is no share from 0 to 1, nor a percentage, of 1 to {MOST_DECIMALS} decimals"
             raise InputError(msg)
         value, low, high = digits if len(digits) > 1 else (digits[0], None, None)
         # One digit of play: a value is rounded up where its bounds are cut.

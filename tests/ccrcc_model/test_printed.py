@@ -34,6 +34,7 @@ def test_spellings_of_one_estimate(text: str) -> None:
         ("1 (0.89-1)", Printed(100, 89, 100, 2)),
         ("100% (89-100)", Printed(100, 89, 100, 2)),
         ("0.81", Printed(81, None, None, 2)),
+        ("0.812500", Printed(812500, None, None, 6)),
     ],
 )
 def test_the_number_with_most_decimals_tells_those_of_all(text: str, printed: Printed) -> None:
@@ -46,8 +47,9 @@ def test_the_number_with_most_decimals_tells_those_of_all(text: str, printed: Pr
         ("high", "no printed estimate"),
         ("0.81(0.64)", "no printed estimate"),
         ("-0.81", "no printed estimate"),
-        ("1", "no share between 0 and 1"),
-        ("101%", "no share between 0 and 1"),
+        ("1", "no share from 0 to 1"),
+        ("101%", "no share from 0 to 1"),
+        ("0.8125000", "1 to 6 decimals"),
         ("0.62(0.64-0.93)", "not lie inside its interval"),
         ("0.81(0.93-0.64)", "not lie inside its interval"),
     ],
