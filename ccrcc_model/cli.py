@@ -61,6 +61,7 @@ Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes
 ShardOption = Annotated[
     str | None, typer.Option(metavar="i/N", help="Only every N-th case from the i-th on, i from 0: one job of an array.")
 ]
+PrintedEstimate = Annotated[str | None, typer.Option(help="As printed, such as 0.81(0.64-0.93).")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
@@ -522,6 +523,30 @@ def benchmark(
     result.write(out)
     write_tables(result, out, rule=print_rule)
     say(f"Benchmark of {result.target} on {len(cohort)} cohorts: {out}")
+
+
+@app.command()
+def counts(
+    sensitivity: PrintedEstimate = None,
+    specificity: PrintedEstimate = None,
+    accuracy: PrintedEstimate = None,
+    ppv: PrintedEstimate = None,
+    npv: PrintedEstimate = None,
+    f1: Annotated[str | None, typer.Option(help="As printed, without an interval.")] = None,
+    n: Annotated[int | None, typer.Option("--n", min=2, max=10_000, help="Patients in all, if known.")] = None,
+    max_n: Annotated[int, typer.Option("--max-n", min=2, max=10_000, help="Most patients to think of, if unknown.")] = 2000,
+    misprint: Annotated[bool, typer.Option("--misprint", help="If nothing fits, let one number be wrong.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="CSV for all sets that fit.")] = None,
+) -> None:
+    """Find the counts that a published row was made from.
+
+    Takes two or three of sensitivity, specificity and accuracy as a paper prints them; names every set of true and false
+    positives and negatives that gives these numbers, by interval method and print rule.
+    """
+    from ccrcc_model.counts_table import run_counts
+
+    texts = {"sensitivity": sensitivity, "specificity": specificity, "accuracy": accuracy, "ppv": ppv, "npv": npv, "f1": f1}
+    run_counts(texts, range(2, max_n + 1) if n is None else range(n, n + 1), misprint=misprint, out=out)
 
 
 @app.command()

@@ -5,13 +5,14 @@ finding, not a crash.
 """
 
 from dataclasses import dataclass
-from math import floor, isfinite, sqrt
+from math import isfinite, sqrt
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from ccrcc_model import intervals
 from ccrcc_model.predictions import Predictions
 from nnunet_ext.errors import InputError
 
@@ -109,10 +110,15 @@ def format_number(value: float | None, *, decimals: int = 2, rule: PrintRule = "
     """
     if value is None:
         return NOT_ESTIMABLE
-    scaled = abs(value) * 10**decimals
-    digits = floor(scaled + 1e-9) if rule == "cut" else floor(scaled + 0.5 + 1e-9)
+    digits = int(printed_digits(np.asarray(abs(value)), decimals=decimals, rule=rule))
     sign = "-" if value < 0 and digits else ""
     return f"{sign}{digits / 10**decimals:.{decimals}f}"
+
+
+def printed_digits(magnitude: npt.NDArray[np.float64], *, decimals: int, rule: PrintRule) -> npt.NDArray[np.float64]:
+    """Return figures from 0 up in units of their last printed digit, so that 0.816 is 82 at two decimals, and 81 if cut."""
+    scaled = magnitude * 10**decimals
+    return np.asarray(np.floor((scaled if rule == "cut" else scaled + 0.5) + 1e-9))
 
 
 def format_estimate(estimate: Estimate, *, decimals: int = 2, rule: PrintRule = "round") -> str:
@@ -144,10 +150,8 @@ def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", leve
         raise ValueError(msg)
     if denominator == 0:
         return Proportion(None, reason=f"no {of}")
-    tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, numerator, denominator - numerator + 1)) if numerator else 0.0
-    high = float(stats.beta.ppf(1 - tail, numerator + 1, denominator - numerator)) if numerator < denominator else 1.0
-    return Proportion(numerator / denominator, low, high, numerator=numerator, denominator=denominator)
+    low, high = intervals.clopper_pearson(np.asarray(numerator), np.asarray(denominator), level=level)
+    return Proportion(numerator / denominator, float(low), float(high), numerator=numerator, denominator=denominator)
 
 
 def counts(predictions: Predictions, threshold: float) -> Counts:
