@@ -485,10 +485,18 @@ def benchmark(
     print_rule: Annotated[
         Literal["round", "cut"], typer.Option(help="How Table S2 prints bounds; the published one cut them.")
     ] = "round",
+    prevalence: Annotated[
+        float | None, typer.Option(help="Share of positives, such as 0.3, at which PPV, NPV and net benefit are also given.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 2000,
+    seed: Seed = 0,
 ) -> None:
-    """Score a locked model on external cohorts."""
+    """Score a locked model on external cohorts.
+
+    Nothing is refitted; recalibration in the large is a separate table. docs/how-to/benchmark.md tells what is in each.
+    """
     from ccrcc_model.benchmark import benchmark as score
-    from ccrcc_model.benchmark_tables import write_tables
+    from ccrcc_model.benchmark_tables import cautions, write_tables
     from ccrcc_model.console import say
     from ccrcc_model.model import Model
     from ccrcc_model.targets import outcomes_of
@@ -499,11 +507,19 @@ def benchmark(
         msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
         raise InputError(msg)
     locked = Model.load(model)
+    cards = [load_cohort(card) for card in cohort]
     result = score(
-        locked, [(FeatureTable.read(path), outcomes_of(load_cohort(card))) for card, path in zip(cohort, table, strict=True)]
+        locked,
+        [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)],
+        cards=cards,
+        prevalence=prevalence,
+        replicates=replicates,
+        seed=seed,
     )
     result.write(out)
     write_tables(result, out, rule=print_rule)
+    for line in cautions(result):
+        say(line)
     say(f"Benchmark of {result.target} on {len(cohort)} cohorts: {out}")
 
 
