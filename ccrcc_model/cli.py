@@ -155,6 +155,32 @@ def check(
     raise typer.Exit(finish(f"{cohort.name}: {len(passed.cases)} of {len(cohort.cases)} cases pass", refusals, out))
 
 
+@app.command()
+def thicken(
+    card: Card,
+    slice_mm: Annotated[
+        float, typer.Option("--slice-mm", help="Thickness and distance of the new slices.", show_default=False)
+    ],
+    out: OutFolder,
+    data_root: DataRoot = None,
+) -> None:
+    """Write a cohort as if its slices were thicker.
+
+    Scans and masks are averaged along the patient, to see how much an answer hangs on the slice thickness.
+    """
+    from ccrcc_model.console import finish, progress_bar
+    from nnunet_ext.cards import load_cohort, save_cohort
+    from nnunet_ext.quarantine import write_quarantine
+    from nnunet_ext.thicken import thicken as make_thicker
+
+    cohort = load_cohort(card, data_root)
+    with progress_bar(f"Thickening {cohort.name}") as on_progress:
+        thick, refusals = make_thicker(cohort, slice_mm, out, on_progress=on_progress)
+    write_quarantine(out / "quarantine.csv", refusals)
+    text = f"{len(thick.cases)} of {len(cohort.cases)} scans in slices of {slice_mm:g} mm; card: {save_cohort(thick, out)}"
+    raise typer.Exit(finish(text, refusals))
+
+
 @imports.command()
 def kits(
     source: Annotated[Path, typer.Argument(help="Folder with case_00000 and so on, and kits.json or kits23.json.")],

@@ -147,6 +147,18 @@ def test_a_demo_is_not_written_over_something_else(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_thicker_slices_are_a_cohort_that_can_be_extracted(away: Path, tmp_path: Path) -> None:
+    run = ccrcc("thicken", away / "card.yaml", "--slice-mm", "8", "--out", tmp_path / "thick")
+    assert run.returncode == 0, run.stderr
+    assert "2 of 2 scans in slices of 8 mm" in run.stdout
+    run = ccrcc("extract", tmp_path / "thick" / "card.yaml", "--preset", "quick", "--out", tmp_path / "thick.parquet")
+    assert run.returncode == 0, run.stderr
+    rows = FeatureTable.read(tmp_path / "thick.parquet").rows
+    assert set(rows["cohort"]) == {"away-8mm"}
+    assert sorted(rows["patient_id"]) == sorted(pd.read_csv(away / "outcomes.csv")["patient_id"])
+    assert "are not thinner than 2 mm" in mistake("thicken", away / "card.yaml", "--slice-mm", "2", "--out", tmp_path / "no")
+
+
 @pytest.fixture(scope="module")
 def tables(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Feature tables and outcomes of a development and an external cohort, the external one's card, and a model."""
