@@ -374,7 +374,9 @@ def assemble(
         target.sentence,
         tuple(groups),
         subgroups=_subgroups(wholes[-1], external, of_patients, threshold) if of_patients else (),
-        recalibrated=tuple(recalibrated(pair.model, threshold, group=pair.model.cohort) for pair in wholes),
+        recalibrated=tuple(
+            recalibrated(pair.model, threshold, group=pair.model.cohort, replicates=replicates, seed=seed) for pair in wholes
+        ),
     )
 
 

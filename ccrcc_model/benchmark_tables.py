@@ -131,13 +131,16 @@ def prevalence(result: BenchmarkResult) -> pd.DataFrame:
 
 
 def recalibration(result: BenchmarkResult) -> pd.DataFrame:
-    """The model after recalibration in the large on each external group: a separate result, labelled as such in every row."""
+    """The model after recalibration in the large on each external group: a separate result, labelled as such in every row.
+
+    Its calibration intercept is 0 by construction and not listed.
+    """
     rows = []
     for one in result.recalibrated:
         figures: dict[str, Estimate] = {"shift": one.shift}
         if one.counts and one.calibration:
             figures |= {name: getattr(one.counts, name) for name in SHARES}
-            figures |= {name: getattr(one.calibration, name) for name in CALIBRATION}
+            figures |= {name: getattr(one.calibration, name) for name in CALIBRATION if name != "intercept"}
         for name, estimate in figures.items():
             key = {"target": result.target, "group": one.group, "n": one.n, "events": one.events, "what": LABEL}
             rows.append({**key, "metric": name, **_bounds(estimate), "reason": estimate.reason})

@@ -1,8 +1,9 @@
 """Intervals from resampled patients, for figures that have no closed one: percentiles over many resamples.
 
-Figures that describe the classes each by itself (AUC, AUPRC, balanced accuracy) are resampled within the classes; those that
-also depend on how many patients are positive (F1, Brier score, ICI) over all patients, so that this number varies too. A
-resample is a count for each patient, so the patients are sorted once and every figure is one pass over the counts.
+Figures that describe the classes each by itself (AUC, balanced accuracy) are resampled within the classes; those that also
+depend on how many patients are positive (AUPRC, F1, Brier score, ICI) over all patients, so that this number varies too.
+
+A resample is a count for each patient, so the patients are sorted once and every figure is one pass over the counts.
 
 References:
     Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13; of the ICI: Austin and Steyerberg 2019,
@@ -46,7 +47,8 @@ class Bootstrap:
         balanced_accuracy: At the threshold.
         f1: At the threshold.
         brier: Brier score.
-        ici: Integrated calibration index. Resampling adds noise to the smoothed curve, so that its interval lies high.
+        ici: Integrated calibration index. Resampling adds noise to the smoothed curve, so that its interval lies high
+            in a small cohort (``benchmarks/intervals.py``).
     """
 
     replicates: int
@@ -101,18 +103,19 @@ def resample(predictions: Predictions, threshold: float, *, replicates: int, see
     probability, truth = predictions.y_prob[order], predictions.y_true[order].astype(np.int64)
     first_called = int(np.searchsorted(probability, threshold, side="left"))
     within, over = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
-    found: dict[str, _Floats] = {}
+    first_of_tie = np.append(True, np.diff(probability) > 0)
+    group, points = neighbour_groups(probability, smooth=len(probability) >= LOESS_MIN_PATIENTS)
+    rankings, calibrations = [], []
+    for draws in _draws([np.arange(len(truth))], replicates, over):
+        rankings.append(resampled_ranking(truth, first_of_tie, first_called, draws))
+        calibrations.append(resampled_calibration(probability, truth, group, points, LOESS_SPAN, first_called, draws))
+    found = dict(zip(("f1", "brier", "ici"), np.concatenate(calibrations).T, strict=True))
+    found["auprc"] = np.concatenate(rankings)[:, 1]
     if one_class(predictions) is None:
-        first_of_tie = np.append(True, np.diff(probability) > 0)
         strata = [np.flatnonzero(truth == value) for value in (0, 1)]
         blocks = [resampled_ranking(truth, first_of_tie, first_called, draws) for draws in _draws(strata, replicates, within)]
-        found = dict(zip(("auc", "auprc", "balanced_accuracy"), np.concatenate(blocks).T, strict=True))
-    group, points = neighbour_groups(probability, smooth=len(probability) >= LOESS_MIN_PATIENTS)
-    blocks = [
-        resampled_calibration(probability, truth, group, points, LOESS_SPAN, first_called, draws)
-        for draws in _draws([np.arange(len(truth))], replicates, over)
-    ]
-    return {**found, **dict(zip(("f1", "brier", "ici"), np.concatenate(blocks).T, strict=True))}
+        found["auc"], _, found["balanced_accuracy"] = np.concatenate(blocks).T
+    return found
 
 
 def neighbour_groups(probability: _Floats, *, smooth: bool) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit, logit
 
+from ccrcc_model.bootstrap import REPLICATES, SEED, bootstrap
 from ccrcc_model.calibration import LOGIT_CLIP, Calibration, calibrate, calibration_intercept
 from ccrcc_model.metrics import Counts, Estimate, counts
 from ccrcc_model.predictions import Predictions
@@ -25,7 +26,8 @@ class Recalibrated:
         events: Positive patients.
         shift: Added to the logit of every probability, with its interval; not estimable for one class.
         counts: Patients by truth and call at the locked threshold; None without a shift.
-        calibration: Of the moved probabilities; None without a shift.
+        calibration: Of the moved probabilities, whose intercept is 0 by construction; None without a shift. Intervals take
+            the shift as given.
     """
 
     group: str
@@ -50,11 +52,22 @@ def recalibrate_in_the_large(predictions: Predictions, shift: float) -> Predicti
     return replace(predictions, y_prob=np.asarray(expit(logit(clipped) + shift), dtype=np.float64))
 
 
-def recalibrated(predictions: Predictions, threshold: float, *, group: str) -> Recalibrated:
-    """Fit the shift on ``predictions`` and judge the moved probabilities on the same patients, at the locked threshold."""
+def recalibrated(
+    predictions: Predictions, threshold: float, *, group: str, replicates: int = REPLICATES, seed: int = SEED
+) -> Recalibrated:
+    """Fit the shift on ``predictions`` and judge the moved probabilities on the same patients, at the locked threshold.
+
+    Args:
+        predictions: Truth and probability.
+        threshold: The locked model's.
+        group: Name of the group.
+        replicates: Resamples of the bootstrap, for the interval of the ICI.
+        seed: Of the bootstrap.
+    """
     shift = calibration_intercept(predictions)
     n, events = len(predictions), int(predictions.y_true.sum())
     if shift.value is None:
         return Recalibrated(group, n, events, shift)
     moved = recalibrate_in_the_large(predictions, shift.value)
-    return Recalibrated(group, n, events, shift, counts(moved, threshold), calibrate(moved))
+    index = bootstrap(moved, threshold, replicates=replicates, seed=seed).ici
+    return Recalibrated(group, n, events, shift, counts(moved, threshold), replace(calibrate(moved), ici=index))

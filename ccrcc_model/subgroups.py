@@ -137,7 +137,7 @@ def subgroup_results(
 def _score(factor: str, level: str, model: Predictions, baseline: Predictions, threshold: float) -> SubgroupResult:
     n, events = len(model), int(model.y_true.sum())
     if n < MIN_PATIENTS:
-        few = Estimate(None, reason=f"{n} patients, a subgroup needs {MIN_PATIENTS}")
+        few = Estimate(None, reason=f"{n} of the {MIN_PATIENTS} patients that a subgroup needs")
         return SubgroupResult(factor, level, n, events, few, few, Difference(few))
     difference = auc_difference(model, baseline)
     return SubgroupResult(factor, level, n, events, auc(model), auc(baseline), difference, counts(model, threshold))

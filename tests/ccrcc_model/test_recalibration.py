@@ -24,6 +24,7 @@ def test_the_shift_of_all_logits_is_found_and_undone(too_high):
     assert result.shift.low < -0.8 < result.shift.high
     assert result.calibration.intercept.value == pytest.approx(0, abs=1e-9)
     assert result.calibration.ici.value == pytest.approx(0, abs=1e-9)
+    assert result.calibration.ici.high > 0.02
     assert (result.group, result.n, result.events) == ("north", 90, 45)
 
 

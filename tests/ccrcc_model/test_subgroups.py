@@ -108,7 +108,7 @@ def test_a_subgroup_needs_its_number_of_patients(scored):
     few = subgroup_results(*scored, pd.DataFrame({"size": level}), threshold=0.5)
     assert [one.level for one in few] == ["up to 4 cm", "over 4 to 7 cm", "over 7 cm"]
     assert few[0].auc.value is not None
-    assert (few[2].auc.reason, few[2].counts) == ("19 patients, a subgroup needs 20", None)
+    assert (few[2].auc.reason, few[2].counts) == ("19 of the 20 patients that a subgroup needs", None)
 
 
 def test_a_subgroup_of_one_class_says_so_and_keeps_its_counts(scored):
