@@ -207,7 +207,7 @@ def curves(result: BenchmarkResult, kind: str) -> pd.DataFrame:
 
 
 def write_tables(result: BenchmarkResult, folder: Path, *, rule: PrintRule = "round") -> None:
-    """Write every table of ``result`` to ``folder`` as CSV; those of what it does not hold are left out."""
+    """Write every table of ``result`` to ``folder`` as CSV; those of what it does not hold are left out or removed."""
     tables = {
         "table_s2": table_s2(result, rule=rule),
         "operating_points": operating_points(result),
@@ -221,6 +221,7 @@ def write_tables(result: BenchmarkResult, folder: Path, *, rule: PrintRule = "ro
     }
     for name, frame in tables.items():
         if not len(frame.columns):
+            (folder / f"{name}.csv").unlink(missing_ok=True)  # of a benchmark that was here before
             continue
         with atomic_path(folder / f"{name}.csv") as temporary:
             frame.to_csv(temporary, index=False)

@@ -292,6 +292,8 @@ def test_figures_at_a_prevalence_are_given_where_one_is_named(study, tmp_path):
     assert not (tmp_path / "at_prevalence.csv").exists()
     write_tables(named, tmp_path)
     assert len(pd.read_csv(tmp_path / "at_prevalence.csv")) == len(frame)
+    write_tables(study, tmp_path)
+    assert not (tmp_path / "at_prevalence.csv").exists()
 
 
 def test_recalibration_in_the_large_is_a_result_of_its_own(study):
