@@ -11,21 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from ccrcc_model.audit import patient_hashes
+from ccrcc_model.bootstrap import REPLICATES, SEED, Bootstrap, bootstrap
 from ccrcc_model.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
 from ccrcc_model.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
+from ccrcc_model.mcnemar import CallComparison, compare_calls
 from ccrcc_model.metrics import Counts, Difference, Estimate, auc, auc_difference, counts
 from ccrcc_model.predictions import Predictions
+from ccrcc_model.prevalence import check_prevalence
+from ccrcc_model.recalibration import Recalibrated, recalibrated
+from ccrcc_model.subgroups import SubgroupResult, levels, subgroup_results
 from ccrcc_model.targets import Target
+from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_text
 from nnunet_ext.progress import OnProgress, silent
 
 if TYPE_CHECKING:  # at run time they are the caller's: a benchmark of predictions needs no LightGBM
-    import pandas as pd
-
     from ccrcc_model.model import Model
     from radiomics_cfg.table import FeatureTable
 
@@ -59,6 +64,7 @@ class Evaluation:
         roc: None for one class.
         decision: None without patients.
         curve: Observed against predicted risk.
+        bootstrap: Figures with intervals from resampled patients; None in a benchmark of before there were any.
     """
 
     n: int
@@ -70,17 +76,28 @@ class Evaluation:
     roc: RocCurve | None
     decision: DecisionCurve | None
     curve: CalibrationCurve
+    bootstrap: Bootstrap | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class GroupResult:
-    """The model and the tumour-volume baseline in one group of patients."""
+    """The model and the tumour-volume baseline in one group of patients.
+
+    Args:
+        name: As tables print it.
+        scope: Which patients it holds.
+        model: What the model achieved.
+        baseline: What tumour volume alone achieved.
+        difference: AUC of the model less that of the baseline.
+        calls: McNemar's test of the calls of model and baseline; None in a benchmark of before there was one.
+    """
 
     name: str
     scope: Scope
     model: Evaluation
     baseline: Evaluation
     difference: Difference
+    calls: CallComparison | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +127,10 @@ class BenchmarkResult:
             each centre of the external cohorts where there are several.
         model_id: SHA-256 of the locked model's manifest; None for predictions of another origin.
         audit: Whether any figure was reached on patients that the model had seen.
+        subgroups: Of all external patients together, by sex, age and what else is known of them.
+        recalibrated: Each external cohort, and their pool, after the model was recalibrated in the large on it: a separate
+            result, fitted on the very patients that it is judged on.
+        prevalence: Share of positive patients at which PPV, NPV and net benefit are wanted as well; None for none.
     """
 
     target: str
@@ -118,6 +139,9 @@ class BenchmarkResult:
     groups: tuple[GroupResult, ...]
     model_id: str | None = None
     audit: tuple[AuditAnswer, ...] = ()
+    subgroups: tuple[SubgroupResult, ...] = ()
+    recalibrated: tuple[Recalibrated, ...] = ()
+    prevalence: float | None = None
 
     def scope(self, *scopes: Scope) -> tuple[GroupResult, ...]:
         """Return the groups of these scopes, in order."""
@@ -165,27 +189,43 @@ class Pair:
 
 
 def benchmark(
-    model: "Model", cohorts: Sequence[tuple["FeatureTable", "pd.DataFrame"]], *, on_progress: OnProgress = silent
+    model: "Model",
+    cohorts: Sequence[tuple["FeatureTable", pd.DataFrame]],
+    *,
+    cards: Sequence[Cohort] = (),
+    prevalence: float | None = None,
+    replicates: int = REPLICATES,
+    seed: int = SEED,
+    on_progress: OnProgress = silent,
 ) -> BenchmarkResult:
     """Score a locked model and its tumour-volume baseline on external cohorts; nothing is refitted.
 
     Args:
         model: From ``Model.load`` or ``fit``.
         cohorts: Feature table and outcomes (as ``read_outcomes`` gives them) of each external cohort.
+        cards: The cohorts in the same order, for subgroups by contrast phase and acquisition; may be left out.
+        prevalence: Share of positive patients at which PPV, NPV and net benefit are wanted as well.
+        replicates: Resamples of the bootstrap.
+        seed: Of the bootstrap.
         on_progress: Called after each cohort.
 
     Returns:
         The stored out-of-fold predictions as the internal group, each cohort, the pooled cohorts, and each centre.
 
     Raises:
-        InputError: If there is no cohort, two have one name, or a cohort cannot be predicted: see ``Model.predict``.
+        InputError: If there is no cohort, two have one name, the prevalence is no share, or a cohort cannot be predicted:
+            see ``Model.predict``.
     """
+    if prevalence is not None:
+        check_prevalence(prevalence)
     if not cohorts:
         msg = "A benchmark needs at least one external cohort; none was given"
         raise InputError(msg)
-    external = []
-    for done, (table, outcomes) in enumerate(cohorts, start=1):
+    external, of_patients = [], []
+    known_cards: Sequence[Cohort | None] = cards or [None] * len(cohorts)
+    for done, ((table, outcomes), card) in enumerate(zip(cohorts, known_cards, strict=True), start=1):
         external.append(Pair(model.predict(table, outcomes), model.predict_baseline(table, outcomes)))
+        of_patients.append(levels(table, outcomes, card))
         on_progress(done, len(cohorts))
     names = [pair.model.cohort for pair in external]
     if repeated := {name for name in names if names.count(name) > 1}:
@@ -197,8 +237,11 @@ def benchmark(
         target=model.target,
         threshold=model.decision.threshold,
         baseline_threshold=model.baseline_decision.threshold,
+        of_patients=of_patients,
+        replicates=replicates,
+        seed=seed,
     )
-    return replace(result, model_id=model.id, audit=_audit(model, external))
+    return replace(result, model_id=model.id, audit=_audit(model, external), prevalence=prevalence)
 
 
 def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
@@ -255,21 +298,23 @@ def _is_chance(area: Estimate) -> bool:
     return area.low is None or area.low <= 0.5
 
 
-def evaluate(predictions: Predictions, threshold: float) -> Evaluation:
+def evaluate(predictions: Predictions, threshold: float, *, replicates: int = REPLICATES, seed: int = SEED) -> Evaluation:
     """Return every figure of ``predictions`` at a threshold that was fixed before.
 
     Figures that cannot be estimated, as in a group of one class, say so instead of raising.
     """
+    resampled = bootstrap(predictions, threshold, replicates=replicates, seed=seed)
     return Evaluation(
         n=len(predictions),
         events=int(predictions.y_true.sum()),
         threshold=threshold,
         counts=counts(predictions, threshold),
         auc=auc(predictions),
-        calibration=calibrate(predictions),
+        calibration=replace(calibrate(predictions), ici=resampled.ici),
         roc=roc_curve(predictions),
         decision=decision_curve(predictions),
         curve=calibration_curve(predictions),
+        bootstrap=resampled,
     )
 
 
@@ -283,7 +328,15 @@ def compare(predictions: Predictions, baseline: Predictions) -> Difference:
 
 
 def assemble(
-    internal: Pair, external: Sequence[Pair], *, target: Target, threshold: float, baseline_threshold: float
+    internal: Pair,
+    external: Sequence[Pair],
+    *,
+    target: Target,
+    threshold: float,
+    baseline_threshold: float,
+    of_patients: Sequence[pd.DataFrame] = (),
+    replicates: int = REPLICATES,
+    seed: int = SEED,
 ) -> BenchmarkResult:
     """Evaluate model and baseline in every group of patients that a paper reports.
 
@@ -293,25 +346,46 @@ def assemble(
         target: What is predicted.
         threshold: The locked model's.
         baseline_threshold: The locked baseline's.
+        of_patients: Subgroups of the patients of each external cohort, as ``subgroups.levels`` gives them.
+        replicates: Resamples of the bootstrap.
+        seed: Of the bootstrap.
     """
 
     def group(pair: Pair, name: str, scope: Scope) -> GroupResult:
         return GroupResult(
             name,
             scope,
-            evaluate(pair.model, threshold),
-            evaluate(pair.baseline, baseline_threshold),
+            evaluate(pair.model, threshold, replicates=replicates, seed=seed),
+            evaluate(pair.baseline, baseline_threshold, replicates=replicates, seed=seed),
             compare(pair.model, pair.baseline),
+            compare_calls(pair.model, pair.baseline, first_threshold=threshold, second_threshold=baseline_threshold),
         )
 
     groups = [group(internal, internal.model.cohort, Scope.INTERNAL)]
     groups += [group(pair, pair.model.cohort, Scope.EXTERNAL) for pair in external]
-    if len(external) > 1:
-        groups.append(group(_pool(external), "All external cohorts", Scope.POOLED))
+    wholes = [*external, _pool(external)] if len(external) > 1 else list(external)
+    groups += [group(pair, pair.model.cohort, Scope.POOLED) for pair in wholes[len(external) :]]
     centres = [(name, pair) for whole in external for name, pair in _by_centre(whole)]
     if len(centres) > len(external):
         groups += [group(pair, name, Scope.CENTRE) for name, pair in centres]
-    return BenchmarkResult(target.name, target.rule, target.sentence, tuple(groups))
+    return BenchmarkResult(
+        target.name,
+        target.rule,
+        target.sentence,
+        tuple(groups),
+        subgroups=_subgroups(wholes[-1], external, of_patients, threshold) if of_patients else (),
+        recalibrated=tuple(
+            recalibrated(pair.model, threshold, group=pair.model.cohort, replicates=replicates, seed=seed) for pair in wholes
+        ),
+    )
+
+
+def _subgroups(
+    every: Pair, external: Sequence[Pair], of_patients: Sequence[pd.DataFrame], threshold: float
+) -> tuple[SubgroupResult, ...]:
+    """Score the subgroups of all external patients, whose predictions are in the order of their cohorts."""
+    known = [one.loc[list(pair.model.patient_id)] for pair, one in zip(external, of_patients, strict=True)]
+    return subgroup_results(every.model, every.baseline, pd.concat(known), threshold=threshold)
 
 
 def _pool(pairs: Sequence[Pair]) -> Pair:
@@ -333,9 +407,4 @@ def _pool(pairs: Sequence[Pair]) -> Pair:
 def _by_centre(pair: Pair) -> Iterator[tuple[str, Pair]]:
     for centre in np.unique(pair.model.centre):
         chosen = pair.model.centre == centre
-        yield f"{pair.model.cohort}: {centre}", Pair(*(_subset(part, chosen) for part in (pair.model, pair.baseline)))
-
-
-def _subset(predictions: Predictions, chosen: np.typing.NDArray[np.bool_]) -> Predictions:
-    parts = {name: getattr(predictions, name)[chosen] for name in ("patient_id", "centre", "y_true", "y_prob")}
-    return replace(predictions, **parts)
+        yield f"{pair.model.cohort}: {centre}", Pair(pair.model.take(chosen), pair.baseline.take(chosen))

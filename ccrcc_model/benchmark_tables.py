@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ccrcc_model.benchmark import BenchmarkResult, Evaluation, GroupResult
-from ccrcc_model.metrics import Estimate, PrintRule, format_estimate
+from ccrcc_model.benchmark import BenchmarkResult, Evaluation, GroupResult, Scope
+from ccrcc_model.metrics import Estimate, PrintRule, Proportion, format_estimate
+from ccrcc_model.prevalence import at_prevalence, observed_net_benefit
+from ccrcc_model.recalibration import LABEL
+from ccrcc_model.subgroups import MIN_PATIENTS
 from nnunet_ext.files import atomic_path
 
 SHARES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
+CALIBRATION = ("intercept", "slope", "brier", "ici")
 PREDICTORS = ("model", "baseline")
 
 
@@ -33,28 +37,47 @@ def table_s2(result: BenchmarkResult, *, rule: PrintRule = "round") -> pd.DataFr
 
 
 def operating_points(result: BenchmarkResult) -> pd.DataFrame:
-    """Each share of model and baseline at their thresholds, in full digits: value, bounds, numerator, denominator."""
+    """What the calls of model and baseline are worth at their thresholds, in full digits.
+
+    A row a figure: value, bounds, and numerator and denominator where it is a share of patients; the shares, then balanced
+    accuracy, F1 and net benefit.
+    """
     rows = []
     for group, predictor, evaluation in _evaluations(result):
-        for name in SHARES:
-            share = getattr(evaluation.counts, name)
+        for name, estimate in at_threshold(evaluation).items():
+            share = estimate if isinstance(estimate, Proportion) else None
             rows.append(
                 {
                     **_key(result, group),
                     "predictor": predictor,
                     "threshold": evaluation.threshold,
                     "metric": name,
-                    **_bounds(share),
-                    "numerator": share.numerator,
-                    "denominator": share.denominator,
-                    "reason": share.reason,
+                    **_bounds(estimate),
+                    "numerator": share.numerator if share else None,
+                    "denominator": share.denominator if share else None,
+                    "reason": estimate.reason,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"numerator": "Int64", "denominator": "Int64"})
+
+
+def at_threshold(evaluation: Evaluation) -> dict[str, Estimate]:
+    """Return what the calls at the threshold are worth, by name; intervals of balanced accuracy and F1 are the bootstrap's."""
+    cells, resampled = evaluation.counts, evaluation.bootstrap
+    return {
+        **{name: getattr(cells, name) for name in SHARES},
+        "balanced_accuracy": resampled.balanced_accuracy if resampled else cells.balanced_accuracy,
+        "f1": resampled.f1 if resampled else cells.f1,
+        "net_benefit": observed_net_benefit(cells, evaluation.threshold),
+    }
 
 
 def discrimination(result: BenchmarkResult) -> pd.DataFrame:
-    """AUC of model and baseline with DeLong's intervals, and their difference with its paired interval and test."""
+    """AUC and AUPRC of model and baseline, and the difference of their AUCs with its paired interval and test.
+
+    Columns ``auc_low`` and ``auc_high`` are DeLong's; those with ``bootstrap`` in their name, and AUPRC's, are percentiles
+    over resampled patients.
+    """
     return pd.DataFrame(
         {
             **_key(result, group),
@@ -63,16 +86,109 @@ def discrimination(result: BenchmarkResult) -> pd.DataFrame:
             **_bounds(group.difference.estimate, "difference"),
             "p_value": group.difference.p_value,
             "reason": group.difference.estimate.reason,
+            **_resampled(group.model, ""),
+            **_resampled(group.baseline, "baseline_"),
         }
         for group in result.groups
     )
+
+
+def calls(result: BenchmarkResult) -> pd.DataFrame:
+    """McNemar's exact test of model against baseline at their thresholds: patients that only one of them calls rightly."""
+    rows = []
+    for group in result.groups:
+        if group.calls is None:
+            continue
+        for name in ("sensitivity", "specificity", "accuracy"):
+            test = getattr(group.calls, name)
+            rows.append(
+                {
+                    **_key(result, group),
+                    "metric": name,
+                    "patients": test.patients,
+                    "only_model_right": test.only_first,
+                    "only_baseline_right": test.only_second,
+                    "p_value": test.p_value,
+                    "reason": None if test.p_value is not None else "not estimable: the two call all alike",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def prevalence(result: BenchmarkResult) -> pd.DataFrame:
+    """PPV, NPV and net benefit at the prevalence that the user named, from each group's sensitivity and specificity."""
+    rows = []
+    for group, predictor, evaluation in _evaluations(result):
+        if result.prevalence is None:
+            break
+        there = at_prevalence(evaluation.counts, evaluation.threshold, result.prevalence)
+        for name in ("ppv", "npv", "net_benefit"):
+            estimate = getattr(there, name)
+            row = {**_key(result, group), "predictor": predictor, "threshold": evaluation.threshold}
+            row |= {"prevalence": result.prevalence, "metric": name, **_bounds(estimate), "reason": estimate.reason}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def recalibration(result: BenchmarkResult) -> pd.DataFrame:
+    """The model after recalibration in the large on each external group: a separate result, labelled as such in every row.
+
+    Its calibration intercept is 0 by construction and not listed.
+    """
+    rows = []
+    for one in result.recalibrated:
+        figures: dict[str, Estimate] = {"shift": one.shift}
+        if one.counts and one.calibration:
+            figures |= {name: getattr(one.counts, name) for name in SHARES}
+            figures |= {name: getattr(one.calibration, name) for name in CALIBRATION if name != "intercept"}
+        for name, estimate in figures.items():
+            key = {"target": result.target, "group": one.group, "n": one.n, "events": one.events, "what": LABEL}
+            rows.append({**key, "metric": name, **_bounds(estimate), "reason": estimate.reason})
+    return pd.DataFrame(rows)
+
+
+def subgroups(result: BenchmarkResult) -> pd.DataFrame:
+    """AUC of model and baseline, their difference, sensitivity and specificity in each subgroup of the external patients."""
+    rows = []
+    for one in result.subgroups:
+        few = Estimate(None, reason=one.auc.reason)
+        shares = {name: getattr(one.counts, name) if one.counts else few for name in ("sensitivity", "specificity")}
+        rows.append(
+            {
+                "target": result.target,
+                "factor": one.factor,
+                "level": one.level,
+                "n": one.n,
+                "events": one.events,
+                **_bounds(one.auc, "auc"),
+                **_bounds(one.baseline_auc, "baseline_auc"),
+                **_bounds(one.difference.estimate, "difference"),
+                "p_value": one.difference.p_value,
+                **_bounds(shares["sensitivity"], "sensitivity"),
+                **_bounds(shares["specificity"], "specificity"),
+                "reason": one.auc.reason or one.difference.estimate.reason,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cautions(result: BenchmarkResult) -> tuple[str, ...]:
+    """Return a line for each external cohort that is too small or of one class, and so lacks figures or has rough ones."""
+    lines = []
+    for group in result.scope(Scope.EXTERNAL):
+        name, n = group.name, group.model.n
+        if group.model.auc.value is None:
+            lines.append(f"{name}: {group.model.auc.reason} among {n}, so AUC, AUPRC and calibration are not estimable")
+        if n < MIN_PATIENTS:
+            lines.append(f"{name}: {n} patients only; its figures are a rough guide at best, and an ICI is not estimable")
+    return tuple(lines)
 
 
 def calibration(result: BenchmarkResult) -> pd.DataFrame:
     """Intercept, slope, Brier score and ICI of model and baseline."""
     rows = []
     for group, predictor, evaluation in _evaluations(result):
-        for name in ("intercept", "slope", "brier", "ici"):
+        for name in CALIBRATION:
             estimate = getattr(evaluation.calibration, name)
             row = {**_key(result, group), "predictor": predictor, "metric": name, **_bounds(estimate)}
             rows.append({**row, "reason": estimate.reason})
@@ -91,15 +207,22 @@ def curves(result: BenchmarkResult, kind: str) -> pd.DataFrame:
 
 
 def write_tables(result: BenchmarkResult, folder: Path, *, rule: PrintRule = "round") -> None:
-    """Write every table of ``result`` to ``folder`` as CSV."""
+    """Write every table of ``result`` to ``folder`` as CSV; those of what it does not hold are left out or removed."""
     tables = {
         "table_s2": table_s2(result, rule=rule),
         "operating_points": operating_points(result),
         "discrimination": discrimination(result),
         "calibration": calibration(result),
+        "calls": calls(result),
+        "recalibration": recalibration(result),
+        "subgroups": subgroups(result),
+        "at_prevalence": prevalence(result),
         **{f"{kind}_curve": curves(result, kind) for kind in _POINTS},
     }
     for name, frame in tables.items():
+        if not len(frame.columns):
+            (folder / f"{name}.csv").unlink(missing_ok=True)  # of a benchmark that was here before
+            continue
         with atomic_path(folder / f"{name}.csv") as temporary:
             frame.to_csv(temporary, index=False)
 
@@ -118,6 +241,15 @@ def _bounds(estimate: Estimate, name: str = "") -> dict[str, float | None]:
     if not name:
         return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _resampled(evaluation: Evaluation, prefix: str) -> dict[str, float | None]:
+    """AUC's bounds by the bootstrap, and AUPRC; no cells without a bootstrap."""
+    if evaluation.bootstrap is None:
+        return {}
+    area = evaluation.bootstrap.auc
+    bounds = {f"{prefix}auc_bootstrap_low": area.low, f"{prefix}auc_bootstrap_high": area.high}
+    return {**bounds, **_bounds(evaluation.bootstrap.auprc, f"{prefix}auprc")}
 
 
 def _evaluations(result: BenchmarkResult) -> list[tuple[GroupResult, str, Evaluation]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from ccrcc_model.curves import FloatArray
-from ccrcc_model.metrics import LEVEL, Estimate, Proportion, clopper_pearson, one_class
+from ccrcc_model.metrics import LEVEL, NEEDS_BOOTSTRAP, Estimate, Proportion, clopper_pearson, one_class
 from ccrcc_model.predictions import Predictions
 
 LOGIT_CLIP = 1e-6
@@ -133,7 +133,7 @@ def integrated_calibration_index(predictions: Predictions) -> Estimate:
         return Estimate(None, reason=reason)
     predicted, observed = _smooth(predictions)
     distance = np.abs(np.interp(predictions.y_prob, predicted, observed) - predictions.y_prob)
-    return Estimate(float(distance.mean()), reason="interval needs a bootstrap")
+    return Estimate(float(distance.mean()), reason=NEEDS_BOOTSTRAP)
 
 
 def calibration_curve(predictions: Predictions, *, max_groups: int = 10) -> CalibrationCurve:

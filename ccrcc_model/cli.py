@@ -156,6 +156,32 @@ def check(
     raise typer.Exit(finish(f"{cohort.name}: {len(passed.cases)} of {len(cohort.cases)} cases pass", refusals, out))
 
 
+@app.command()
+def thicken(
+    card: Card,
+    slice_mm: Annotated[
+        float, typer.Option("--slice-mm", help="Thickness and distance of the new slices.", show_default=False)
+    ],
+    out: OutFolder,
+    data_root: DataRoot = None,
+) -> None:
+    """Write a cohort as if its slices were thicker.
+
+    Scans and masks are averaged along the patient, to see how much an answer hangs on the slice thickness.
+    """
+    from ccrcc_model.console import finish, progress_bar
+    from nnunet_ext.cards import load_cohort, save_cohort
+    from nnunet_ext.quarantine import write_quarantine
+    from nnunet_ext.thicken import thicken as make_thicker
+
+    cohort = load_cohort(card, data_root)
+    with progress_bar(f"Thickening {cohort.name}") as on_progress:
+        thick, refusals = make_thicker(cohort, slice_mm, out, on_progress=on_progress)
+    write_quarantine(out / "quarantine.csv", refusals)
+    text = f"{len(thick.cases)} of {len(cohort.cases)} scans in slices of {slice_mm:g} mm; card: {save_cohort(thick, out)}"
+    raise typer.Exit(finish(text, refusals))
+
+
 @imports.command()
 def kits(
     source: Annotated[Path, typer.Argument(help="Folder with case_00000 and so on, and kits.json or kits23.json.")],
@@ -503,10 +529,18 @@ def benchmark(
     print_rule: Annotated[
         Literal["round", "cut"], typer.Option(help="How Table S2 prints bounds; the published one cut them.")
     ] = "round",
+    prevalence: Annotated[
+        float | None, typer.Option(help="Share of positives, such as 0.3, at which PPV, NPV and net benefit are also given.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 2000,
+    seed: Seed = 0,
 ) -> None:
-    """Score a locked model on external cohorts."""
+    """Score a locked model on external cohorts.
+
+    Nothing is refitted; recalibration in the large is a separate table. docs/how-to/benchmark.md tells what is in each.
+    """
     from ccrcc_model.benchmark import benchmark as score
-    from ccrcc_model.benchmark_tables import write_tables
+    from ccrcc_model.benchmark_tables import cautions, write_tables
     from ccrcc_model.console import say
     from ccrcc_model.model import Model
     from ccrcc_model.targets import outcomes_of
@@ -517,11 +551,19 @@ def benchmark(
         msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
         raise InputError(msg)
     locked = Model.load(model)
+    cards = [load_cohort(card) for card in cohort]
     result = score(
-        locked, [(FeatureTable.read(path), outcomes_of(load_cohort(card))) for card, path in zip(cohort, table, strict=True)]
+        locked,
+        [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)],
+        cards=cards,
+        prevalence=prevalence,
+        replicates=replicates,
+        seed=seed,
     )
     result.write(out)
     write_tables(result, out, rule=print_rule)
+    for line in cautions(result):
+        say(line)
     say(f"Benchmark of {result.target} on {len(cohort)} cohorts: {out}")
 
 

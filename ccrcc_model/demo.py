@@ -232,7 +232,7 @@ def _fit(
 
 def _benchmark(models: Sequence[Model], segmented: Sequence[Cohort], tables: Mapping[str, FeatureTable], folder: Path) -> None:
     for model in models:
-        result = benchmark(model, [(tables[cohort.name], outcomes_of(cohort)) for cohort in segmented])
+        result = benchmark(model, [(tables[cohort.name], outcomes_of(cohort)) for cohort in segmented], cards=segmented)
         result.write(folder / model.target.name)
         write_tables(result, folder / model.target.name)
 

@@ -21,6 +21,7 @@ PrintRule = Literal["round", "cut"]
 
 LEVEL = 0.95
 NOT_ESTIMABLE = "not estimable"
+NEEDS_BOOTSTRAP = "interval needs a bootstrap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,32 @@ class Counts:
     def npv(self) -> Proportion:
         """Negative predictive value: share of those called negative that are."""
         return clopper_pearson(self.true_negative, self.true_negative + self.false_negative, of="patients called negative")
+
+    @property
+    def balanced_accuracy(self) -> Estimate:
+        """Mean of sensitivity and specificity; its interval needs a bootstrap.
+
+        References:
+            Brodersen et al. 2010, doi:10.1109/ICPR.2010.764.
+        """
+        sensitivity, specificity = self.sensitivity, self.specificity
+        if sensitivity.value is None or specificity.value is None:
+            return Estimate(None, reason=sensitivity.reason or specificity.reason)
+        return Estimate((sensitivity.value + specificity.value) / 2, reason=NEEDS_BOOTSTRAP)
+
+    @property
+    def f1(self) -> Estimate:
+        """Harmonic mean of sensitivity and PPV, at the group's own share of positives; its interval needs a bootstrap.
+
+        Where no patient is positive or called positive it is not estimable: there is then nothing to find.
+
+        References:
+            van Rijsbergen 1979, Information Retrieval, Butterworths, chapter 7.
+        """
+        concerned = 2 * self.true_positive + self.false_positive + self.false_negative
+        if concerned == 0:
+            return Estimate(None, reason="no patients that are positive or called positive")
+        return Estimate(2 * self.true_positive / concerned, reason=NEEDS_BOOTSTRAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +239,24 @@ def auc_difference(model: Predictions, other: Predictions, *, level: float = LEV
     if estimate.value is None or estimate.low is None:
         return Difference(estimate)
     return Difference(estimate, p_value=2 * float(stats.norm.sf(abs(estimate.value) / sqrt(variance))))
+
+
+def average_precision(predictions: Predictions) -> Estimate:
+    """Area under the precision-recall curve (AUPRC) as a sum of steps; its interval needs a bootstrap.
+
+    A score without information has the share of positive patients, so AUPRCs compare within one group of patients only.
+
+    References:
+        Davis and Goadrich 2006, doi:10.1145/1143844.1143874; Boyd et al. 2013, doi:10.1007/978-3-642-40994-3_29.
+    """
+    if reason := one_class(predictions):
+        return Estimate(None, reason=reason)
+    order = np.argsort(-predictions.y_prob, kind="stable")
+    truth, probability = predictions.y_true[order], predictions.y_prob[order]
+    last_of_tie = np.append(np.flatnonzero(np.diff(probability)), len(truth) - 1)
+    hits = np.cumsum(truth)[last_of_tie]
+    precision = hits / (last_of_tie + 1)
+    return Estimate(float((np.diff(hits, prepend=0) * precision).sum() / hits[-1]), reason=NEEDS_BOOTSTRAP)
 
 
 def _delong(

@@ -1,7 +1,8 @@
 """What a model said about each patient: the only input of metrics and figures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,9 @@ import pandas as pd
 
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path
+
+PER_PATIENT = ("patient_id", "centre", "y_true", "y_prob")
+"""Columns of predictions that have an entry a patient."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,61 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.y_true)
 
+    def take(self, chosen: npt.NDArray[np.bool_]) -> Self:
+        """Return the patients that ``chosen``, of shape ``(n,)``, marks."""
+        return replace(self, **{name: getattr(self, name)[chosen] for name in PER_PATIENT})
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a CSV file of one cohort and target, as ``write`` writes it; it may come from any other program.
+
+        Raises:
+            InputError: If the file is missing, lacks a column, holds several cohorts or targets, or a truth or probability
+                is missing or out of range.
+        """
+        if not path.is_file():
+            msg = (
+                f"No predictions at {path}; it is a CSV file with the columns {', '.join(('cohort', 'target', *PER_PATIENT))}"
+            )
+            raise InputError(msg)
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            msg = f"{path} is not a readable table: {str(error).splitlines()[0]}"
+            raise InputError(msg) from error
+        for name in ("cohort", "target", *PER_PATIENT):
+            if name not in frame.columns:
+                msg = f"{path} lacks the column {name}; metrics need a probability and the truth of every patient"
+                raise InputError(msg)
+        for name in ("cohort", "target"):
+            if frame[name].nunique() != 1:
+                msg = f"{path} holds {frame[name].nunique()} different values of {name}; give each its own file"
+                raise InputError(msg)
+        truth, probability = (pd.to_numeric(frame[name], errors="coerce") for name in ("y_true", "y_prob"))
+        for name, values in (("y_true", truth), ("y_prob", probability)):
+            if missing := int(values.isna().sum()):
+                msg = f"{path}: {missing} of {len(frame)} patients have no number in {name}"
+                raise InputError(msg)
+        return cls(
+            str(frame["cohort"].iloc[0]),
+            str(frame["target"].iloc[0]),
+            frame["patient_id"].to_numpy(dtype=np.str_),
+            frame["centre"].to_numpy(dtype=np.str_),
+            _whole(truth, path),
+            probability.to_numpy(dtype=np.float64),
+        )
+
     def write(self, path: Path) -> None:
         """Write to a CSV file atomically, one row a patient."""
-        columns = ("patient_id", "centre", "y_true", "y_prob")
-        frame = pd.DataFrame({name: getattr(self, name) for name in columns})
+        frame = pd.DataFrame({name: getattr(self, name) for name in PER_PATIENT})
         frame.insert(0, "target", self.target)
         frame.insert(0, "cohort", self.cohort)
         with atomic_path(path) as temporary:
             frame.to_csv(temporary, index=False)
+
+
+def _whole(truth: pd.Series, path: Path) -> npt.NDArray[np.int_]:
+    if not truth.isin((0, 1)).all():
+        msg = f"{path}: y_true must hold 0 and 1 only"
+        raise InputError(msg)
+    return truth.to_numpy(dtype=np.int_)

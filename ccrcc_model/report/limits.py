@@ -35,7 +35,6 @@ def limits(run: Run) -> list[str]:
     )
     found += [
         "Intervals cover the chance in who the patients were, not the choices in scanning, segmenting, tuning or thresholds.",
-        "The integrated calibration index has no interval here.",
         "PPV, NPV and net benefit hold only where as many patients are positive as in the cohort at hand.",
         "No figure is corrected for comparing several cohorts and targets.",
     ]

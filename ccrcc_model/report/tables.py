@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ccrcc_model.benchmark import BenchmarkResult, GroupResult, Scope
+from ccrcc_model.benchmark_tables import at_threshold
 from ccrcc_model.metrics import Estimate, PrintRule, format_estimate, format_number
 from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.plots.flow import STAGES
@@ -119,13 +120,17 @@ def table_s2(results: Sequence[BenchmarkResult], *, rule: PrintRule = "round") -
         [name.capitalize(), *(format_estimate(getattr(group.model.counts, name), rule=rule) for group in groups)]
         for name in ("sensitivity", "specificity", "accuracy")
     ]
+    worth = [at_threshold(group.model) for group in groups]
+    for name, metric in (("Balanced accuracy", "balanced_accuracy"), ("F1", "f1")):
+        rows.append([name, *(format_estimate(figures[metric], rule=rule) for figures in worth)])
     for name, count in (("True positive / positive", "sensitivity"), ("True negative / negative", "specificity")):
         shares = [getattr(group.model.counts, count) for group in groups]
         rows.append([name, *(f"{share.numerator} / {share.denominator}" for share in shares)])
     printed = "rounded to" if rule == "round" else "cut, not rounded, to"
     note = (
-        f"95 % Clopper-Pearson intervals; figures {printed} two decimals. External: the locked model. Internal: out-of-fold, "
-        "at a threshold that was chosen on these same predictions, and so a little flattered."
+        f"95 % Clopper-Pearson intervals, of balanced accuracy and F1 by bootstrap; figures {printed} two decimals. "
+        "External: the locked model. Internal: out-of-fold, at a threshold that was chosen on these same predictions, and so "
+        "a little flattered."
     )
     return Table("table-s2", "Table S2. Performance at the locked thresholds", columns, rows, (), note)
 
@@ -158,11 +163,12 @@ def discrimination(result: BenchmarkResult) -> Table:
             _figure(group.baseline.auc),
             _figure(group.difference.estimate, sign=True),
             _p_value(group.difference.p_value),
+            _figure(group.model.bootstrap.auprc) if group.model.bootstrap else "–",
         ]
         for group in result.groups
     ]
-    columns = ["Group", "Positive / all", "AUC, model", "AUC, tumour volume", "Difference", "p"]
-    note = "95 % intervals and paired two-sided p after DeLong (doi:10.2307/2531595)." + _few_note(result)
+    columns = ["Group", "Positive / all", "AUC, model", "AUC, tumour volume", "Difference", "p", "AUPRC, model"]
+    note = "95 % intervals and paired two-sided p after DeLong (doi:10.2307/2531595); AUPRC by bootstrap." + _few_note(result)
     name = f"table-auc-{result.target}"
     return Table(name, f"Discrimination, {title(result.target)}", columns, rows, (), note)
 
@@ -177,13 +183,12 @@ def calibration(result: BenchmarkResult) -> Table:
                 _figure(fitted.intercept),
                 _figure(fitted.slope),
                 _figure(fitted.brier),
-                format_number(fitted.ici.value, decimals=3),
+                _figure(fitted.ici),
             ]
             rows.append([_name(group), name, *figures])
     columns = ["Group", "Predictor", "Intercept", "Slope", "Brier score", "ICI"]
-    note = "Perfect: intercept 0, slope 1, ICI 0. Wald 95 % intervals; ICI by loess (doi:10.1002/sim.8281)." + _few_note(
-        result
-    )
+    note = "Perfect: intercept 0, slope 1, ICI 0. Wald 95 % intervals; ICI by loess with a bootstrap (doi:10.1002/sim.8281)."
+    note += _few_note(result)
     return Table(f"table-calibration-{result.target}", f"Calibration, {title(result.target)}", columns, rows, (1,), note)
 
 

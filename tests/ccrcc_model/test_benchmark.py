@@ -1,3 +1,4 @@
+import json
 import time
 from dataclasses import replace
 
@@ -7,7 +8,20 @@ import pytest
 from scipy.special import expit
 
 from ccrcc_model.benchmark import FILE, AuditAnswer, BenchmarkResult, Pair, Scope, assemble, benchmark, compare, evaluate
-from ccrcc_model.benchmark_tables import calibration, curves, discrimination, operating_points, table_s2, write_tables
+from ccrcc_model.benchmark_tables import (
+    calibration,
+    calls,
+    cautions,
+    curves,
+    discrimination,
+    operating_points,
+    prevalence,
+    recalibration,
+    subgroups,
+    table_s2,
+    write_tables,
+)
+from ccrcc_model.curves import net_benefit
 from ccrcc_model.fit import fit
 from ccrcc_model.metrics import auc, auc_difference
 from ccrcc_model.model import Model
@@ -186,10 +200,12 @@ def test_what_was_written_is_read_back(study, tmp_path):
     audited.write(tmp_path)
     back = BenchmarkResult.read(tmp_path)
     assert (back.target, back.rule, back.sentence, back.audit) == (study.target, study.rule, study.sentence, audited.audit)
+    assert (back.subgroups, back.recalibrated, back.prevalence) == (study.subgroups, study.recalibrated, None)
     for there, here in zip(back.groups, study.groups, strict=True):
         assert (there.name, there.scope, there.difference) == (here.name, here.scope, here.difference)
         assert there.model.counts == here.model.counts
         assert there.model.calibration == here.model.calibration
+        assert (there.model.bootstrap, there.calls) == (here.model.bootstrap, here.calls)
         assert there.model.curve.group_observed == here.model.curve.group_observed
         np.testing.assert_array_equal(there.model.roc.sensitivity, here.model.roc.sensitivity)
         np.testing.assert_array_equal(there.baseline.decision.model, here.baseline.decision.model)
@@ -216,8 +232,10 @@ def test_tables_hold_a_row_for_each_group_and_predictor(study):
     assert len(discrimination(study)) == 7
     assert len(calibration(study)) == 7 * 2 * 4
     shares = operating_points(study)
-    assert len(shares) == 7 * 2 * 5
-    assert (shares["value"] == shares["numerator"] / shares["denominator"]).all()
+    assert len(shares) == 7 * 2 * 8
+    counted = shares.dropna(subset="numerator")
+    assert len(counted) == 7 * 2 * 5
+    assert (counted["value"] == counted["numerator"] / counted["denominator"]).all()
     row = discrimination(study).iloc[0]
     assert row["difference"] == pytest.approx(row["auc"] - row["baseline_auc"])
     assert row["difference_low"] < row["difference"] < row["difference_high"]
@@ -231,10 +249,112 @@ def test_curves_hold_the_points_that_are_drawn(study):
     assert set(curves(study, "decision").columns) >= {"threshold", "net_benefit", "treat_all"}
 
 
-def test_ten_thousand_predictions_take_well_under_a_second():
-    pair = cohort("large", 10_000, seed=5)
-    evaluate(pair.model, 0.4)
+def test_a_benchmark_of_ten_thousand_predictions_with_two_thousand_resamples_takes_seconds():
+    internal, pair = cohort("home", 1_000, seed=4), cohort("large", 10_000, seed=5, centres=("a", "b"))
     started = time.process_time()
-    evaluate(pair.model, 0.4)
-    compare(pair.model, pair.baseline)
-    assert time.process_time() - started < 0.5
+    result = assemble(internal, [pair], target=GRADE, threshold=0.4, baseline_threshold=0.3, replicates=2000)
+    assert time.process_time() - started < 20
+    assert result.headline.model.bootstrap.replicates == 2000
+
+
+def test_figures_by_the_bootstrap_stand_beside_delongs(study):
+    row = discrimination(study).iloc[0]
+    evaluation = study.groups[0].model
+    assert row["auc_bootstrap_low"] == evaluation.bootstrap.auc.low != row["auc_low"]
+    assert row["auprc_low"] < row["auprc"] < row["auprc_high"]
+    assert row["baseline_auprc"] < row["auprc"]
+    assert evaluation.calibration.ici == evaluation.bootstrap.ici
+    figures = operating_points(study).query("group == 'home' and predictor == 'model'").set_index("metric")
+    assert figures.loc["f1", "low"] == evaluation.bootstrap.f1.low
+    assert figures.loc["net_benefit", "value"] == pytest.approx(net_benefit(cohort("home", 120, seed=1).model, 0.4))
+
+
+def test_calls_of_model_and_baseline_are_compared_at_their_own_thresholds(study):
+    frame = calls(study).query("group == 'home'").set_index("metric")
+    group = study.groups[0]
+    for name in ("sensitivity", "specificity", "accuracy"):
+        share, other = getattr(group.model.counts, name), getattr(group.baseline.counts, name)
+        assert frame.loc[name, "patients"] == share.denominator
+        only = frame.loc[name, "only_model_right"] - frame.loc[name, "only_baseline_right"]
+        assert only == share.numerator - other.numerator
+    assert (frame["p_value"] > 0).all()
+
+
+def test_figures_at_a_prevalence_are_given_where_one_is_named(study, tmp_path):
+    assert prevalence(study).empty
+    named = replace(study, prevalence=0.1)
+    frame = prevalence(named)
+    assert len(frame) == 7 * 2 * 3
+    shares = operating_points(study).query("group == 'home' and predictor == 'model' and metric == 'ppv'")
+    there = frame.query("group == 'home' and predictor == 'model' and metric == 'ppv'")
+    assert there["value"].iloc[0] < shares["value"].iloc[0]  # 30 % of the patients are positive there
+    write_tables(study, tmp_path)
+    assert not (tmp_path / "at_prevalence.csv").exists()
+    write_tables(named, tmp_path)
+    assert len(pd.read_csv(tmp_path / "at_prevalence.csv")) == len(frame)
+    write_tables(study, tmp_path)
+    assert not (tmp_path / "at_prevalence.csv").exists()
+
+
+def test_recalibration_in_the_large_is_a_result_of_its_own(study):
+    assert [one.group for one in study.recalibrated] == ["north", "south", "All external cohorts"]
+    frame = recalibration(study)
+    assert set(frame["what"]) == {"recalibrated in the large on these same patients; not an external validation"}
+    moved = frame.query("group == 'north'").set_index("metric")["value"]
+    north = study.scope(Scope.EXTERNAL)[0].model.calibration
+    assert moved["shift"] == pytest.approx(north.intercept.value)
+    assert study.recalibrated[0].calibration.intercept.value == pytest.approx(0, abs=1e-9)
+    assert "intercept" not in moved
+    assert moved["slope"] == pytest.approx(north.slope.value)
+
+
+def test_a_benchmark_from_before_the_bootstrap_is_still_read(study, tmp_path):
+    study.write(tmp_path)
+    content = json.loads((tmp_path / FILE).read_text())
+    for name in ("subgroups", "recalibrated", "prevalence"):
+        del content[name]
+    for group in content["groups"]:
+        del group["calls"], group["model"]["bootstrap"], group["baseline"]["bootstrap"]
+    (tmp_path / FILE).write_text(json.dumps(content))
+    old = BenchmarkResult.read(tmp_path)
+    write_tables(old, tmp_path)
+    assert "auprc" not in pd.read_csv(tmp_path / "discrimination.csv").columns
+    f1 = operating_points(old).query("metric == 'f1'")
+    assert f1["low"].isna().all()
+    assert set(f1["reason"]) == {"interval needs a bootstrap"}
+    assert not any((tmp_path / f"{name}.csv").exists() for name in ("calls", "recalibration", "subgroups", "at_prevalence"))
+
+
+def test_external_patients_are_told_apart_by_what_their_files_say(locked):
+    north, outcomes = features("north", "external", 60, seed=2)
+    south, others = features("south", "external", 60, seed=3)
+    told = outcomes.assign(sex=["F", "M"] * 30, age=["50"] * 45 + [""] * 15)
+    result = benchmark(locked, [(north, told), (south, others)], replicates=100)
+    frame = subgroups(result)
+    sexes = frame.query("factor == 'sex'").set_index("level")
+    assert sexes["n"].to_dict() == {"female": 30, "male": 30, "not stated": 60}
+    ages = frame.query("factor == 'age'").set_index("level")
+    assert ages["n"].to_dict() == {"under 65": 45, "not stated": 75}
+    scored = locked.predict(north, told)
+    women = scored.take(np.isin(scored.patient_id, told["patient_id"][told["sex"] == "F"]))
+    assert sexes.loc["female", "auc"] == pytest.approx(auc(women).value)
+    assert set(frame["factor"]) == {"sex", "age", "tumour size"}
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 30.0])
+def test_a_prevalence_that_is_no_share_is_refused_before_anything_is_scored(locked, share):
+    with pytest.raises(InputError, match="a share of positive patients"):
+        benchmark(locked, [features("north", "external", 30, seed=2)], prevalence=share)
+
+
+def test_cohorts_that_are_small_or_of_one_class_get_a_line_each():
+    pairs = [
+        cohort("tiny", 5, seed=2, prevalence=0.4),
+        cohort("healthy", 30, seed=3, prevalence=0),
+        cohort("fine", 20, seed=4),
+    ]
+    result = assemble(cohort("home", 60, seed=1), pairs, target=GRADE, threshold=0.4, baseline_threshold=0.3, replicates=50)
+    assert cautions(result) == (
+        "tiny: 5 patients only; its figures are a rough guide at best, and an ICI is not estimable",
+        "healthy: no positive patients among 30, so AUC, AUPRC and calibration are not estimable",
+    )

@@ -147,6 +147,18 @@ def test_a_demo_is_not_written_over_something_else(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_thicker_slices_are_a_cohort_that_can_be_extracted(away: Path, tmp_path: Path) -> None:
+    run = ccrcc("thicken", away / "card.yaml", "--slice-mm", "8", "--out", tmp_path / "thick")
+    assert run.returncode == 0, run.stderr
+    assert "2 of 2 scans in slices of 8 mm" in run.stdout
+    run = ccrcc("extract", tmp_path / "thick" / "card.yaml", "--preset", "quick", "--out", tmp_path / "thick.parquet")
+    assert run.returncode == 0, run.stderr
+    rows = FeatureTable.read(tmp_path / "thick.parquet").rows
+    assert set(rows["cohort"]) == {"away-8mm"}
+    assert sorted(rows["patient_id"]) == sorted(pd.read_csv(away / "outcomes.csv")["patient_id"])
+    assert "are not thinner than 2 mm" in mistake("thicken", away / "card.yaml", "--slice-mm", "2", "--out", tmp_path / "no")
+
+
 @pytest.fixture(scope="module")
 def tables(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Feature tables and outcomes of a development and an external cohort, the external one's card, and a model."""
@@ -173,6 +185,38 @@ def test_a_locked_model_is_scored_on_another_cohort(tables: Path, tmp_path: Path
     auc = pd.read_csv(tmp_path / "b" / "discrimination.csv").set_index("group")["auc"]
     assert auc["away"] > 0.7
     assert (tmp_path / "b" / "benchmark.json").is_file()
+
+
+def test_a_benchmark_also_tells_what_the_user_asks_for_and_what_cannot_be_told(tables: Path, tmp_path: Path) -> None:
+    outcomes = pd.read_csv(tables / "away.csv").assign(sex="F", isup_grade=2)
+    outcomes.to_csv(tmp_path / "low.csv", index=False)
+    card = tmp_path / "away.yaml"
+    (tmp_path / "cases.csv").write_text((tables / "cases.csv").read_text())
+    card.write_text((tables / "away.yaml").read_text().replace("away.csv", "low.csv"))
+    options = ("--prevalence", "0.3", "--replicates", "100", "--seed", "4")
+    out = tmp_path / "b"
+    run = ccrcc("benchmark", tables / "model", "--cohort", card, "--table", tables / "away.parquet", "--out", out, *options)
+    assert run.returncode == 0, run.stderr
+    assert "away: no positive patients among 60, so AUC, AUPRC and calibration are not estimable" in run.stdout
+    assert set(pd.read_csv(out / "at_prevalence.csv")["prevalence"]) == {0.3}
+    assert pd.read_csv(out / "subgroups.csv").query("factor == 'sex'")["n"].tolist() == [60]
+    assert (pd.read_csv(out / "recalibration.csv")["reason"] == "no positive patients").all()
+    assert len(pd.read_csv(out / "calls.csv")) == 4 * 3  # home, away, and the two centres of away
+
+
+def test_a_benchmark_refuses_in_one_line_what_it_cannot_score(tables: Path, tmp_path: Path) -> None:
+    arguments = benchmark(tables, tables / "model", tmp_path / "b")
+    assert "inside (0, 1), such as 0.3; got 30" in mistake(*arguments, "--prevalence", "30")
+    card = tmp_path / "away.yaml"
+    (tmp_path / "cases.csv").write_text((tables / "cases.csv").read_text())
+    card.write_text("name: away\nrole: external\ncases: cases.csv\n")
+    scored = ("benchmark", tables / "model", "--cohort", card, "--out", tmp_path / "b", "--table")
+    assert "has no outcomes" in mistake(*scored, tables / "away.parquet")
+    seen = tmp_path / "home.yaml"
+    seen.write_text((tables / "away.yaml").read_text().replace("away.csv", str(tables / "home.csv")))
+    scored = ("benchmark", tables / "model", "--cohort", seen, "--out", tmp_path / "b", "--table")
+    assert "60 patients of the table were used to fit the model" in mistake(*scored, tables / "home.parquet")
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_model_with_one_byte_changed_is_not_used(tables: Path, tmp_path: Path) -> None:

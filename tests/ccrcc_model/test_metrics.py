@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from ccrcc_model.curves import decision_curve, net_benefit, roc_curve
 from ccrcc_model.metrics import (
@@ -12,6 +13,7 @@ from ccrcc_model.metrics import (
     Estimate,
     auc,
     auc_difference,
+    average_precision,
     clopper_pearson,
     counts,
     format_estimate,
@@ -126,6 +128,25 @@ def test_paired_difference_refuses_other_patients(coin_toss):
         auc_difference(coin_toss, shuffled)
 
 
+# AUPRC
+
+
+@pytest.mark.parametrize("decimals", [1, 4])
+def test_average_precision_equals_an_independent_implementation(simulated, decimals):
+    y_true, y_prob = np.array(simulated["y_true"]), np.array(simulated["model"]).round(decimals)
+    expected = average_precision_score(y_true, y_prob)  # scikit-learn's
+    assert average_precision(predictions(y_true, y_prob)).value == pytest.approx(expected)
+
+
+def test_average_precision_of_a_constant_is_the_share_of_positives_and_of_a_perfect_order_1():
+    assert average_precision(predictions([1, 0, 0, 0], [0.3] * 4)).value == 0.25
+    assert average_precision(predictions([1, 1, 0, 0], [0.9, 0.8, 0.2, 0.1])).value == 1
+
+
+def test_average_precision_of_one_class_is_not_estimable():
+    assert average_precision(predictions([0, 0], [0.1, 0.2])).reason == "no positive patients"
+
+
 # Counts and proportions
 
 
@@ -146,6 +167,19 @@ def test_each_share_has_its_own_counts():
         "npv": (60, 62),
     }
     assert all(share.value == pytest.approx(share.numerator / share.denominator) for share in shares.values())
+
+
+def test_balanced_accuracy_and_f1_are_the_means_of_their_shares():
+    four = Counts(true_positive=8, false_negative=2, true_negative=60, false_positive=30)
+    assert four.balanced_accuracy.value == pytest.approx((8 / 10 + 60 / 90) / 2)
+    assert four.f1.value == pytest.approx(2 / (10 / 8 + 38 / 8))
+
+
+def test_balanced_accuracy_needs_both_classes_and_f1_someone_to_find():
+    negatives = Counts(true_positive=0, false_negative=0, true_negative=5, false_positive=0)
+    assert negatives.balanced_accuracy.reason == "no positive patients"
+    assert negatives.f1.reason == "no patients that are positive or called positive"
+    assert Counts(0, 0, 5, 1).f1.value == 0
 
 
 def test_clopper_pearson_without_and_with_only_successes_has_its_closed_form():

@@ -44,3 +44,47 @@ def test_written_predictions_read_back_as_they_were(three, tmp_path):
     assert list(frame) == ["cohort", "target", "patient_id", "centre", "y_true", "y_prob"]
     assert frame["patient_id"].tolist() == ["07", "b", "c"]
     assert frame["y_prob"].tolist() == three.y_prob.tolist()
+    back = Predictions.read(tmp_path / "north.csv")
+    assert (back.cohort, back.target) == ("north", "grade")
+    for name in ("patient_id", "centre", "y_true", "y_prob"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(three, name))
+
+
+def test_chosen_patients_keep_their_entries(three):
+    some = three.take(np.array([True, False, True]))
+    assert (some.patient_id.tolist(), some.centre.tolist()) == (["07", "c"], ["x", "y"])
+    assert (some.y_true.tolist(), some.y_prob.tolist()) == ([1, 1], [1.0, 0.25])
+
+
+CELLS = "cohort,target,patient_id,centre,y_true,y_prob\n"
+
+
+def read(tmp_path, text: str) -> Predictions:
+    path = tmp_path / "predictions.csv"
+    path.write_text(text)
+    return Predictions.read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not a readable table"),
+        ("cohort,target,patient_id,centre,y_true\nA,grade,1,x,1\n", "lacks the column y_prob; metrics need a probability"),
+        (CELLS + "A,grade,1,x,1,\nA,grade,2,x,0,0.5\n", "1 of 2 patients have no number in y_prob"),
+        (CELLS + "A,grade,1,x,1,high\n", "1 of 1 patients have no number in y_prob"),
+        (CELLS + "A,grade,1,x,,0.5\n", "1 of 1 patients have no number in y_true"),
+        (CELLS + "A,grade,1,x,0.5,0.5\n", "y_true must hold 0 and 1 only"),
+        (CELLS + "A,grade,1,x,1,1.2\n", "inside"),
+        (CELLS + "A,grade,1,x,1,0.5\nB,grade,2,x,0,0.5\n", "2 different values of cohort; give each its own file"),
+        (CELLS, "0 different values of cohort"),
+    ],
+)
+def test_a_file_without_what_metrics_need_is_refused_in_one_line(tmp_path, text, message):
+    with pytest.raises(InputError, match=message) as refused:
+        read(tmp_path, text)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_the_users_to_mend(tmp_path):
+    with pytest.raises(InputError, match="No predictions at"):
+        Predictions.read(tmp_path / "none.csv")
