@@ -5,10 +5,8 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
@@ -366,25 +364,3 @@ def test_a_model_without_a_benchmark_says_so(run_dir, tmp_path):
     card = (left / "model_cards" / "grade.md").read_text(encoding="utf-8")
     assert "No external cohort was scored" in card
     assert "The run holds no benchmark of this model." in card
-
-
-# A large run
-
-
-def test_a_report_of_a_thousand_cases_is_small(run_dir, tmp_path):
-    left = shutil.copytree(run_dir, tmp_path / "run")
-    rng = np.random.default_rng(0)
-    structures = ("kidney", "tumour", "cyst")
-    rows = [
-        ("north", f"centre {i % 10}", f"case {i}", s, rng.uniform(0.5, 1), 10.0, 11.0, 0.1)
-        for i in range(1000)
-        for s in structures
-    ]
-    columns = "cohort centre case_id structure dice reference_ml predicted_ml relative_volume_error"
-    write_csv(left / "tables" / "overlap.csv", columns, *rows)
-    (left / "overlays").mkdir()
-    for number in range(8):
-        Image.fromarray(rng.integers(0, 255, (600, 900, 3), dtype=np.uint8)).save(left / "overlays" / f"case {number}.png")
-    path = write_report(left)
-    assert path.stat().st_size < 15e6
-    assert "The first 6 of 8" in path.read_text(encoding="utf-8")
