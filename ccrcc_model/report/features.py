@@ -70,12 +70,14 @@ def extraction(preset: Preset) -> Table:
         )
     columns = ["Scale", "Voxel (mm)", "Interpolation", "Grey levels", "Images", "Classes"]
     rules = preset.regions
+    low, high = (f"{bound:g}".replace("-", "−") for bound in rules.tissue_hu)
+    shells = f" Shells keep {low} to {high} HU." if rules.shells else ""
     note = (
-        f"Regions: {', '.join(rules.names)}; none below {rules.minimum_voxels} voxels. Shells keep "
-        f"{rules.tissue_hu[0]:g} to {rules.tissue_hu[1]:g} HU. All parameters: tables/preset_{preset.name}.json."
+        f"Regions: {', '.join(rules.names)}; none below {rules.minimum_voxels} voxels.{shells} "
+        f"All parameters: tables/preset_{preset.name}.json."
     )
     caption = f"Extraction by the preset {preset.name}"
-    return Table(f"table-preset-{preset.name}", caption, columns, rows, (2, 3, 4, 5), note.replace("-1", "−1"))
+    return Table(f"table-preset-{preset.name}", caption, columns, rows, (2, 3, 4, 5), note)
 
 
 def used(models: Mapping[str, Model]) -> pd.DataFrame:

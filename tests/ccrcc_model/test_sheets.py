@@ -14,6 +14,7 @@ from ccrcc_model.benchmark import benchmark
 from ccrcc_model.cli import app
 from ccrcc_model.fit import fit
 from ccrcc_model.report import write_report
+from ccrcc_model.report.model_card import as_text
 from ccrcc_model.report.sheets import Evidence, Item, Pointer, Row, Status, fill, load_guidelines
 from ccrcc_model.report.sheets.evidence import TOPICS, in_short
 from ccrcc_model.targets import GRADE
@@ -364,3 +365,17 @@ def test_a_model_without_a_benchmark_says_so(run_dir, tmp_path):
     card = (left / "model_cards" / "grade.md").read_text(encoding="utf-8")
     assert "No external cohort was scored" in card
     assert "The run holds no benchmark of this model." in card
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (SCRIPT, "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("a | b", r"a \| b"),
+        ("isup_grade >= 3", r"isup\_grade &gt;= 3"),
+        ("two\n# lines", r"two \# lines"),
+        ("[x](y) `z` *", r"\[x\](y) \`z\` \*"),
+    ],
+)
+def test_text_in_a_card_is_text(written, shown):
+    assert as_text(written) == shown
