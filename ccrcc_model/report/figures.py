@@ -26,7 +26,7 @@ from ccrcc_model.plots import (
     styled,
 )
 from ccrcc_model.plots.bars import feature_label
-from ccrcc_model.plots.flow import STAGES
+from ccrcc_model.plots.flow import STAGES, refusal_codes
 from ccrcc_model.plots.forest import forest_data
 from ccrcc_model.plots.style import MM_PER_INCH, WIDTH_MM
 from ccrcc_model.report.run_folder import Run
@@ -71,13 +71,18 @@ def _of_cohorts(run: Run, folder: Path) -> Iterator[Picture]:
     flow = run.tables.get("flow")
     if flow is None or flow.empty:
         return
-    figure, (ax,) = new_figure(WIDTH_MM, 14 + 15 * len(flow))
-    plot_flow(flow, ax)
+    figure, (ax,) = new_figure(WIDTH_MM, 16 + 16 * len(flow))
+    refusals = run.tables.get("quarantine")
+    plot_flow(flow, ax, refusals=refusals)
     numbers = [
         f"{row['cohort']} ({row['role']}): " + ", ".join(f"{int(row[stage])} {name.lower()}" for stage, name in STAGES.items())
         for _, row in flow.iterrows()
     ]
-    caption = "Flow of cases. Orange: cases that a stage could not use."
+    numbers += [
+        f"{cohort}, refused before {STAGES[stage].lower()}: " + ", ".join(f"{cases} {code}" for code, cases in found)
+        for (cohort, stage), found in refusal_codes(refusals).items()
+    ]
+    caption = "Flow of cases. Orange: cases that a stage could not use, with the codes of their refusal."
     yield _save(figure, folder / "flow", flow, caption=caption, alt=f"Flow of cases. {'; '.join(numbers)}.")
 
 

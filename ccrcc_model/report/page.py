@@ -4,7 +4,6 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from ccrcc_model.benchmark import BenchmarkResult
@@ -12,10 +11,15 @@ from ccrcc_model.benchmark_tables import table_s2, write_tables
 from ccrcc_model.metrics import PrintRule
 from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.report import tables
+from ccrcc_model.report.environment import environment
 from ccrcc_model.report.facts import facts
+from ccrcc_model.report.features import extraction, write_presets, write_used
 from ccrcc_model.report.figures import Picture, draw_figures
 from ccrcc_model.report.limits import limits
+from ccrcc_model.report.model_card import FOLDER as MODEL_CARDS
+from ccrcc_model.report.model_card import write_model_cards
 from ccrcc_model.report.run_folder import Run, read_run
+from ccrcc_model.report.sheets import Sheet, Status, write_sheets
 from ccrcc_model.report.summary import in_words, summarise, title
 from nnunet_ext.files import atomic_path, write_text
 
@@ -34,8 +38,23 @@ class TargetSection:
     features: Picture | None
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lies beside the page and is named in it.
+
+    Args:
+        features: Tables of what was measured.
+        cards: Names of the model cards' files.
+        sheets: The guideline sheets.
+    """
+
+    features: tuple[tables.Table, ...] = ()
+    cards: tuple[str, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+
+
 def write_report(run_dir: Path, *, print_rule: PrintRule = "round") -> Path:
-    """Write ``report.html``, ``figures/`` and the supplement's tables of a run, and return the page's path.
+    """Write ``report.html``, and beside it figures, tables, model cards and guideline sheets; return the page's path.
 
     Args:
         run_dir: Holds ``run.json`` and the parts that `ccrcc_model.report.run_folder` names.
@@ -50,24 +69,31 @@ def write_report(run_dir: Path, *, print_rule: PrintRule = "round") -> Path:
         write_tables(result, run_dir / "benchmark" / result.target, rule=print_rule)
     if run.benchmarks:
         _write_csv(run_dir / "tables" / "table_s2.csv", pd.concat([table_s2(one, rule=print_rule) for one in run.benchmarks]))
+    measured = [*map(extraction, write_presets(run.models, run_dir / "tables")), write_used(run.models, run_dir / "tables")]
+    cards = write_model_cards(run, run_dir / MODEL_CARDS)
+    # Last, since they point at what the others wrote.
+    sheets = write_sheets(run_dir, title=run.record.title, synthetic=run.record.synthetic)
+    beside = Beside(tuple(table for table in measured if table), tuple(path.name for path in cards), sheets)
     page = run_dir / "report.html"
-    write_text(page, render(run, pictures, print_rule=print_rule))
+    write_text(page, render(run, pictures, beside, print_rule=print_rule))
     return page
 
 
-def render(run: Run, pictures: dict[str, Picture], *, print_rule: PrintRule = "round") -> str:
-    """Return the page as HTML that asks for nothing from anywhere."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ccrcc_model.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
-    environment.filters["duration"] = duration
-    environment.filters["in_words"] = in_words
-    return environment.get_template("report.html.jinja").render(
+def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None, *, print_rule: PrintRule = "round") -> str:
+    """Return the page as HTML that asks for nothing from anywhere.
+
+    Args:
+        run: What it reports.
+        pictures: By name.
+        beside: What was written beside it; nothing by default.
+        print_rule: How printed shares lose their further digits.
+    """
+    beside = beside or Beside()
+    page = environment()
+    page.filters["data_uri"] = data_uri
+    page.filters["duration"] = duration
+    page.filters["in_words"] = in_words
+    return page.get_template("report.html.jinja").render(
         record=run.record,
         settings={"seed": run.record.seed, **run.record.settings, **(run.record.model_extra or {})},
         total_s=sum(stage.seconds for stage in run.record.stages),
@@ -81,6 +107,8 @@ def render(run: Run, pictures: dict[str, Picture], *, print_rule: PrintRule = "r
         targets=[_target(result, run, pictures, print_rule) for result in run.benchmarks],
         best=tables.best_possible(run),
         limits=limits(run),
+        beside=beside,
+        statuses=tuple(Status),
     )
 
 

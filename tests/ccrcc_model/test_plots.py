@@ -30,6 +30,7 @@ from ccrcc_model.plots import (
     styled,
 )
 from ccrcc_model.plots.bars import feature_label
+from ccrcc_model.plots.flow import refusal_codes
 from ccrcc_model.plots.overlay import zoom_box
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.targets import GRADE
@@ -145,6 +146,22 @@ def test_flow_shows_every_count_and_every_loss(ax):
     shown = texts(plot_flow(flow, ax)).splitlines()
     assert {"1,200", "1,190", "1,188", "−10", "−2"} <= set(shown)
     assert sum(text.startswith("−") for text in shown) == 2
+
+
+def test_flow_names_the_commonest_codes_where_cases_were_refused(ax):
+    columns = ["cohort", "role", "listed", "passed", "segmented", "extracted", "modelled"]
+    flow = pd.DataFrame([("home", "external", 20, 12, 11, 11, 11)], columns=columns)
+    codes = ["nan"] * 3 + ["inf"] * 2 + ["unreadable", "mask-empty", "tumour-absent"]
+    refused = [("home", "check", code) for code in codes]
+    refused += [("home", "segment", "prediction-failed"), ("home", "overlap", "mask-shape"), ("away", "check", "nan")]
+    refusals = pd.DataFrame(refused, columns=["cohort", "stage", "code"])
+    found = refusal_codes(refusals)
+    assert found["home", "passed"][:3] == (("nan", 3), ("inf", 2), ("mask-empty", 1))
+    assert found["home", "segmented"] == (("prediction-failed", 1),)
+    assert set(found) == {("home", "passed"), ("home", "segmented"), ("away", "passed")}
+    shown = texts(plot_flow(flow, ax, refusals=refusals))
+    assert "3 nan\n2 inf\n1 mask-empty, 2 other" in shown
+    assert shown.count("nan") == 1
 
 
 def test_features_are_drawn_in_order_up_to_the_top():

@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -158,7 +160,8 @@ def test_the_page_asks_for_nothing_from_anywhere(page, run_dir):
     for _, attributes in page.tags:
         for name in ("src", "href", "srcset", "data", "action", "poster"):
             address = attributes.get(name)
-            assert address is None or address.startswith(("#", "data:"))
+            # The one link that leaves the page goes to the sheets beside it.
+            assert address is None or address.startswith(("#", "data:")) or (name, address) == ("href", "sheets.html")
     text = re.sub(r"data:image/[^\"]+", "", (run_dir / "report.html").read_text(encoding="utf-8"))
     assert not re.search(r"https?://|@import|url\(", text)
     assert not page.all("script")
@@ -198,10 +201,13 @@ def test_every_column_and_row_has_a_head_and_every_table_a_caption(page):
     assert all(region["tabindex"] == "0" for region in regions)
 
 
-def test_landmarks_headings_and_links_lead_somewhere(page):
+def test_landmarks_headings_and_links_lead_somewhere(page, run_dir):
     ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
     assert len(ids) == len(set(ids))
-    assert all(link["href"][1:] in ids for link in page.all("a"))
+    inside = [link["href"] or "" for link in page.all("a") if link["href"] != "sheets.html"]
+    assert {link[:1] for link in inside} == {"#"}
+    assert all(link[1:] in ids for link in inside)
+    assert (run_dir / "sheets.html").is_file()
     assert page.all("a")[0] == {"class": "skip", "href": "#main"}
     assert [len(page.all(tag)) for tag in ("html", "header", "nav", "main", "footer", "h1")] == [1] * 6
     assert page.all("html")[0]["lang"] == "en-GB"
@@ -335,36 +341,123 @@ def test_a_broken_run_is_refused_in_one_line_and_writes_no_page(tmp_path, name, 
     assert not (tmp_path / "report.html").exists()
 
 
+# A large run
+
+
+@pytest.fixture(scope="module")
+def large_run(run_dir, tmp_path_factory) -> tuple[Path, float]:
+    """A run of a thousand external cases with overlays as large as noise can be, and the seconds that its report took."""
+    folder = shutil.copytree(run_dir, tmp_path_factory.mktemp("large") / "run")
+    rng = np.random.default_rng(0)
+    columns = "cohort centre case_id structure dice reference_ml predicted_ml relative_volume_error"
+    dice = [
+        ("north", f"centre {i % 10}", f"case {i}", structure, rng.uniform(0.5, 1), 10.0, 11.0, rng.normal(0, 0.1))
+        for i in range(1000)
+        for structure in ("kidney", "tumour", "cyst")
+    ]
+    write_csv(folder / "tables" / "overlap.csv", columns, *dice)
+    for number in range(8):
+        noise = rng.integers(0, 255, (600, 900, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / "overlays" / f"case {number}.png")
+    result = assemble(
+        cohort("home", 1000, seed=1), [cohort("north", 1000, seed=2)], target=ki67(), threshold=0.5, baseline_threshold=0.5
+    )
+    result.write(folder / "benchmark" / "ki67")
+    started = perf_counter()
+    write_report(folder)
+    return folder, perf_counter() - started
+
+
+def test_a_report_of_a_thousand_cases_takes_30_seconds_and_15_megabytes_at_most(large_run):
+    folder, seconds = large_run
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "The first 6 of 9 in the folder" in text
+    assert "case 0" not in re.sub(r"data:image/[^\"]+", "", text)
+    assert len(text.encode()) <= 15e6
+    assert seconds <= 30
+
+
 # In a browser
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-component-update",
+    "--disable-quic",
+    "--enable-logging=stderr",
+)
+in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to open the page in")
+
+PROBE = """<script>
+addEventListener("load", () => {
+  const loaded_ms = performance.now();
+  const drawn = [...document.images].map((image) => {
+    const canvas = Object.assign(document.createElement("canvas"), {width: 200, height: 150});
+    const pen = canvas.getContext("2d");
+    if (image.naturalWidth) pen.drawImage(image, 0, 0, 200, 150);
+    return new Set(new Uint32Array(pen.getImageData(0, 0, 200, 150).data.buffer)).size;
+  });
+  const names = performance.getEntriesByType("resource").map((entry) => entry.name);
+  const asked = names.filter((name) => !name.startsWith("data:"));
+  document.documentElement.dataset.probe = btoa(JSON.stringify({loaded_ms, drawn, asked}));
+});
+</script>"""
+"""Notes how long the page took, how many colours each picture has, and what was asked for. The page's policy forbids scripts,
+so it is put into a copy without the policy, which could ask for anything."""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to open the page in")
-def test_the_page_opens_offline_without_a_complaint(run_dir, tmp_path):
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-sync",
-    ]
-    flags += [
-        "--disable-component-update",
-        "--disable-quic",
-        "--enable-logging=stderr",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ]
-    shot = tmp_path / "page.png"
-    done = subprocess.run(
-        [CHROMIUM, *flags, "--window-size=1200,1600", f"--screenshot={shot}", (run_dir / "report.html").as_uri()],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+def in_browser(page: Path, profile: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert "CONSOLE" not in done.stderr  # a blocked request or a broken picture would be told here
+    return done
+
+
+def probe(page: Path, folder: Path) -> dict[str, Any]:
+    text = page.read_text(encoding="utf-8")
+    free = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", PROBE, text)
+    assert free != text
+    copy = folder / "probed.html"
+    copy.write_text(free, encoding="utf-8")
+    found = re.search(r'data-probe="([^"]+)"', in_browser(copy, folder / "profile", "--dump-dom").stdout)
+    assert found, "the page did not load"
+    return json.loads(base64.b64decode(found[1]))
+
+
+@in_chromium
+@pytest.mark.parametrize("name", ["report.html", "sheets.html"])
+@pytest.mark.parametrize("size", ["1200,1600", "500,900"])
+def test_the_page_opens_offline_without_a_complaint(run_dir, tmp_path, name, size):
+    shot = tmp_path / "page.png"
+    done = in_browser(run_dir / name, tmp_path / "profile", f"--window-size={size}", f"--screenshot={shot}")
+    assert "CONSOLE" not in done.stderr  # a blocked request or a script would be told here
     with Image.open(shot) as picture:
         assert np.asarray(picture.convert("L")).std() > 10
+
+
+@in_chromium
+def test_every_figure_is_drawn_and_nothing_is_asked_for(run_dir, page, tmp_path):
+    found = probe(run_dir / "report.html", tmp_path)
+    overlay = [image["alt"].startswith("CT slice") for image in page.all("img")].index(True)
+    assert len(found["drawn"]) == len(page.all("img"))
+    assert found["drawn"].pop(overlay) == 1  # this fixture's overlay is a grey card
+    assert min(found["drawn"]) > 20
+    assert found["asked"] == []
+
+
+@in_chromium
+def test_the_page_of_a_thousand_cases_opens_in_a_second(large_run, tmp_path):
+    assert min(probe(large_run[0] / "report.html", tmp_path)["loaded_ms"] for _ in range(3)) < 1000
+
+
+@in_chromium
+def test_the_page_prints_to_pdf(run_dir, tmp_path):
+    pdf = tmp_path / "page.pdf"
+    in_browser(run_dir / "report.html", tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    assert pdf.stat().st_size > 50_000

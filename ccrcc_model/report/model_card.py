@@ -1,0 +1,78 @@
+"""A model card for each locked model (Mitchell et al. 2019, doi:10.1145/3287560.3287596), from what the run recorded."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from ccrcc_model.benchmark import BenchmarkResult, Scope
+from ccrcc_model.model import Model
+from ccrcc_model.report import tables
+from ccrcc_model.report.environment import environment
+from ccrcc_model.report.facts import facts
+from ccrcc_model.report.limits import limits
+from ccrcc_model.report.run_folder import Run
+from ccrcc_model.report.summary import title
+from ccrcc_model.report.tables import Table
+from nnunet_ext.files import write_text
+
+FOLDER = "model_cards"
+"""Beside ``models``: a locked model's own folder takes no further file."""
+AUTHOR = "*Author to complete.*"
+
+_MARKUP = re.compile(r"([\\`*_\[\]|#])")
+
+
+def write_model_cards(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write ``<target>.md`` for each model of the run into ``folder``, and return the paths."""
+    results = {result.target: result for result in run.benchmarks}
+    paths = []
+    for target, model in run.models.items():
+        path = folder / f"{target}.md"
+        write_text(path, model_card(run, model, results.get(target)))
+        paths.append(path)
+    return tuple(paths)
+
+
+def model_card(run: Run, model: Model, result: BenchmarkResult | None) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        run: Of which the model is part.
+        model: Described by its manifest.
+        result: Its benchmark; None leaves the figures to a run that makes them.
+    """
+    page = environment()
+    page.filters["text"] = as_text
+    page.filters["table"] = as_table
+    manifest = model.manifest
+    card = page.get_template("model_card.md.jinja").render(
+        name=title(model.target.name),
+        model=model,
+        manifest=manifest,
+        synthetic=run.record.synthetic,
+        facts=facts(result, model) if result else (),
+        external=result.scope(Scope.EXTERNAL) if result else (),
+        tables=(tables.discrimination(result), tables.shares(result), tables.calibration(result)) if result else (),
+        audit=result.audit if result else (),
+        limits=limits(replace(run, benchmarks=(result,) if result else ())),
+        author=AUTHOR,
+    )
+    return card.rstrip() + "\n"
+
+
+def as_text(value: object) -> str:
+    """Return a value as Markdown that shows it and does nothing else: no markup, no HTML, one line."""
+    escaped = _MARKUP.sub(r"\\\1", " ".join(str(value).split()))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def as_table(table: Table) -> str:
+    """Return a table as Markdown, its caption above and its note under it."""
+    lines = [
+        f"**{as_text(table.caption)}**",
+        "",
+        "| " + " | ".join(map(as_text, table.columns)) + " |",
+        "|" + " --- |" * len(table.columns),
+        *("| " + " | ".join(map(as_text, row)) + " |" for row in table.rows),
+    ]
+    return "\n".join([*lines, "", as_text(table.note)] if table.note else lines)

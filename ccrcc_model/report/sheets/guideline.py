@@ -1,0 +1,82 @@
+"""A reporting guideline as data: its items with their numbers, in our own short words."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ccrcc_model.report.sheets.evidence import TOPICS
+
+_FOLDER = Path(__file__).parent / "guidelines"
+
+ORDER = ("clear", "metrics", "tripod_ai", "claim")
+"""The guidelines in the order of the page; their files are called so."""
+
+
+class Item(BaseModel):
+    """One item of a guideline.
+
+    Args:
+        number: The guideline's own, such as ``"12"`` or ``"3a"``.
+        topic: What it asks for, in our words.
+        weight: Share of the guideline's score, where it has one.
+        reserved: Why no file of a run can answer it: ethics and eligibility are the author's.
+        evidence: Topics of ``ccrcc_model.report.sheets.evidence``, all of which must be found.
+        not_applicable: Why the item does not apply to a run that holds this evidence.
+        remains: What the author still has to say once the evidence is there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    number: str = Field(alias="item")
+    topic: str
+    weight: float | None = None
+    reserved: Literal["ethics", "eligibility"] | None = None
+    evidence: tuple[str, ...] = ()
+    not_applicable: str = ""
+    remains: str = ""
+
+    @model_validator(mode="after")
+    def _claims_only_what_it_can(self) -> Self:
+        if self.reserved and (self.evidence or self.not_applicable):
+            msg = f"item {self.number} is about {self.reserved}: it is the author's, and takes no evidence"
+            raise ValueError(msg)
+        if self.not_applicable and not self.evidence:
+            msg = f"item {self.number}: that it does not apply must rest on evidence too"
+            raise ValueError(msg)
+        if unknown := [topic for topic in self.evidence if topic not in TOPICS]:
+            msg = f"item {self.number}: no evidence is called {unknown[0]!r}; known are {', '.join(TOPICS)}"
+            raise ValueError(msg)
+        return self
+
+
+class Guideline(BaseModel):
+    """A guideline and where it was published.
+
+    Args:
+        name: Of its file and of its sheet.
+        title: As it is cited.
+        about: What the name stands for.
+        citation: First author and year.
+        doi: Of the publication whose numbers are used.
+        sections: Items by the guideline's sections, in its order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    about: str
+    citation: str
+    doi: str
+    sections: dict[str, tuple[Item, ...]]
+
+
+def load_guidelines() -> tuple[Guideline, ...]:
+    """Return the guidelines that come with the package."""
+    return tuple(_read(_FOLDER / f"{name}.yaml") for name in ORDER)
+
+
+def _read(path: Path) -> Guideline:
+    return Guideline.model_validate({"name": path.stem, **yaml.safe_load(path.read_text(encoding="utf-8"))})
