@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ccrcc_model.applicability import ApplicabilityDomain, acquisition_range
 from ccrcc_model.baseline import volume_column
 from ccrcc_model.controls import run_controls
 from ccrcc_model.lock import lock
-from ccrcc_model.model import Model, preset_of
+from ccrcc_model.model import DOMAIN, Model, columns_of, preset_of
 from ccrcc_model.model_folder import MANIFEST, write_model_folder
 from ccrcc_model.nested import Settings, run_nested
 from ccrcc_model.studies import open_studies
@@ -75,6 +76,7 @@ def fit(
     kept = (studies, request) if studies is not None else None
     outer, final = run_nested(cases, settings, studies=kept, jobs=jobs, on_progress=on_progress)
     manifest, files = lock(cases, outer, final, target)
+    files[DOMAIN] = ApplicabilityDomain.fit(table, columns_of(final.members), cases.patients).to_json()
     if controls:
         manifest["controls"] = run_controls(cases, settings, jobs=jobs, on_progress=on_progress).to_json()
     about = {
@@ -106,6 +108,7 @@ def _request(cases: LabelledCases, table: FeatureTable, target: Target, settings
     """SHA-256 of all that a fit depends on, so that a repeated request is recognised."""
     digest = hashlib.sha256()
     about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
+    about.append(asdict(acquisition_range(table, cases.patients)))
     digest.update(json.dumps([*about, asdict(target), asdict(settings), controls, _versions()]).encode())
     digest.update(np.ascontiguousarray(cases.features).tobytes())
     return digest.hexdigest()

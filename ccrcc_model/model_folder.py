@@ -15,7 +15,7 @@ from typing import Any
 
 from nnunet_ext.errors import InputError
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder's layout; any other is refused."""
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
