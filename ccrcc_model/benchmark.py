@@ -15,10 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
+from ccrcc_model.conformal import ConformalSets
 from ccrcc_model.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
-from ccrcc_model.metrics import Counts, Difference, Estimate, auc, auc_difference, counts
+from ccrcc_model.metrics import Counts, Difference, Estimate, auc, auc_difference, counts, one_class
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.targets import Target
+from ccrcc_model.uncertainty import Uncertainty, uncertainty
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_text
 from nnunet_ext.progress import OnProgress, silent
@@ -74,13 +76,23 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class GroupResult:
-    """The model and the tumour-volume baseline in one group of patients."""
+    """The model and the tumour-volume baseline in one group of patients.
+
+    Args:
+        name: Of the group.
+        scope: Which patients it holds.
+        model: All of them, whether the model abstains or not.
+        baseline: The same patients.
+        difference: Of the two.
+        uncertainty: Of the model; None for the internal group, which the sets are calibrated on.
+    """
 
     name: str
     scope: Scope
     model: Evaluation
     baseline: Evaluation
     difference: Difference
+    uncertainty: Uncertainty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +306,7 @@ def assemble(
         threshold: The locked model's.
         baseline_threshold: The locked baseline's.
     """
+    sets = None if one_class(internal.model) else ConformalSets.of(internal.model)
 
     def group(pair: Pair, name: str, scope: Scope) -> GroupResult:
         return GroupResult(
@@ -302,6 +315,7 @@ def assemble(
             evaluate(pair.model, threshold),
             evaluate(pair.baseline, baseline_threshold),
             compare(pair.model, pair.baseline),
+            uncertainty(pair.model, sets) if sets is not None and scope is not Scope.INTERNAL else None,
         )
 
     groups = [group(internal, internal.model.cohort, Scope.INTERNAL)]
@@ -318,6 +332,7 @@ def _pool(pairs: Sequence[Pair]) -> Pair:
     def join(parts: list[Predictions]) -> Predictions:
         # Two hospitals may both have a patient "1".
         ids = np.concatenate([np.char.add(f"{part.cohort}/", part.patient_id.astype(np.str_)) for part in parts])
+        abstained = [part.abstained for part in parts if part.abstained is not None]
         return Predictions(
             "All external cohorts",
             parts[0].target,
@@ -325,6 +340,7 @@ def _pool(pairs: Sequence[Pair]) -> Pair:
             np.concatenate([part.centre for part in parts]),
             np.concatenate([part.y_true for part in parts]),
             np.concatenate([part.y_prob for part in parts]),
+            np.concatenate(abstained) if len(abstained) == len(parts) else None,
         )
 
     return Pair(join([pair.model for pair in pairs]), join([pair.baseline for pair in pairs]))
@@ -333,9 +349,4 @@ def _pool(pairs: Sequence[Pair]) -> Pair:
 def _by_centre(pair: Pair) -> Iterator[tuple[str, Pair]]:
     for centre in np.unique(pair.model.centre):
         chosen = pair.model.centre == centre
-        yield f"{pair.model.cohort}: {centre}", Pair(*(_subset(part, chosen) for part in (pair.model, pair.baseline)))
-
-
-def _subset(predictions: Predictions, chosen: np.typing.NDArray[np.bool_]) -> Predictions:
-    parts = {name: getattr(predictions, name)[chosen] for name in ("patient_id", "centre", "y_true", "y_prob")}
-    return replace(predictions, **parts)
+        yield f"{pair.model.cohort}: {centre}", Pair(pair.model.take(chosen), pair.baseline.take(chosen))
