@@ -5,7 +5,7 @@ the others, if more of its features are missing than of any development case, or
 seen in development. Only summaries of the development cases are kept: medians, spreads, a covariance, ranges.
 
 References:
-    Netzeva et al. 2005, doi:10.1177/026119290503300209 (applicability domain); and those of ``ccrcc_model.feature_distance``.
+    Sahigara et al. 2012, doi:10.3390/molecules17054791 (applicability domains); and those of ``ccrcc_model.feature_distance``.
 """
 
 import json

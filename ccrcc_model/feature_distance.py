@@ -78,20 +78,21 @@ class FeatureDistance:
         return np.asarray(np.sqrt(np.maximum(self.contributions(values).sum(axis=1), 0.0)), dtype=np.float64)
 
 
-def left_out_distances(values: Values, patients: npt.NDArray[np.str_], names: Sequence[str], *, parts: int = PARTS) -> Values:
+def left_out_distances(values: Values, patients: npt.NDArray[np.str_], names: Sequence[str]) -> Values:
     """Return the distance of each patient from the others, that of the farthest of its cases.
+
+    Patients are dealt into ``PARTS`` parts in the order of their names, and those of a part are left out together.
 
     Args:
         values: Shape ``(n_cases, len(names))``.
         patients: Whose each case is, shape ``(n_cases,)``; all cases of a patient are left out together.
         names: The features.
-        parts: Patients are dealt into so many parts, in the order of their names, and those of a part left out together.
 
     Returns:
         Shape ``(n_patients,)``, in the order of the patients' names.
     """
     unique, place = np.unique(patients, return_inverse=True)
-    part = np.arange(len(unique)) % min(parts, len(unique))
+    part = np.arange(len(unique)) % min(PARTS, len(unique))
     distances = np.empty(len(values))
     for number in range(part.max() + 1):
         out = part[place] == number
