@@ -17,14 +17,16 @@ from pydantic import TypeAdapter, ValidationError
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.bootstrap import REPLICATES, SEED, Bootstrap, bootstrap
 from ccrcc_model.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
+from ccrcc_model.conformal import ConformalSets
 from ccrcc_model.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
 from ccrcc_model.mcnemar import CallComparison, compare_calls
-from ccrcc_model.metrics import Counts, Difference, Estimate, auc, auc_difference, counts
+from ccrcc_model.metrics import Counts, Difference, Estimate, auc, auc_difference, counts, one_class
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.prevalence import check_prevalence
 from ccrcc_model.recalibration import Recalibrated, recalibrated
 from ccrcc_model.subgroups import SubgroupResult, levels, subgroup_results
 from ccrcc_model.targets import Target
+from ccrcc_model.uncertainty import Uncertainty, uncertainty
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_text
@@ -90,6 +92,7 @@ class GroupResult:
         baseline: What tumour volume alone achieved.
         difference: AUC of the model less that of the baseline.
         calls: McNemar's test of the calls of model and baseline; None in a benchmark of before there was one.
+        uncertainty: Of the model; None for the internal group, which the sets are calibrated on.
     """
 
     name: str
@@ -98,6 +101,7 @@ class GroupResult:
     baseline: Evaluation
     difference: Difference
     calls: CallComparison | None = None
+    uncertainty: Uncertainty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +354,7 @@ def assemble(
         replicates: Resamples of the bootstrap.
         seed: Of the bootstrap.
     """
+    sets = None if one_class(internal.model) else ConformalSets.of(internal.model)
 
     def group(pair: Pair, name: str, scope: Scope) -> GroupResult:
         return GroupResult(
@@ -359,6 +364,7 @@ def assemble(
             evaluate(pair.baseline, baseline_threshold, replicates=replicates, seed=seed),
             compare(pair.model, pair.baseline),
             compare_calls(pair.model, pair.baseline, first_threshold=threshold, second_threshold=baseline_threshold),
+            uncertainty(pair.model, sets) if sets is not None and scope is not Scope.INTERNAL else None,
         )
 
     groups = [group(internal, internal.model.cohort, Scope.INTERNAL)]
@@ -392,6 +398,7 @@ def _pool(pairs: Sequence[Pair]) -> Pair:
     def join(parts: list[Predictions]) -> Predictions:
         # Two hospitals may both have a patient "1".
         ids = np.concatenate([np.char.add(f"{part.cohort}/", part.patient_id.astype(np.str_)) for part in parts])
+        abstained = [part.abstained for part in parts if part.abstained is not None]
         return Predictions(
             "All external cohorts",
             parts[0].target,
@@ -399,6 +406,7 @@ def _pool(pairs: Sequence[Pair]) -> Pair:
             np.concatenate([part.centre for part in parts]),
             np.concatenate([part.y_true for part in parts]),
             np.concatenate([part.y_prob for part in parts]),
+            np.concatenate(abstained) if len(abstained) == len(parts) else None,
         )
 
     return Pair(join([pair.model for pair in pairs]), join([pair.baseline for pair in pairs]))

@@ -16,6 +16,11 @@ from nnunet_ext.files import atomic_path
 SHARES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
 CALIBRATION = ("intercept", "slope", "brier", "ici")
 PREDICTORS = ("model", "baseline")
+UNCERTAINTY = (
+    *("target", "group", "scope", "n", "events", "alpha", "patients", "class", "metric"),
+    *("value", "low", "high", "numerator", "denominator", "reason"),
+)
+"""Columns of the table of uncertainty, which may have no row."""
 
 
 def table_s2(result: BenchmarkResult, *, rule: PrintRule = "round") -> pd.DataFrame:
@@ -206,6 +211,29 @@ def curves(result: BenchmarkResult, kind: str) -> pd.DataFrame:
     return pd.concat([points for points in frames if len(points)] or frames[:1], ignore_index=True)
 
 
+def uncertainty(result: BenchmarkResult) -> pd.DataFrame:
+    """Share of declined patients; for all patients and for those alike the AUC, and by class coverage and size of the sets."""
+    rows: list[dict[str, object]] = []
+
+    def add(group: GroupResult, patients: str, about: str, metric: str, estimate: Estimate) -> None:
+        known = {**_key(result, group), "alpha": alpha, "patients": patients, "class": about, "metric": metric}
+        shares = {name: getattr(estimate, name, None) for name in ("numerator", "denominator")}
+        rows.append({**known, **_bounds(estimate), **shares, "reason": estimate.reason})
+
+    for group in result.groups:
+        if group.uncertainty is None:
+            continue
+        alpha = group.uncertainty.alpha
+        add(group, "all", "", "declined", group.uncertainty.declined)
+        for patients, figures in (("all", group.uncertainty.everyone), ("alike", group.uncertainty.alike)):
+            if figures is not None:
+                add(group, patients, "", "auc", figures.auc)
+                for name in ("negative", "positive"):
+                    for metric in ("covered", "empty", "single", "both"):
+                        add(group, patients, name, metric, getattr(getattr(figures, name), metric))
+    return pd.DataFrame(rows, columns=UNCERTAINTY).astype({"numerator": "Int64", "denominator": "Int64"})
+
+
 def write_tables(result: BenchmarkResult, folder: Path, *, rule: PrintRule = "round") -> None:
     """Write every table of ``result`` to ``folder`` as CSV; those of what it does not hold are left out or removed."""
     tables = {
@@ -217,6 +245,7 @@ def write_tables(result: BenchmarkResult, folder: Path, *, rule: PrintRule = "ro
         "recalibration": recalibration(result),
         "subgroups": subgroups(result),
         "at_prevalence": prevalence(result),
+        "uncertainty": uncertainty(result),
         **{f"{kind}_curve": curves(result, kind) for kind in _POINTS},
     }
     for name, frame in tables.items():

@@ -592,6 +592,27 @@ def counts(
 
 
 @app.command()
+def spread(
+    model: Annotated[Path, typer.Argument(help="Folder that `ccrcc fit` wrote.")],
+    cohort: Annotated[Path, typer.Option(help="Card that `ccrcc stability` was given.")],
+    cases: Annotated[Path, typer.Option(metavar="DIR", help="Folder of values that `ccrcc stability` kept.")],
+    out: OutTable,
+    preset: PresetName = "multiscale",
+    data_root: DataRoot = None,
+    backend: BackendName = None,
+    mode: ModeName = "canonical",
+    seed: Seed = 0,
+) -> None:
+    """Tell how far each probability moves if the contour changes.
+
+    From the values that `ccrcc stability` kept; nothing is measured.
+    """
+    from ccrcc_model.spread import SpreadOrder, run_spread
+
+    raise typer.Exit(run_spread(model, SpreadOrder(cohort, out, preset, data_root, backend, cases, mode, seed)))
+
+
+@app.command()
 def report(run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")]) -> None:
     """Write the report of a run, one page that opens offline."""
     from ccrcc_model.console import say

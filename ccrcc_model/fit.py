@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ccrcc_model.applicability import ApplicabilityDomain, acquisition_range
 from ccrcc_model.baseline import volume_column
 from ccrcc_model.comparators import clinical_covariates, compare_with_rivals, rivals_of
 from ccrcc_model.controls import run_controls
 from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.lock import lock, mean_score
-from ccrcc_model.model import Model, preset_of
+from ccrcc_model.model import DOMAIN, Model, columns_of, preset_of
 from ccrcc_model.model_folder import MANIFEST, write_model_folder
 from ccrcc_model.nested import Settings, run_nested
 from ccrcc_model.studies import open_studies
@@ -104,6 +105,7 @@ def fit(
     score = mean_score(cases, outer, "score")
     found = compare_with_rivals(cases, score, rivals, settings, jobs=jobs, on_progress=on_progress)
     manifest["comparators"] = [one.to_json() for one in found]
+    files[DOMAIN] = ApplicabilityDomain.fit(table, columns_of(final.members), cases.patients).to_json()
     if controls:
         manifest["controls"] = run_controls(cases, settings, jobs=jobs, on_progress=on_progress).to_json()
     about = {
@@ -141,6 +143,7 @@ def _request(
     """SHA-256 of all that a fit depends on, so that a repeated request is recognised."""
     digest = hashlib.sha256()
     about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
+    about.append(asdict(acquisition_range(table, cases.patients)))
     digest.update(json.dumps([*about, asdict(target), asdict(settings), beside, _versions()]).encode())
     digest.update(np.ascontiguousarray(cases.features).tobytes())
     return digest.hexdigest()

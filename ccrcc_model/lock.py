@@ -151,6 +151,7 @@ def _steps(cases: LabelledCases, outer: Sequence[OuterResult], final: Procedure)
         Step("final: model", final.seen),
         Step("final: baseline", final.baseline.seen),
         Step("final: calibration and threshold, on out-of-fold scores", patient_hashes(cases.patient_id)),
+        Step("final: applicability domain", patient_hashes(cases.patient_id)),
     ]
 
 

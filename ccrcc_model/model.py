@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, logit
 
+from ccrcc_model.applicability import ApplicabilityDomain
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
 from ccrcc_model.decision import Decision
@@ -26,13 +27,14 @@ from ccrcc_model.targets import Cases, Target, feature_matrix, label
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import KEYS, FeatureTable
 
-PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS = (
+PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS, DOMAIN = (
     "pipeline.json",
     "decisions.json",
     "out_of_fold.csv",
     "importance.json",
     "explanation.json",
     "steps.json",
+    "applicability.json",
 )
 """The files of a model folder besides the manifest and the trees of each member."""
 
@@ -74,6 +76,7 @@ class Model:
         baseline_out_of_fold: The same of the baseline, through the same folds.
         patients: Hashes of the development patients.
         explanation: What groups of features move the model, and whether the outer folds agree.
+        domain: What these patients were like.
     """
 
     id: str
@@ -88,6 +91,7 @@ class Model:
     baseline_out_of_fold: Predictions
     patients: frozenset[str]
     explanation: Explanation
+    domain: ApplicabilityDomain
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -115,12 +119,13 @@ class Model:
             baseline_out_of_fold=_out_of_fold(frame, cohort, target, "baseline_probability"),
             patients=seen,
             explanation=_explanation(json.loads(files[EXPLANATION])),
+            domain=ApplicabilityDomain.from_json(files[DOMAIN]),
         )
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every feature that predicting needs."""
-        return tuple(dict.fromkeys(column for member in self.members for column in member.columns))
+        return columns_of(self.members)
 
     def predict(self, table: FeatureTable, outcomes: pd.DataFrame, *, cohort: str | None = None) -> Predictions:
         """Predict the patients of a cohort that the model never saw; those without a value of the target are left out.
@@ -150,7 +155,9 @@ class Model:
         """Predict patients whose outcome is not known, each by the index lesion of their cases.
 
         Returns:
-            One row a patient: ``patient_id, centre, probability, positive, baseline_probability, baseline_positive``.
+            One row a patient: ``patient_id, centre, probability, positive, baseline_probability, baseline_positive``;
+            ``unlike``, whether the patient is so unlike the development patients that the probability should not be
+            believed, and ``unlike_reason``, empty if it is not.
 
         Raises:
             InputError: If a patient is one of the development's, the preset is another, or columns are missing.
@@ -162,7 +169,28 @@ class Model:
             probability = self._probability(cases, baseline=baseline)
             frame[f"{prefix}probability"] = probability
             frame[f"{prefix}positive"] = probability >= decision.threshold
-        return frame
+        return frame.join(self.domain.judge(table)[["unlike", "unlike_reason"]], on="patient_id")
+
+    def refuse_features(self, preset: Mapping[str, Any], columns: Iterable[str]) -> None:
+        """Refuse features that the model cannot use.
+
+        Args:
+            preset: What they were made by, as ``preset_of`` gives it.
+            columns: Their names.
+
+        Raises:
+            InputError: If the preset is another than the model's, or columns are missing.
+        """
+        own = self.manifest["preset"]
+        if own != preset:
+            msg = f"The model was fitted on features of preset {_name(own)}, the table holds {_name(preset)}; extract it again"
+            raise InputError(msg)
+        present = set(columns)
+        if missing := [column for column in self.columns if column not in present]:
+            msg = (
+                f"The table lacks {len(missing)} of the {len(self.columns)} features that the model needs, first {missing[0]}"
+            )
+            raise InputError(msg)
 
     def explain(self, table: FeatureTable) -> pd.DataFrame:
         """Return what each feature adds to the uncalibrated log odds of each patient; see ``ccrcc_model.explanation``.
@@ -197,6 +225,7 @@ class Model:
             centre=cases.patient_centre,
             y_true=cases.patient_y,
             y_prob=self._probability(cases, baseline=baseline),
+            abstained=self.domain.judge(narrow)["unlike"].reindex(cases.patients).to_numpy(dtype=np.bool_),
         )
 
     def _probability(self, cases: Cases, *, baseline: bool) -> npt.NDArray[np.float64]:
@@ -207,18 +236,7 @@ class Model:
 
     def _refuse(self, table: FeatureTable) -> None:
         """Refuse a table of another preset, without the model's columns, or with a patient that the model was fitted on."""
-        preset, found = self.manifest["preset"], preset_of(table)
-        if preset != found:
-            msg = (
-                f"The model was fitted on features of preset {_name(preset)}, the table holds {_name(found)}; extract it again"
-            )
-            raise InputError(msg)
-        missing = [column for column in self.columns if column not in table.rows.columns]
-        if missing:
-            msg = (
-                f"The table lacks {len(missing)} of the {len(self.columns)} features that the model needs, first {missing[0]}"
-            )
-            raise InputError(msg)
+        self.refuse_features(preset_of(table), table.rows.columns)
         overlap = patient_hashes(table.rows["patient_id"].astype("str")) & self.patients
         if overlap:
             msg = (
@@ -226,6 +244,11 @@ class Model:
                 "if they are other people with the same ids, make the ids unique"
             )
             raise InputError(msg)
+
+
+def columns_of(members: Sequence[Member]) -> tuple[str, ...]:
+    """Return every feature that any of the members needs."""
+    return tuple(dict.fromkeys(column for member in members for column in member.columns))
 
 
 def patient_score(models: Sequence[Member | VolumeModel], cases: Cases) -> npt.NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ class Predictions:
         centre: Shape ``(n,)``.
         y_true: Shape ``(n,)``, 1 where the target is positive, else 0.
         y_prob: Shape ``(n,)``, probability that the target is positive, inside [0, 1].
+        abstained: Shape ``(n,)``, True where the model should not be believed, as the patient is unlike its development
+            patients; the probability is there all the same. None where nobody asked.
     """
 
     cohort: str
@@ -34,10 +36,11 @@ class Predictions:
     centre: npt.NDArray[np.str_]
     y_true: npt.NDArray[np.int_]
     y_prob: npt.NDArray[np.float64]
+    abstained: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.y_true)
-        for name in ("patient_id", "centre", "y_prob"):
+        for name in self._columns:
             if len(getattr(self, name)) != n:
                 msg = f"Predictions of {self.cohort}: {len(getattr(self, name))} entries in {name}, {n} in y_true"
                 raise InputError(msg)
@@ -54,9 +57,20 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.y_true)
 
-    def take(self, chosen: npt.NDArray[np.bool_]) -> Self:
-        """Return the patients that ``chosen``, of shape ``(n,)``, marks."""
-        return replace(self, **{name: getattr(self, name)[chosen] for name in PER_PATIENT})
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        """Fields of one entry a patient."""
+        columns = ("patient_id", "centre", "y_true", "y_prob")
+        return columns if self.abstained is None else (*columns, "abstained")
+
+    def take(self, chosen: npt.NDArray[Any]) -> Self:
+        """Return the predictions of some patients: a mask of shape ``(n,)``, or their places."""
+        return replace(self, **{name: getattr(self, name)[chosen] for name in self._columns})
+
+    @property
+    def answered(self) -> Self:
+        """The predictions of the patients whom the model does not abstain from; of all where nobody asked."""
+        return self if self.abstained is None else self.take(~self.abstained)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -99,8 +113,8 @@ class Predictions:
         )
 
     def write(self, path: Path) -> None:
-        """Write to a CSV file atomically, one row a patient."""
-        frame = pd.DataFrame({name: getattr(self, name) for name in PER_PATIENT})
+        """Write to a CSV file atomically, one row a patient; abstentions are a column where they are known."""
+        frame = pd.DataFrame({name: getattr(self, name) for name in self._columns})
         frame.insert(0, "target", self.target)
         frame.insert(0, "cohort", self.cohort)
         with atomic_path(path) as temporary:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import SimpleITK as sitk
 
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
@@ -38,6 +40,28 @@ def read_acquisition(path: Path) -> pd.DataFrame:
         msg = f"{path}: case {frame['case_id'][frame['case_id'].duplicated()].iloc[0]} is listed twice"
         raise InputError(msg)
     return frame[expected]
+
+
+def stated_acquisition(cohort: Cohort) -> dict[str, dict[str, str]]:
+    """Return what case list and acquisition file state of each case's scan, by case: ``phase`` and any of ``PARAMETERS``.
+
+    Every value is text as it was stated; what was not is absent.
+
+    Raises:
+        InputError: As ``read_acquisition``.
+    """
+    stated = {case.id: {"phase": case.phase} if case.phase else {} for case in cohort.cases}
+    if cohort.acquisition is not None:
+        for row in read_acquisition(cohort.acquisition).to_dict("records"):
+            if row["case_id"] in stated:
+                stated[row["case_id"]] |= {name: text for name in PARAMETERS if (text := row[name].strip())}
+    return stated
+
+
+def slice_spacing_mm(image: sitk.Image) -> float:
+    """Return the distance between the slices of a 3-D volume: its voxels' size along the axis closest to head-feet."""
+    head_feet = np.abs(image.GetDirection()[6:9])
+    return float(image.GetSpacing()[int(head_feet.argmax())])
 
 
 def acquisition_table(cohorts: Sequence[Cohort]) -> pd.DataFrame:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from nnunet_ext.acquisition import stated_acquisition
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
@@ -47,11 +48,18 @@ class Batch:
 
     Several processes on one or many machines may work on the same folder: a result file is whole or absent, and two that
     measure the same case write the same bytes.
+
+    Args:
+        cohort: Cases with masks.
+        recipe: How each is measured.
+        folder: Keeps the results.
+        acquisition: What is stated of each case's scan, as ``stated_acquisition`` gives it.
     """
 
     cohort: Cohort
     recipe: Recipe
     folder: Path
+    acquisition: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -66,12 +74,12 @@ class Batch:
         """Return the batch that measures ``cohort`` as ``preset`` says.
 
         Raises:
-            InputError: If the mode is unknown, the backend is unknown or not installed, or the preset asks it for what it
-                cannot compute.
+            InputError: If the mode is unknown, the backend is unknown or not installed, the preset asks it for what it
+                cannot compute, or the acquisition file is faulty.
         """
         recipe = Recipe.of(cohort, preset, backend=backend, mode=mode)
         recipe.columns()
-        return cls(cohort, recipe, folder)
+        return cls(cohort, recipe, folder, stated_acquisition(cohort))
 
     def part(self, shard: Shard) -> Self:
         """Return the part of this batch that is one shard's."""

@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 
+from nnunet_ext.acquisition import slice_spacing_mm
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path, sha256
@@ -104,13 +105,18 @@ class CaseContent:
         mask_sha256: Of the mask file.
         rows: What the case adds to the table; no row if it was refused.
         refusal: Code and reason, if the case was refused.
+        slice_spacing_mm: Of the image that was measured; None if it was refused, or measured before this was kept.
     """
 
     image_sha256: str
     mask_sha256: str
     rows: CaseRows
     refusal: CodeAndReason | None
+    slice_spacing_mm: float | None = None
 
+
+_Made = tuple[CaseRows, CodeAndReason | None, float | None]
+"""What measuring a case adds to its hashes."""
 
 _NO_ROWS = CaseRows(np.empty((0, 0)), (), ())
 
@@ -124,7 +130,7 @@ def read_case_file(file: Path) -> CaseContent | None:
         rows = CaseRows(values, tuple(about["keys"]), tuple(about["missing"]))
         refusal = tuple(about["refusal"]) if about["refusal"] else None
         whole = values.ndim == 2 and len(values) == len(rows.keys) == len(rows.missing)
-        content = CaseContent(about["image_sha256"], about["mask_sha256"], rows, refusal)
+        content = CaseContent(about["image_sha256"], about["mask_sha256"], rows, refusal, about.get("slice_spacing_mm"))
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
     return content if whole else None
@@ -144,6 +150,7 @@ def _write_case_file(file: Path, content: CaseContent, recipe: Recipe) -> None:
         "keys": content.rows.keys,
         "missing": content.rows.missing,
         "refusal": content.refusal,
+        "slice_spacing_mm": content.slice_spacing_mm,
     }
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     try:
@@ -206,12 +213,10 @@ class CaseWork:
 
 def keep_trouble(case: Case, recipe: Recipe, folder: Path, *, code: str, reason: str) -> Outcome:
     """Keep that something other than its voxels stopped a case, unless its result had been kept before that."""
-    return _find_or_keep(case, recipe, folder, lambda: (_NO_ROWS, (code, reason)))
+    return _find_or_keep(case, recipe, folder, lambda: (_NO_ROWS, (code, reason), None))
 
 
-def _find_or_keep(
-    case: Case, recipe: Recipe, folder: Path, make: Callable[[], tuple[CaseRows, CodeAndReason | None]]
-) -> Outcome:
+def _find_or_keep(case: Case, recipe: Recipe, folder: Path, make: Callable[[], _Made]) -> Outcome:
     try:
         image_sha256, mask_sha256 = _hashes(case, recipe)
     except CaseRefused as refused:
@@ -238,17 +243,18 @@ def _hashes(case: Case, recipe: Recipe) -> tuple[str, str]:
         raise CaseRefused("io-error", f"a file could not be read: {error.strerror or type(error).__name__}") from error
 
 
-def _measure(case: Case, recipe: Recipe) -> tuple[CaseRows, CodeAndReason | None]:
+def _measure(case: Case, recipe: Recipe) -> _Made:
     """Measure a case, or tell with a code and a line why that was not possible."""
     keep_freed_memory()
     try:
         with one_thread():
             scan = read_scan(case, recipe.labels, mask_required=True)
-            return measure_case(scan, recipe.preset, load_backend(recipe.backend), mode=recipe.mode), None
+            rows = measure_case(scan, recipe.preset, load_backend(recipe.backend), mode=recipe.mode)
+            return rows, None, slice_spacing_mm(scan.image)
     except Exception as error:  # one case must not end a batch of thousands, whatever a library makes of its voxels
         if isinstance(error, InputError) and not isinstance(error, CaseRefused):
             raise
-        return _NO_ROWS, code_and_reason(error)
+        return _NO_ROWS, code_and_reason(error), None
 
 
 def code_and_reason(error: Exception) -> CodeAndReason:

@@ -92,6 +92,7 @@ def tabulate(batch: Batch, outcomes: Mapping[str, Outcome]) -> tuple[FeatureTabl
             "mask_sha256": content.mask_sha256,
             "missing": list(content.rows.missing),
             "mask_flags": case.flags,
+            "acquisition": _acquisition(batch, case, content),
         }
     names = pd.DataFrame(
         {key: pd.Series([row[key] for row in keys], dtype="int64" if key == "lesion" else "str") for key in KEYS}
@@ -112,6 +113,12 @@ def _keys(cohort: Cohort, case: Case, content: CaseContent) -> list[dict[str, st
     """Return the key columns of a case's rows."""
     common = {"cohort": cohort.name, "case_id": case.id, "patient_id": case.patient_id, "centre": case.centre}
     return [{**common, **row} for row in content.rows.keys]
+
+
+def _acquisition(batch: Batch, case: Case, content: CaseContent) -> dict[str, str | float]:
+    """Return how a case was scanned: the slice spacing that was measured, and what is stated of the rest."""
+    measured = {} if content.slice_spacing_mm is None else {"slice_spacing_mm": round(content.slice_spacing_mm, 4)}
+    return {**measured, **batch.acquisition.get(case.id, {})}
 
 
 def _provenance(batch: Batch, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:

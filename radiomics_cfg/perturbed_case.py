@@ -172,6 +172,15 @@ def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> Path
     return file
 
 
+def find_masks(case: Case, recipe: MaskRecipe, folder: Path) -> MaskValues | None:
+    """Return what ``folder`` keeps of a case; None if nothing is kept with these files, masks, preset and versions.
+
+    Raises:
+        CaseRefused: If a file of the case is missing or cannot be read.
+    """
+    return read_masks(_file(case, recipe, folder))
+
+
 def read_masks(file: Path) -> MaskValues | None:
     """Return the values in a file; None if there is none, or it is damaged and has to be made anew."""
     try:

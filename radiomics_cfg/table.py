@@ -31,7 +31,7 @@ class FeatureTable:
     Args:
         rows: The columns of ``KEYS``, then features named ``<region>__<scale>__<PyRadiomics name>``, such as
             ``tumour__1mm__wavelet-LLH_glcm_Contrast``; missing values are NaN.
-        provenance: Preset and its hash, versions, and per case the hashes of image and mask.
+        provenance: Preset and its hash, versions, and per case the hashes of image and mask, and its acquisition.
     """
 
     rows: pd.DataFrame

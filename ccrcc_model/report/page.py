@@ -129,7 +129,7 @@ def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture], rul
     shown = {
         "roc": (tables.discrimination(result), tables.shares(result, rule=rule)),
         "calibration": (tables.calibration(result),),
-        "decision": (),
+        "decision": tuple(table for table in (tables.uncertainty(result),) if table),
     }
     blocks = tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
     return TargetSection(

@@ -192,6 +192,35 @@ def calibration(result: BenchmarkResult) -> Table:
     return Table(f"table-calibration-{result.target}", f"Calibration, {title(result.target)}", columns, rows, (1,), note)
 
 
+def uncertainty(result: BenchmarkResult) -> Table | None:
+    """Patients whom the model abstains from, and how its sets of classes fare, in every group that it never saw."""
+    rows = []
+    for group in result.groups:
+        if (found := group.uncertainty) is not None:
+            everyone = found.everyone
+            rows.append(
+                [
+                    _name(group),
+                    _figure(found.declined),
+                    _figure(everyone.auc),
+                    _figure(found.alike.auc) if found.alike else "–",
+                    *(_figure(sets.covered) for sets in (everyone.negative, everyone.positive)),
+                    *(_figure(sets.single) for sets in (everyone.negative, everyone.positive)),
+                ]
+            )
+    if not rows:
+        return None
+    columns = ["Group", "Unlike", "AUC, all", "AUC, alike", "Covered, negative", "Covered, positive"]
+    columns += ["One class, negative", "One class, positive"]
+    promised = 1 - next(group.uncertainty.alpha for group in result.groups if group.uncertainty)
+    note = (
+        "Unlike: features or acquisition lie outside of what development held, as do those of some 5 % of like patients. "
+        f"Covered: the conformal set holds the true class; in like patients it does for {promised:.0%} of each class or more. "
+        "One class: the set holds one, which is an answer. Clopper-Pearson 95 % intervals, DeLong's for AUC."
+    ) + _few_note(result)
+    return Table(f"table-uncertainty-{result.target}", f"Uncertainty, {title(result.target)}", columns, rows, (), note)
+
+
 def best_possible(run: Run) -> Table | None:
     """What the phantoms allow beside what was reached."""
     known = run.record.best_possible_auc or {}

@@ -88,6 +88,7 @@ def test_the_proof_of_no_leak_can_be_computed_again_from_the_folder(model_folder
         "final: model",
         "final: baseline",
         "final: calibration and threshold, on out-of-fold scores",
+        "final: applicability domain",
     }
 
 

@@ -25,6 +25,7 @@ KINDS = (
     "decisions.json",
     "importance.json",
     "steps.json",
+    "applicability.json",
     "out_of_fold.csv",
     "member_00.txt",
 )

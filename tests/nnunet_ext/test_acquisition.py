@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 
-from nnunet_ext.acquisition import acquisition_table, read_acquisition
+from nnunet_ext.acquisition import acquisition_table, read_acquisition, slice_spacing_mm, stated_acquisition
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
 
@@ -57,3 +59,40 @@ def test_a_faulty_acquisition_file_gets_one_plain_line(tmp_path: Path) -> None:
     file.write_text(HEADER + "c0,,,,,,,\nc0,,,,,,,\n")
     with pytest.raises(InputError, match="case c0 is listed twice"):
         read_acquisition(file)
+
+
+def test_what_is_stated_of_a_scan_is_kept_by_case_and_the_rest_is_absent(tmp_path: Path) -> None:
+    file = tmp_path / "acquisition.csv"
+    file.write_text(HEADER + "c0,120,,512,512,5,,B30f\nc1,,,,, ,,\nelsewhere,80,,,,,,\n")
+    cohort = cohort_of(file)
+    first, *others = cohort.cases
+    stated = stated_acquisition(cohort.with_cases([replace(first, phase="excretory"), *others]))
+    assert stated == {
+        "c0": {
+            "phase": "excretory",
+            "tube_voltage_kv": "120",
+            "rows": "512",
+            "columns": "512",
+            "slice_thickness_mm": "5",
+            "kernel": "B30f",
+        },
+        "c1": {},
+        "c2": {},
+    }
+    assert stated_acquisition(cohort_of(None)) == {"c0": {}, "c1": {}, "c2": {}}
+
+
+@pytest.mark.parametrize(
+    ("direction", "expected"),
+    [
+        ((1, 0, 0, 0, 1, 0, 0, 0, 1), 5.0),
+        ((0, 0, 1, 0, 1, 0, -1, 0, 0), 0.7),
+        ((1, 0, 0, 0, 0.8, -0.6, 0, 0.6, 0.8), 5.0),
+    ],
+    ids=["axial", "stored with its slices first", "gantry tilted by 37 degrees"],
+)
+def test_slices_follow_each_other_from_head_to_feet(direction: tuple[float, ...], expected: float) -> None:
+    image = sitk.Image(4, 4, 4, sitk.sitkInt16)
+    image.SetSpacing((0.7, 0.8, 5.0))
+    image.SetDirection(direction)
+    assert slice_spacing_mm(image) == expected
