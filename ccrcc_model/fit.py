@@ -64,7 +64,7 @@ def fit(
             cannot be labelled or split, or the table lacks the tumour's volume.
     """
     settings = Settings(folds, repeats, trials, seed)
-    _refuse_external(table)
+    refuse_external(table)
     cases = label(table, outcomes, target)
     volume_column(cases.names)
     request = _request(cases, table, target, settings, controls=controls)
@@ -80,7 +80,7 @@ def fit(
     about = {
         "request": request,
         "settings": asdict(settings),
-        "versions": _versions(),
+        "versions": versions(),
         "preset": preset_of(table),
         "cohorts": sorted(set(table.rows["cohort"].astype("str"))),
     }
@@ -90,7 +90,12 @@ def fit(
     return Model.load(out_dir)
 
 
-def _refuse_external(table: FeatureTable) -> None:
+def refuse_external(table: FeatureTable) -> None:
+    """Refuse a table that is not of development cohorts alone.
+
+    Raises:
+        InputError: If a cohort is external, or its role is not known.
+    """
     roles = table.provenance.get("cohorts", {})
     external = [name for name, role in roles.items() if role != Role.DEVELOPMENT]
     if external:
@@ -106,7 +111,7 @@ def _request(cases: LabelledCases, table: FeatureTable, target: Target, settings
     """SHA-256 of all that a fit depends on, so that a repeated request is recognised."""
     digest = hashlib.sha256()
     about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
-    digest.update(json.dumps([*about, asdict(target), asdict(settings), controls, _versions()]).encode())
+    digest.update(json.dumps([*about, asdict(target), asdict(settings), controls, versions()]).encode())
     digest.update(np.ascontiguousarray(cases.features).tobytes())
     return digest.hexdigest()
 
@@ -119,6 +124,7 @@ def _existing(out_dir: Path, request: str) -> Model:
     return model
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a model depends on."""
     packages = ("ccrcc-radiomics", "lightgbm", "numpy", "optuna", "scikit-learn", "scipy")
     return {"python": platform.python_version()} | {package: version(package) for package in packages}

@@ -166,7 +166,7 @@ class Model:
         return frame
 
     def _predict(self, table: FeatureTable, outcomes: pd.DataFrame, cohort: str | None, *, baseline: bool) -> Predictions:
-        table, name = _one_cohort(table, cohort)
+        table, name = one_cohort(table, cohort)
         self._refuse(table)
         narrow = FeatureTable(table.rows[[*KEYS, *self.columns]], table.provenance)
         cases = label(narrow, outcomes, self.target, allow_one_class=True)
@@ -186,26 +186,36 @@ class Model:
         return self.decision.probability(patient_score(self.members, cases))
 
     def _refuse(self, table: FeatureTable) -> None:
-        """Refuse a table of another preset, without the model's columns, or with a patient that the model was fitted on."""
-        preset, found = self.manifest["preset"], preset_of(table)
-        if preset != found:
-            msg = (
-                f"The model was fitted on features of preset {_name(preset)}, the table holds {_name(found)}; extract it again"
-            )
-            raise InputError(msg)
-        missing = [column for column in self.columns if column not in table.rows.columns]
-        if missing:
-            msg = (
-                f"The table lacks {len(missing)} of the {len(self.columns)} features that the model needs, first {missing[0]}"
-            )
-            raise InputError(msg)
-        overlap = patient_hashes(table.rows["patient_id"].astype("str")) & self.patients
-        if overlap:
-            msg = (
-                f"{len(overlap)} patients of the table were used to fit the model, so it cannot be scored on them; "
-                "if they are other people with the same ids, make the ids unique"
-            )
-            raise InputError(msg)
+        refuse_table(table, preset=self.manifest["preset"], columns=self.columns, patients=self.patients)
+
+
+def refuse_table(table: FeatureTable, *, preset: Mapping[str, Any], columns: Sequence[str], patients: frozenset[str]) -> None:
+    """Refuse a table that a model cannot score.
+
+    Args:
+        table: Features.
+        preset: Of the features that the model was fitted on.
+        columns: Features that the model needs.
+        patients: Hashes of the patients that it was fitted on.
+
+    Raises:
+        InputError: If the preset is another, columns are missing, or a patient is one that the model was fitted on.
+    """
+    found = preset_of(table)
+    if preset != found:
+        msg = f"The model was fitted on features of preset {_name(preset)}, the table holds {_name(found)}; extract it again"
+        raise InputError(msg)
+    missing = [column for column in columns if column not in table.rows.columns]
+    if missing:
+        msg = f"The table lacks {len(missing)} of the {len(columns)} features that the model needs, first {missing[0]}"
+        raise InputError(msg)
+    overlap = patient_hashes(table.rows["patient_id"].astype("str")) & patients
+    if overlap:
+        msg = (
+            f"{len(overlap)} patients of the table were used to fit the model, so it cannot be scored on them; "
+            "if they are other people with the same ids, make the ids unique"
+        )
+        raise InputError(msg)
 
 
 def patient_score(models: Sequence[Member | VolumeModel], cases: Cases) -> npt.NDArray[np.float64]:
@@ -265,7 +275,12 @@ def _out_of_fold(frame: pd.DataFrame, cohort: str, target: Target, column: str) 
     )
 
 
-def _one_cohort(table: FeatureTable, cohort: str | None) -> tuple[FeatureTable, str]:
+def one_cohort(table: FeatureTable, cohort: str | None) -> tuple[FeatureTable, str]:
+    """Return the rows of a cohort and its name, which may be left out if the table holds one.
+
+    Raises:
+        InputError: If the table has no such cohort, or several and none was named.
+    """
     names = list(dict.fromkeys(table.rows["cohort"].astype("str")))
     if cohort is None and len(names) != 1:
         msg = f"The table holds {len(names)} cohorts ({', '.join(names)}); name the one to predict"
