@@ -527,8 +527,7 @@ def benchmark(
     if len(cohort) != len(table):
         msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
         raise InputError(msg)
-    graded = model_kind(model) in GRADED_KINDS
-    locked = GradedModel.load(model) if graded else Model.load(model)
+    locked = GradedModel.load(model) if model_kind(model) in GRADED_KINDS else Model.load(model)
     cohorts = [(FeatureTable.read(path), outcomes_of(load_cohort(card))) for card, path in zip(cohort, table, strict=True)]
     if isinstance(locked, GradedModel):
         found = benchmark_graded(locked, cohorts)

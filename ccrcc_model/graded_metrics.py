@@ -214,4 +214,6 @@ def _ranks(values: Floats, weights: Floats) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 1e-12)
+    result = np.full(len(below), np.nan)
+    np.divide(above, below, out=result, where=below > 1e-12)
+    return result

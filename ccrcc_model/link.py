@@ -102,7 +102,7 @@ class OrdinalLink(Link):
         share = np.cumsum(np.bincount(place, weight))[:-1] / weight.sum()
         first = np.log(share / (1 - share))
         start = np.concatenate([np.full(n_columns, max(least or 0.0, 0.0)), first[:1], np.log(np.diff(first))])
-        bounds = [(least, None)] * n_columns + [(None, None)] + [(np.log(1e-6), None)] * n_gaps
+        bounds = [(least, None)] * n_columns + [(None, None)] + [(np.log(1e-6), np.log(1e3))] * n_gaps
         found = minimize(
             loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000}
         )
@@ -233,7 +233,8 @@ def calibrate_scores(kind: type[Link], score: Floats, outcome: Floats) -> Calibr
         score: Shape ``(n_patients,)``.
         outcome: Shape ``(n_patients,)``.
     """
-    scale = float(score.std()) or 1.0
+    spread = float(score.std())
+    scale = spread if spread > 1e-9 else 1.0  # below it the scores differ by rounding only
     weight = np.ones(len(score))
     slope, link = kind.fit(score[:, None] / scale, outcome, weight=weight, ridge=CALIBRATION_RIDGE, least=MIN_SLOPE * scale)
     return Calibrated(float(slope[0]) / scale, link)

@@ -21,6 +21,7 @@ from ccrcc_model.metrics import Estimate
 from ccrcc_model.model import Model
 from ccrcc_model.model_folder import model_kind
 from ccrcc_model.nested import Settings
+from ccrcc_model.report.run_folder import read_run
 from ccrcc_model.splits import Fold, patient_folds
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
@@ -189,6 +190,13 @@ def test_the_other_kind_of_model_is_refused_in_one_line(graded_folders, model_fo
         GradedModel.load(model_folder)
     assert [model_kind(graded_folders / name) for name in GRADED] == ["ordinal", "regression"]
     assert model_kind(model_folder) == "binary"
+
+
+def test_a_graded_model_in_a_run_folder_does_not_keep_its_page_from_being_written(graded_folders, model_folder, tmp_path):
+    shutil.copytree(graded_folders, tmp_path / "models")
+    shutil.copytree(model_folder, tmp_path / "models" / "grade")
+    (tmp_path / "run.json").write_text(json.dumps({"title": "A study", "synthetic": True, "command": "none"}))
+    assert set(read_run(tmp_path).models) == {"grade"}
 
 
 def test_a_folder_with_one_byte_changed_is_refused(graded_folders, tmp_path):

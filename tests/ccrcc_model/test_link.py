@@ -112,7 +112,8 @@ def test_calibration_undoes_a_stretch_and_never_turns_the_order_around(kind: typ
 def test_a_calibration_survives_scores_that_separate_and_scores_that_are_all_equal() -> None:
     outcome = np.repeat(GRADES, 5)
     assert 1 < calibrate_scores(OrdinalLink, outcome, outcome).slope < 100
-    equal = calibrate_scores(OrdinalLink, np.zeros(20), outcome)
+    equal = calibrate_scores(OrdinalLink, 1e-17 * np.arange(20.0), outcome)
+    assert equal.slope == pytest.approx(0.01)
     np.testing.assert_allclose(equal.probabilities(np.zeros(1), GRADES), 0.25, atol=1e-5)
 
 
