@@ -94,9 +94,9 @@ def tune(
     storage: optuna.storages.BaseStorage | None = None,
     study: str | None = None,
 ) -> Tuned:
-    """Find the hyperparameters with the least log loss on inner test parts, in exactly ``trials`` trials.
+    """Find the hyperparameters with the least loss on inner test parts, in exactly ``trials`` trials.
 
-    The first trial is the default, so that nothing is chosen that looked worse than it. Log loss, because it is a proper
+    The first trial is the default, so that nothing is chosen that looked worse than it. The log loss, because it is a proper
     score and less noisy than the AUC of a dozen patients.
 
     A study that ``storage`` holds is carried on, and several processes may work on one: trials that a killed process left
