@@ -459,7 +459,10 @@ def stability(
 def fit(
     table: Annotated[Path, typer.Argument(help="Feature table of a development cohort.")],
     outcomes: Annotated[Path, typer.Option(help="CSV with patient_id, isup_grade, ki67_percent.")],
-    target: Annotated[str, typer.Option(help="grade or ki67.")],
+    target: Annotated[
+        list[str],
+        typer.Option(help="grade, ki67 (high or low), isup (grades 1 to 4), ki67-percent; repeat for one folder each in DIR."),
+    ],
     out: OutFolder,
     ki67_cut: Annotated[float, typer.Option(help="Ki67 percentage from which the index counts as high.")] = 15.0,
     trials: Annotated[int, typer.Option(min=1, help="Optuna trials in each training part.")] = 25,
@@ -478,6 +481,10 @@ def fit(
     harmonise: Annotated[
         Literal["none", "combat", "combat-transductive"], typer.Option(help="Take centres' shifts out, inside each fold.")
     ] = "none",
+    clinical: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Covariate to compare with, such as age; repeat for several.")
+    ] = None,
+    ablation: Annotated[bool, typer.Option("--ablation", help="Also fit on fewer regions, filters and scales.")] = False,
     stability: Annotated[
         Path | None, typer.Option(metavar="FILE", help=".values.parquet of `ccrcc stability`: unstable features are left out.")
     ] = None,
@@ -486,38 +493,73 @@ def fit(
     ] = None,
     jobs: Jobs = 1,
 ) -> None:
-    """Fit and lock a model of grade or Ki67.
+    """Fit and lock a model of grade or Ki67, or several models of one table.
 
     Patient-grouped nested cross-validation; tumour volume alone beside it.
     """
     from ccrcc_model.console import progress_bar, say
     from ccrcc_model.fit import fit as fit_model
-    from ccrcc_model.targets import find_target, read_outcomes
+    from ccrcc_model.fit_targets import check_targets, find_targets, model_folders, refuse_for_graded
+    from ccrcc_model.graded_fit import fit_graded
+    from ccrcc_model.graded_targets import GradedTarget
+    from ccrcc_model.targets import read_outcomes
     from radiomics_cfg.stability import PerturbedValues
     from radiomics_cfg.table import FeatureTable
 
-    chosen = find_target(target, ki67_cut=ki67_cut)
+    chosen = find_targets(target, ki67_cut=ki67_cut)
+    folders = model_folders(chosen, out)
+    given = {
+        "--harmonise": harmonise != "none",
+        "--balanced": balanced,
+        "--sensitivity": sensitivity is not None,
+        "--stability": stability is not None,
+        "--clinical": bool(clinical),
+        "--ablation": ablation,
+    }
+    refuse_for_graded(chosen, given)
     features, truth = FeatureTable.read(table), read_outcomes(outcomes)
-    with progress_bar(f"Fitting {target}") as on_progress:
-        model = fit_model(
-            features,
-            truth,
-            chosen,
-            out_dir=out,
-            trials=trials,
-            folds=folds,
-            repeats=repeats,
-            seed=seed,
-            harmonise=harmonise,
-            balanced=balanced,
-            sensitivity=sensitivity,
-            perturbed=PerturbedValues.read(stability) if stability is not None else None,
-            controls=controls,
-            studies=studies,
-            jobs=jobs,
-            on_progress=on_progress,
-        )
-    say(f"Model {model.id[:12]} of {chosen.rule}: {out}")
+    check_targets(features, truth, chosen)
+    perturbed = PerturbedValues.read(stability) if stability is not None else None
+    for one, folder in zip(chosen, folders, strict=True):
+        with progress_bar(f"Fitting {one.name}") as on_progress:
+            if isinstance(one, GradedTarget):
+                line = fit_graded(
+                    features,
+                    truth,
+                    one,
+                    out_dir=folder,
+                    trials=trials,
+                    folds=folds,
+                    repeats=repeats,
+                    seed=seed,
+                    controls=controls,
+                    studies=studies,
+                    jobs=jobs,
+                    on_progress=on_progress,
+                ).headline
+            else:
+                model = fit_model(
+                    features,
+                    truth,
+                    one,
+                    out_dir=folder,
+                    trials=trials,
+                    folds=folds,
+                    repeats=repeats,
+                    seed=seed,
+                    harmonise=harmonise,
+                    balanced=balanced,
+                    sensitivity=sensitivity,
+                    perturbed=perturbed,
+                    clinical=tuple(clinical or ()),
+                    ablation=ablation,
+                    controls=controls,
+                    studies=studies,
+                    jobs=jobs,
+                    on_progress=on_progress,
+                )
+                line = f"Model {model.id[:12]} of {one.rule}"
+        say(f"{line}: {folder}")
 
 
 @app.command()
@@ -542,7 +584,10 @@ def benchmark(
     from ccrcc_model.benchmark import benchmark as score
     from ccrcc_model.benchmark_tables import cautions, write_tables
     from ccrcc_model.console import say
+    from ccrcc_model.graded_benchmark import benchmark_graded
+    from ccrcc_model.graded_model import GradedModel
     from ccrcc_model.model import Model
+    from ccrcc_model.model_folder import GRADED_KINDS, model_kind
     from ccrcc_model.targets import outcomes_of
     from nnunet_ext.cards import load_cohort
     from radiomics_cfg.table import FeatureTable
@@ -550,16 +595,17 @@ def benchmark(
     if len(cohort) != len(table):
         msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
         raise InputError(msg)
-    locked = Model.load(model)
+    locked = GradedModel.load(model) if model_kind(model) in GRADED_KINDS else Model.load(model)
     cards = [load_cohort(card) for card in cohort]
-    result = score(
-        locked,
-        [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)],
-        cards=cards,
-        prevalence=prevalence,
-        replicates=replicates,
-        seed=seed,
-    )
+    cohorts = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)]
+    if isinstance(locked, GradedModel):
+        found = benchmark_graded(locked, cohorts)
+        found.write(out)
+        for line in found.lines:
+            say(line)
+        say(f"Benchmark of {found.target} on {len(cohort)} cohorts: {out}")
+        return
+    result = score(locked, cohorts, cards=cards, prevalence=prevalence, replicates=replicates, seed=seed)
     result.write(out)
     write_tables(result, out, rule=print_rule)
     for line in cautions(result):

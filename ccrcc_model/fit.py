@@ -83,7 +83,7 @@ def fit(
             cannot be labelled or split, or the table lacks the tumour's volume.
     """
     settings = Settings(folds, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
-    _refuse_external(table)
+    refuse_external(table)
     cases = label(table, outcomes, target)
     volume_column(cases.names)
     covariates = clinical_covariates(outcomes, clinical, target_column=target.column) if clinical else None
@@ -111,7 +111,7 @@ def fit(
     about = {
         "request": request,
         "settings": asdict(settings) | beside,
-        "versions": _versions(),
+        "versions": versions(),
         "preset": preset_of(table),
         "cohorts": sorted(set(table.rows["cohort"].astype("str"))),
     }
@@ -121,7 +121,12 @@ def fit(
     return Model.load(out_dir)
 
 
-def _refuse_external(table: FeatureTable) -> None:
+def refuse_external(table: FeatureTable) -> None:
+    """Refuse a table that is not of development cohorts alone.
+
+    Raises:
+        InputError: If a cohort is external, or its role is not known.
+    """
     roles = table.provenance.get("cohorts", {})
     external = [name for name, role in roles.items() if role != Role.DEVELOPMENT]
     if external:
@@ -144,7 +149,7 @@ def _request(
     digest = hashlib.sha256()
     about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
     about.append(asdict(acquisition_range(table, cases.patients)))
-    digest.update(json.dumps([*about, asdict(target), asdict(settings), beside, _versions()]).encode())
+    digest.update(json.dumps([*about, asdict(target), asdict(settings), beside, versions()]).encode())
     digest.update(np.ascontiguousarray(cases.features).tobytes())
     return digest.hexdigest()
 
@@ -157,6 +162,7 @@ def _existing(out_dir: Path, request: str) -> Model:
     return model
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a model depends on."""
     packages = ("ccrcc-radiomics", "lightgbm", "numpy", "optuna", "scikit-learn", "scipy")
     return {"python": platform.python_version()} | {package: version(package) for package in packages}

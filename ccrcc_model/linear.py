@@ -68,17 +68,21 @@ def fit_linear(
         prior: Standard deviation of a feature's log odds before the data are seen, where that of volume is 1.
         weight: Of each case, shape ``(n_cases,)``; by default every patient counts once.
     """
+    unit = unit_start(cases, volume, names)
+    design = np.column_stack([volume.standard(cases), prior * unit.contributions(cases)])
+    of_cases = cases.weight if weight is None else weight
+    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(design, cases.y, sample_weight=of_cases)
+    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    of_features = np.asarray(prior * fitted.coef_[0, 1:], dtype=np.float64)
+    return replace(unit, volume=replace(volume, slope=slope, intercept=intercept), weights=of_features)
+
+
+def unit_start(cases: LabelledCases, volume: VolumeModel, names: Sequence[str]) -> LinearStart:
+    """Return a start that knows centre and spread of the features in ``cases`` and gives each the weight 1."""
     values = cases.columns(names)
     centre = np.nanmedian(values, axis=0)
     spread = np.sqrt(np.nanmean((values - centre) ** 2, axis=0))
-    spread = np.where(spread > 0, spread, 1.0)
-    design = np.column_stack([volume.standard(cases), prior * _standard(values, centre, spread)])
-    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(
-        design, cases.y, sample_weight=cases.weight if weight is None else weight
-    )
-    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    weights = np.asarray(prior * fitted.coef_[0, 1:], dtype=np.float64)
-    return LinearStart(replace(volume, slope=slope, intercept=intercept), tuple(names), centre, spread, weights)
+    return LinearStart(volume, tuple(names), centre, np.where(spread > 0, spread, 1.0), np.ones(len(names)))
 
 
 def _standard(

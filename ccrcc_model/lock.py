@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from ccrcc_model.audit import Step, leaking_steps, patient_hash, patient_hashes
+from ccrcc_model.audit import Scored, Step, leaking_steps, patient_hash, patient_hashes
 from ccrcc_model.decision import fit_decision
 from ccrcc_model.explanation import explain, mean_movement
 from ccrcc_model.metrics import auc, auc_difference
@@ -86,7 +86,7 @@ def lock(
         OUT_OF_FOLD: frame.sort_values("patient").to_csv(index=False),
         EXPLANATION: _json(explanation.to_json()),
         IMPORTANCE: _json([asdict(entry) for entry in importance(cases, final.members)[:TOP_FEATURES]]),
-        STEPS: _json(_as_places(steps)),
+        STEPS: _json(steps_to_json(steps)),
     }
     manifest = {
         "target": asdict(target),
@@ -103,7 +103,7 @@ def lock(
     return manifest, files
 
 
-def audit_steps(steps: Sequence[Step], outer: Sequence[OuterResult], patients: npt.NDArray[np.str_]) -> dict[str, Any]:
+def audit_steps(steps: Sequence[Step], outer: Sequence[Scored], patients: npt.NDArray[np.str_]) -> dict[str, Any]:
     """Return whether the evaluation is free of leaks, from what each step recorded of the rows that it was given.
 
     Args:
@@ -155,7 +155,7 @@ def _steps(cases: LabelledCases, outer: Sequence[OuterResult], final: Procedure)
     ]
 
 
-def _as_places(steps: Sequence[Step]) -> dict[str, Any]:
+def steps_to_json(steps: Sequence[Step]) -> dict[str, Any]:
     """Return steps as JSON, patients as places in one list of hashes, which is a tenth of the size."""
     patients = sorted(frozenset().union(*(step.seen | step.scored for step in steps)))
     place = {patient: index for index, patient in enumerate(patients)}

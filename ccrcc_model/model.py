@@ -172,25 +172,8 @@ class Model:
         return frame.join(self.domain.judge(table)[["unlike", "unlike_reason"]], on="patient_id")
 
     def refuse_features(self, preset: Mapping[str, Any], columns: Iterable[str]) -> None:
-        """Refuse features that the model cannot use.
-
-        Args:
-            preset: What they were made by, as ``preset_of`` gives it.
-            columns: Their names.
-
-        Raises:
-            InputError: If the preset is another than the model's, or columns are missing.
-        """
-        own = self.manifest["preset"]
-        if own != preset:
-            msg = f"The model was fitted on features of preset {_name(own)}, the table holds {_name(preset)}; extract it again"
-            raise InputError(msg)
-        present = set(columns)
-        if missing := [column for column in self.columns if column not in present]:
-            msg = (
-                f"The table lacks {len(missing)} of the {len(self.columns)} features that the model needs, first {missing[0]}"
-            )
-            raise InputError(msg)
+        """Refuse features that the model cannot use: see the function of this name."""
+        refuse_features(preset, columns, own=self.manifest["preset"], needed=self.columns)
 
     def explain(self, table: FeatureTable) -> pd.DataFrame:
         """Return what each feature adds to the uncalibrated log odds of each patient; see ``ccrcc_model.explanation``.
@@ -214,7 +197,7 @@ class Model:
         )
 
     def _predict(self, table: FeatureTable, outcomes: pd.DataFrame, cohort: str | None, *, baseline: bool) -> Predictions:
-        table, name = _one_cohort(table, cohort)
+        table, name = one_cohort(table, cohort)
         self._refuse(table)
         narrow = FeatureTable(table.rows[[*KEYS, *self.columns]], table.provenance)
         cases = label(narrow, outcomes, self.target, allow_one_class=True)
@@ -235,15 +218,52 @@ class Model:
         return self.decision.probability(patient_score(self.members, cases))
 
     def _refuse(self, table: FeatureTable) -> None:
-        """Refuse a table of another preset, without the model's columns, or with a patient that the model was fitted on."""
-        self.refuse_features(preset_of(table), table.rows.columns)
-        overlap = patient_hashes(table.rows["patient_id"].astype("str")) & self.patients
-        if overlap:
-            msg = (
-                f"{len(overlap)} patients of the table were used to fit the model, so it cannot be scored on them; "
-                "if they are other people with the same ids, make the ids unique"
-            )
-            raise InputError(msg)
+        refuse_table(table, preset=self.manifest["preset"], columns=self.columns, patients=self.patients)
+
+
+def refuse_features(
+    preset: Mapping[str, Any], columns: Iterable[str], *, own: Mapping[str, Any], needed: Sequence[str]
+) -> None:
+    """Refuse features that a model cannot use.
+
+    Args:
+        preset: What they were made by, as ``preset_of`` gives it.
+        columns: Their names.
+        own: Preset of the features that the model was fitted on.
+        needed: Features that the model needs.
+
+    Raises:
+        InputError: If the preset is another, or columns are missing.
+    """
+    if own != preset:
+        msg = f"The model was fitted on features of preset {_name(own)}, the table holds {_name(preset)}; extract it again"
+        raise InputError(msg)
+    present = set(columns)
+    if missing := [column for column in needed if column not in present]:
+        msg = f"The table lacks {len(missing)} of the {len(needed)} features that the model needs, first {missing[0]}"
+        raise InputError(msg)
+
+
+def refuse_table(table: FeatureTable, *, preset: Mapping[str, Any], columns: Sequence[str], patients: frozenset[str]) -> None:
+    """Refuse a table that a model cannot score.
+
+    Args:
+        table: Features.
+        preset: Of the features that the model was fitted on.
+        columns: Features that the model needs.
+        patients: Hashes of the patients that it was fitted on.
+
+    Raises:
+        InputError: As ``refuse_features``, or if a patient is one that the model was fitted on.
+    """
+    refuse_features(preset_of(table), table.rows.columns, own=preset, needed=columns)
+    overlap = patient_hashes(table.rows["patient_id"].astype("str")) & patients
+    if overlap:
+        msg = (
+            f"{len(overlap)} patients of the table were used to fit the model, so it cannot be scored on them; "
+            "if they are other people with the same ids, make the ids unique"
+        )
+        raise InputError(msg)
 
 
 def columns_of(members: Sequence[Member]) -> tuple[str, ...]:
@@ -314,7 +334,12 @@ def _out_of_fold(frame: pd.DataFrame, cohort: str, target: Target, column: str) 
     )
 
 
-def _one_cohort(table: FeatureTable, cohort: str | None) -> tuple[FeatureTable, str]:
+def one_cohort(table: FeatureTable, cohort: str | None) -> tuple[FeatureTable, str]:
+    """Return the rows of a cohort and its name, which may be left out if the table holds one.
+
+    Raises:
+        InputError: If the table has no such cohort, or several and none was named.
+    """
     names = list(dict.fromkeys(table.rows["cohort"].astype("str")))
     if cohort is None and len(names) != 1:
         msg = f"The table holds {len(names)} cohorts ({', '.join(names)}); name the one to predict"

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ FORMAT = 3
 """Version of the folder's layout; any other is refused."""
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
+BINARY = "binary"
+"""Kind of a model that answers yes or no; its manifest need not say so."""
+GRADED_KINDS = ("ordinal", "regression")
 
 
 def write_model_folder(folder: Path, files: Mapping[str, str], manifest: Mapping[str, Any]) -> None:
@@ -44,20 +47,39 @@ def write_model_folder(folder: Path, files: Mapping[str, str], manifest: Mapping
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_model_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
+def model_kind(folder: Path) -> str:
+    """Return what kind of model a folder holds, ``"binary"`` or one of ``GRADED_KINDS``.
+
+    Raises:
+        InputError: If it holds none, or its manifest was changed.
+    """
+    _, manifest = _read_manifest(folder)
+    return str(manifest.get("kind", BINARY))
+
+
+def read_model_folder(folder: Path, *, kinds: Sequence[str] = (BINARY,)) -> tuple[str, dict[str, Any], dict[str, str]]:
     """Read a sealed folder.
+
+    Args:
+        folder: As ``write_model_folder`` wrote it.
+        kinds: Kinds of model that will do.
 
     Returns:
         The model's id, its manifest, and the text of every file by name.
 
     Raises:
-        InputError: If a file is missing, changed, or not one of the model's, or if a newer version wrote the folder.
+        InputError: If a file is missing, changed, or not one of the model's, if a newer version wrote the folder, or if the
+            model is of another kind.
     """
     manifest_id, manifest = _read_manifest(folder)
     version = manifest.get("format")
     if version != FORMAT:
         remedy = "update the software" if isinstance(version, int) and version > FORMAT else "fit it again"
         msg = f"The model in {folder} has format {version}, this version reads {FORMAT}: {remedy}"
+        raise InputError(msg)
+    if (kind := manifest.get("kind", BINARY)) not in kinds:
+        reader = "Model" if kind == BINARY else "GradedModel"
+        msg = f"The model in {folder} is {kind}, not {' or '.join(kinds)}; {reader}.load reads it"
         raise InputError(msg)
     hashes: dict[str, str] = manifest["files"]
     present = {path.name for path in folder.iterdir()} - {MANIFEST, SEAL}

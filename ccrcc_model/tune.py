@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import optuna
 
 from ccrcc_model.audit import Step, patient_hashes
@@ -18,6 +20,21 @@ from radiomics_cfg.stability import PerturbedValues
 
 MAX_FEATURES = 60
 """Most features that a trial may ask for; on some 80 patients more add noise."""
+
+
+class TunedFold(Protocol):
+    """An inner split on whose test part hyperparameters are judged."""
+
+    @property
+    def train(self) -> LabelledCases:
+        """What is fitted on."""
+
+    @property
+    def test(self) -> LabelledCases:
+        """What is scored."""
+
+    def losses(self, hyperparameters: Hyperparameters, *, seed: int) -> npt.NDArray[np.float64]:
+        """Fit on the training part and return the loss of each test case, shape ``(n_test_cases,)``."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,11 @@ class InnerFold:
             balanced=self.balanced,
             harmoniser=self.harmoniser,
         )
+
+    def losses(self, hyperparameters: Hyperparameters, *, seed: int) -> npt.NDArray[np.float64]:
+        """Return the log loss of each test case, shape ``(n_test_cases,)``."""
+        sign = 1 - 2 * self.test.y
+        return np.logaddexp(0, sign * self.fit(hyperparameters, seed=seed).log_odds(self.test))
 
 
 @dataclass(frozen=True)
@@ -119,16 +141,16 @@ def _stable_names(train: LabelledCases, perturbed: PerturbedValues | None) -> tu
 
 
 def tune(
-    folds: Sequence[InnerFold],
+    folds: Sequence[TunedFold],
     *,
     trials: int,
     seed: int,
     storage: optuna.storages.BaseStorage | None = None,
     study: str | None = None,
 ) -> Tuned:
-    """Find the hyperparameters with the least log loss on inner test parts, in exactly ``trials`` trials.
+    """Find the hyperparameters with the least loss on inner test parts, in exactly ``trials`` trials.
 
-    The first trial is the default, so that nothing is chosen that looked worse than it. Log loss, because it is a proper
+    The first trial is the default, so that nothing is chosen that looked worse than it. The log loss, because it is a proper
     score and less noisy than the AUC of a dozen patients.
 
     A study that ``storage`` holds is carried on, and several processes may work on one: trials that a killed process left
@@ -174,18 +196,13 @@ def _suggest(trial: optuna.Trial, *, n_cases: int) -> Hyperparameters:
     )
 
 
-def _loss(folds: Sequence[InnerFold], hyperparameters: Hyperparameters, *, seed: int) -> float:
-    """Mean log loss over the cases of all test parts, every patient counting once."""
-    losses, weights = [], []
-    for fold in folds:
-        member = fold.fit(hyperparameters, seed=seed)
-        sign = 1 - 2 * fold.test.y
-        losses.append(np.logaddexp(0, sign * member.log_odds(fold.test)))
-        weights.append(fold.test.weight)
-    return float(np.average(np.concatenate(losses), weights=np.concatenate(weights)))
+def _loss(folds: Sequence[TunedFold], hyperparameters: Hyperparameters, *, seed: int) -> float:
+    """Mean loss over the cases of all test parts, every patient counting once."""
+    losses = [fold.losses(hyperparameters, seed=seed) for fold in folds]
+    return float(np.average(np.concatenate(losses), weights=np.concatenate([fold.test.weight for fold in folds])))
 
 
-def _steps(folds: Sequence[InnerFold]) -> tuple[Step, ...]:
+def _steps(folds: Sequence[TunedFold]) -> tuple[Step, ...]:
     return tuple(
         Step(f"tuning {place}", patient_hashes(fold.train.patient_id), patient_hashes(fold.test.patient_id))
         for place, fold in enumerate(folds)

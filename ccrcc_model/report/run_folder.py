@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ccrcc_model.benchmark import FILE as BENCHMARK_FILE
 from ccrcc_model.benchmark import BenchmarkResult
 from ccrcc_model.model import Model
-from ccrcc_model.model_folder import MANIFEST
+from ccrcc_model.model_folder import BINARY, MANIFEST, model_kind
 from nnunet_ext.errors import InputError
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.overlap import REGIONS
@@ -88,7 +88,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run folder.
+    """Read a run folder; graded models in it are no part of the page.
 
     Raises:
         InputError: If there is no ``run.json``, a file is there but is not what its name says, a model was changed, or a
@@ -96,7 +96,8 @@ def read_run(folder: Path) -> Run:
     """
     tables = {name: folder / "tables" / f"{name}.csv" for name in COLUMNS}
     benchmarks = tuple(BenchmarkResult.read(path.parent) for path in sorted(folder.glob(f"benchmark/*/{BENCHMARK_FILE}")))
-    models = {path.parent.name: Model.load(path.parent) for path in sorted(folder.glob(f"models/*/{MANIFEST}"))}
+    folders = [path.parent for path in sorted(folder.glob(f"models/*/{MANIFEST}")) if model_kind(path.parent) == BINARY]
+    models = {path.name: Model.load(path) for path in folders}
     for result in benchmarks:
         model = models.get(result.target)
         if model and result.model_id and model.id != result.model_id:

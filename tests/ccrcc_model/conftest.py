@@ -63,6 +63,41 @@ def planted() -> Planted:
     return _planted
 
 
+def _graded_planted(n: int, *, strength: float = 2.0, seed: int = 0, **others: object) -> tuple[FeatureTable, pd.DataFrame]:
+    """A planted table whose texture tells all four grades and the Ki67 percentage through noise, volume a little of both.
+
+    Every fifth patient has no Ki67, every seventh from the second on no grade.
+    """
+    table, outcomes = _planted(n, seed=seed, **others)
+    rows = table.rows.groupby("patient_id", sort=False).first()
+    rng = np.random.default_rng([seed, 1])
+    texture = rows[[f"tumour__1mm__original_glcm_F{place}" for place in range(1, 8)]].mean(axis=1).to_numpy() / 1.5
+    latent = strength * texture + 0.5 * (np.log(rows[VOLUME].to_numpy()) - 10)
+    grade = 1.0 + (latent[:, None] + rng.logistic(size=(n, 1)) > [-2.5, 0.0, 2.5]).sum(axis=1)
+    percent = np.clip(np.expm1(2 + 0.4 * latent + 0.4 * rng.normal(size=n)), 0, 100).round(1)
+    grade[1::7] = np.nan
+    percent[::5] = np.nan
+    return table, outcomes.assign(isup_grade=grade, ki67_percent=percent)
+
+
+@pytest.fixture(scope="session")
+def graded_planted() -> Planted:
+    """Makes a table with planted grades and percentages."""
+    return _graded_planted
+
+
+@pytest.fixture(scope="session")
+def graded_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Locked models of ISUP grade and Ki67 percentage, in folders named after them; never to be written to."""
+    from ccrcc_model.graded_fit import fit_graded
+    from ccrcc_model.graded_targets import GRADED
+
+    folder = tmp_path_factory.mktemp("graded")
+    for name, target in GRADED.items():
+        fit_graded(*_graded_planted(90), target, out_dir=folder / name, folds=3, repeats=1, trials=3, seed=7, controls=True)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A locked model of grade, fitted on 60 planted patients; never to be written to."""

@@ -1,0 +1,100 @@
+"""A locked graded model and tumour volume alone on patients of other hospitals: nothing is fitted here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ccrcc_model.graded_metrics import Comparison, GradedPredictions, calibrate_high, compare_graded
+from ccrcc_model.graded_model import GradedModel, verdict_of
+from nnunet_ext.errors import InputError
+from nnunet_ext.files import atomic_path, write_text
+from radiomics_cfg.table import FeatureTable
+
+FILE = "graded_benchmark.json"
+TABLE = "graded_figures.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class GradedGroup:
+    """Model and tumour volume in one group of patients.
+
+    Args:
+        name: Of the group.
+        n: Patients.
+        figures: By name, see ``compare_graded``.
+        calibration_of_high: Of the probability of a high grade; empty for a percentage.
+    """
+
+    name: str
+    n: int
+    figures: dict[str, Comparison]
+    calibration_of_high: dict[str, dict[str, Any]]
+
+    @classmethod
+    def of(cls, model: GradedPredictions, baseline: GradedPredictions) -> "GradedGroup":
+        """Evaluate predictions of the same patients, in the same order."""
+        return cls(model.cohort, len(model.outcome), compare_graded(model, baseline), calibrate_high(model, baseline))
+
+
+@dataclass(frozen=True, eq=False)
+class GradedBenchmark:
+    """A graded model in every group of patients: its development, out-of-fold, then each external cohort."""
+
+    model_id: str
+    target: str
+    groups: tuple[GradedGroup, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One sentence for each external cohort."""
+        of = f"{self.target} in"
+        return tuple(
+            f"{of} {group.name} (n = {group.n}) {verdict_of(group.figures['concordance'])}" for group in self.groups[1:]
+        )
+
+    def table(self) -> pd.DataFrame:
+        """One row a group and figure: model, baseline and difference with their bounds."""
+        return pd.DataFrame(
+            {
+                "target": self.target,
+                "group": group.name,
+                "n": group.n,
+                "figure": figure,
+                **{
+                    f"{which}{suffix}": getattr(getattr(found, which), key)
+                    for which in ("model", "baseline", "difference")
+                    for suffix, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+                },
+            }
+            for group in self.groups
+            for figure, found in group.figures.items()
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write ``graded_benchmark.json`` and ``graded_figures.csv``."""
+        write_text(folder / FILE, json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
+        with atomic_path(folder / TABLE) as temporary:
+            self.table().to_csv(temporary, index=False)
+
+
+def benchmark_graded(model: GradedModel, cohorts: Sequence[tuple[FeatureTable, pd.DataFrame]]) -> GradedBenchmark:
+    """Score a locked graded model and tumour volume alone on external cohorts; nothing is refitted.
+
+    Args:
+        model: From ``GradedModel.load`` or ``fit_graded``.
+        cohorts: Feature table and outcomes (as ``read_outcomes`` gives them) of each external cohort.
+
+    Raises:
+        InputError: If two cohorts have one name, or a cohort cannot be predicted: see ``GradedModel.score``.
+    """
+    external = [model.score(table, outcomes) for table, outcomes in cohorts]
+    names = [of_model.cohort for of_model, _ in external]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        msg = f"Two external cohorts are named {min(repeated)}; give each its own name in its card"
+        raise InputError(msg)
+    pairs = [(model.out_of_fold, model.baseline_out_of_fold), *external]
+    return GradedBenchmark(model.id, model.target.name, tuple(GradedGroup.of(*pair) for pair in pairs))
