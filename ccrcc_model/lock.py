@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from ccrcc_model.audit import Step, leaking_steps, patient_hash, patient_hashes
 from ccrcc_model.decision import fit_decision
+from ccrcc_model.deep import projections_to_json
 from ccrcc_model.metrics import auc, auc_difference
 from ccrcc_model.model import DECISIONS, IMPORTANCE, OUT_OF_FOLD, PIPELINE, STEPS, Importance, member_to_json, volume_to_json
 from ccrcc_model.nested import OuterResult, Procedure
@@ -61,6 +62,11 @@ def lock(
         IMPORTANCE: _json([asdict(entry) for entry in importance(cases, final.members)[:TOP_FEATURES]]),
         STEPS: _json(_as_places(steps)),
     }
+    files |= {
+        content["projections"]: projections_to_json(member.projections)
+        for content, member in zip(members, final.members, strict=True)
+        if member.projections
+    }
     manifest = {
         "target": asdict(target),
         "n_patients": len(cases.patients),
@@ -106,7 +112,7 @@ def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importan
     kept: dict[str, int] = {}
     for member in members:
         moved = np.average(np.abs(member.contributions(cases)), axis=0, weights=cases.weight)
-        for name, amount in zip(member.columns, moved, strict=True):
+        for name, amount in zip(member.inputs, moved, strict=True):
             total[name] = total.get(name, 0.0) + float(amount) / len(members)
             kept[name] = kept.get(name, 0) + 1
     everything = sum(total.values()) or 1.0

@@ -9,6 +9,7 @@ import optuna
 
 from ccrcc_model.audit import Step, patient_hashes
 from ccrcc_model.baseline import VolumeModel, fit_volume
+from ccrcc_model.deep import Projections, fit_projections, project
 from ccrcc_model.pipeline import Hyperparameters, Member, choose_features, fit_member
 from ccrcc_model.splits import patient_folds
 from ccrcc_model.targets import LabelledCases
@@ -19,16 +20,24 @@ MAX_FEATURES = 60
 
 @dataclass(frozen=True)
 class InnerFold:
-    """One inner split with the volume model and the features, the most associated first, of its training part."""
+    """One inner split with the volume model and the features, the most associated first, of its training part.
+
+    Deep features, if there were any, are projected already, in both parts as the training part has it.
+    """
 
     train: LabelledCases
     test: LabelledCases
     start: VolumeModel
     chosen: tuple[str, ...]
+    projections: Projections = ()
 
     def fit(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
-        """Fit a member on the training part."""
+        """Fit a member on the training part; it scores the test part."""
         return fit_member(self.train, self.start, self.chosen, hyperparameters, seed=seed)
+
+    def member(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
+        """Fit the same member; it scores cases of a feature table."""
+        return self.fit(hyperparameters, seed=seed).after(self.projections)
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class Tuned:
 
 
 def inner_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int) -> list[InnerFold]:
-    """Split ``cases`` by patient and choose features in each training part.
+    """Split ``cases`` by patient, project deep features and choose features in each training part.
 
     Raises:
         InputError: If the rarer class has too few patients to split, or no feature is usable.
@@ -57,10 +66,12 @@ def inner_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int) ->
     result = []
     for split in patient_folds(cases, folds=folds, repeats=repeats, seed=seed):
         train, test = cases.take(split.train), cases.take(split.test)
+        projections = fit_projections(train)
+        train, test = project(train, projections), project(test, projections)
         chosen = choose_features(train, most=MAX_FEATURES)
         start = fit_volume(train)
         needed = tuple(dict.fromkeys((start.column, *chosen)))
-        result.append(InnerFold(train.only(needed), test.only(needed), start, chosen))
+        result.append(InnerFold(train.only(needed), test.only(needed), start, chosen, projections))
     return result
 
 
@@ -132,10 +143,12 @@ def _loss(folds: Sequence[InnerFold], hyperparameters: Hyperparameters, *, seed:
 
 
 def _steps(folds: Sequence[InnerFold]) -> tuple[Step, ...]:
-    return tuple(
-        Step(f"tuning {place}", patient_hashes(fold.train.patient_id), patient_hashes(fold.test.patient_id))
-        for place, fold in enumerate(folds)
-    )
+    steps = []
+    for place, fold in enumerate(folds):
+        scored = patient_hashes(fold.test.patient_id)
+        steps += [Step(f"tuning {place}: deep components", one.seen, scored) for one in fold.projections]
+        steps.append(Step(f"tuning {place}", patient_hashes(fold.train.patient_id), scored))
+    return tuple(steps)
 
 
 @contextmanager
