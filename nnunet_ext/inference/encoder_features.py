@@ -3,7 +3,7 @@
 A cell of an encoder stage is a block of the network's voxels. Its weight in a region is the fraction of it that the region
 fills, worked out from the scan's own voxels, so that no stage needs a resampled mask. Where a region is larger than a window,
 windows overlap, and each cell is taken once, from the window that it lies deepest in. Arithmetic is float32 throughout, on
-every device: half precision, which is enough for a mask, would be seen in a feature.
+every device: half precision or TF32, which is enough for a mask, would be seen in a feature.
 """
 
 import itertools
@@ -74,7 +74,8 @@ class Encoder:
     @torch.inference_mode()
     def stages(self, window: torch.Tensor) -> list[npt.NDArray[np.float32]]:
         """Return the output of every stage, (channels, z, y, x), of a window (1, z, y, x)."""
-        return [stage[0].float().cpu().numpy() for stage in self.network.encoder(window[None])]
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            return [stage[0].cpu().numpy() for stage in self.network.encoder(window[None])]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from ccrcc_model.audit import leaking_steps, patient_hashes
+from ccrcc_model.benchmark import benchmark
 from ccrcc_model.deep import (
     COMPONENTS,
     fit_projections,
@@ -22,6 +23,7 @@ from ccrcc_model.deep import (
 )
 from ccrcc_model.fit import fit
 from ccrcc_model.model import Model
+from ccrcc_model.report.facts import facts
 from ccrcc_model.targets import GRADE, LabelledCases, label
 from ccrcc_model.tune import inner_folds, tune
 from nnunet_ext.errors import InputError
@@ -198,6 +200,15 @@ def test_the_folder_holds_the_projection_and_predicts_by_it(folder, planted):
     deep = [name for name in table.feature_names if name.startswith(PLACE)]
     swapped[deep] = swapped[deep].to_numpy()[::-1]
     assert not np.array_equal(model.predict(FeatureTable(swapped, table.provenance), external[1]).y_prob, predictions.y_prob)
+
+
+def test_the_report_says_that_deep_features_are_experimental(folder, model_folder, planted):
+    external = planted(50, features=20, seed=4, role="external", cohort="north")
+    deep = Model.load(folder)
+    told = dict(facts(benchmark(deep, [(with_deep(external), external[1])]), deep))
+    assert told["Deep features"].startswith("experimental")
+    plain = Model.load(model_folder)
+    assert "Deep features" not in dict(facts(benchmark(plain, [planted(50, seed=4, role="external", cohort="n")]), plain))
 
 
 def test_a_table_without_its_deep_features_or_of_another_network_is_refused(folder, planted):

@@ -113,6 +113,20 @@ def test_channels_that_do_not_vary_have_a_deviation_of_nought_over_several_windo
         assert stage.std < 1e-9
 
 
+def test_a_gpu_would_multiply_in_full_precision_meanwhile(untrained_network: Path) -> None:
+    class Asks(InputAndItsBlocks):
+        def forward(self, window: "torch.Tensor") -> list["torch.Tensor"]:
+            asked.append((torch.backends.cudnn.allow_tf32, torch.is_autocast_enabled("cpu")))
+            return super().forward(window)
+
+    asked: list[tuple[bool, bool]] = []
+    before = torch.backends.cudnn.allow_tf32
+    scan = EncodedScan.of(with_encoder(untrained_network, Asks(), SHAPE), noise())
+    scan.pool({"ball": ball(SHAPE, (11, 13, 17), 5)}, Box.whole(SHAPE))
+    assert asked == [(False, False)]
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
 @pytest.mark.parametrize(("first", "end", "count"), [(40, 56, 1), (40, 57, 2), (0, 100, 12), (90, 100, 1), (3, 41, 4)])
 def test_windows_cover_a_range_and_each_voxel_is_taken_from_one(first: int, end: int, count: int) -> None:
     windows = owned_windows(first, end, patch=16, n_voxels=100, cell=4)
