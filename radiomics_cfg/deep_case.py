@@ -204,15 +204,12 @@ class DeepWork:
         Raises:
             InputError: If the network cannot be used, or the result cannot be written.
         """
-        return self._as_deep(find_or_keep(case, self.recipe, self.folder, lambda: _measure(case, self.recipe)))
+        outcome = find_or_keep(case, self.recipe, self.folder, lambda: _measure(case, self.recipe))
+        return replace(outcome, stage=STAGE) if isinstance(outcome, Refusal) else outcome
 
     def lost(self, case: Case, reason: str) -> Outcome:
         """Refuse a case whose process is gone; the next run tries it again."""
         return Refusal(case.id, STAGE, "worker-lost", reason)
-
-    @staticmethod
-    def _as_deep(outcome: Outcome) -> Outcome:
-        return replace(outcome, stage=STAGE) if isinstance(outcome, Refusal) else outcome
 
 
 def _measure(case: Case, recipe: DeepRecipe) -> tuple[CaseRows, CodeAndReason | None]:

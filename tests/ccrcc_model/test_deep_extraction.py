@@ -148,3 +148,11 @@ def test_a_preset_that_the_table_names_need_not_be_named(study: Path, untrained_
     FeatureTable(table.rows, {**table.provenance, "preset": "quick"}).write(tmp_path / "quick.parquet")
     with pytest.raises(InputError, match=r"extracted with preset quick \(.*not with quick"):
         ccrcc(*words, "--table", tmp_path / "quick.parquet")
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_table_of_one(study: Path, untrained_network: Path, tmp_path: Path) -> None:
+    tables = [tmp_path / jobs / "joined.parquet" for jobs in "12"]
+    for jobs, table in enumerate(tables, start=1):
+        assert deep(study, untrained_network, table, "--jobs", jobs).exit_code == 0
+    assert tables[0].read_bytes() == tables[1].read_bytes()
