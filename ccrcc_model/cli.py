@@ -435,6 +435,33 @@ def compact(
 
 
 @app.command()
+def deep(
+    card: Card,
+    table: Annotated[Path, typer.Option(help="Feature table of the cohort, .parquet.")],
+    model: Annotated[Path, typer.Option(help="Trained nnU-Net folder.")],
+    out: OutTable,
+    preset: Annotated[str | None, typer.Option(help="What the table was extracted with; the one it names by default.")] = None,
+    data_root: DataRoot = None,
+    fold: Annotated[str, typer.Option(help="Whose network: 0 to 4, or all.")] = "0",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    trust_checkpoint: Annotated[bool, typer.Option(help="Load one that holds more than weights: it runs code.")] = False,
+    jobs: Jobs = 1,
+    cases: CasesFolder = None,
+) -> None:
+    """Join deep features to a feature table (experimental).
+
+    The encoder of the network that segments, pooled in the tumour and a ring around it. A model fitted on the joined table
+    takes their principal components. One result file a case is kept, so the same command goes on where it stopped.
+    """
+    from ccrcc_model.deep_extraction import DeepOrder, run_deep
+    from nnunet_ext.inference.trained_model import TrainedModel
+
+    which = int(fold) if fold.isdigit() else fold
+    network = TrainedModel(model, (which,), device=device, trusted=trust_checkpoint)
+    raise typer.Exit(run_deep(DeepOrder(card, table, out, network, preset, data_root, cases), jobs=jobs))
+
+
+@app.command()
 def stability(
     card: Card,
     out: OutTable,

@@ -85,7 +85,7 @@ def mean_movement(cases: Cases, members: Sequence[Member]) -> dict[str, float]:
     total: dict[str, float] = {}
     for member in members:
         moved = np.average(np.abs(member.contributions(cases)), axis=0, weights=cases.weight)
-        for name, amount in zip(member.columns, moved, strict=True):
+        for name, amount in zip(member.inputs, moved, strict=True):
             total[name] = total.get(name, 0.0) + float(amount) / len(members)
     return total
 
@@ -131,11 +131,11 @@ def contributions(cases: Cases, members: Sequence[Member]) -> pd.DataFrame:
     Returns:
         One row a patient, one column a feature, the feature that moves patients most first.
     """
-    columns = list(dict.fromkeys(name for member in members for name in member.columns))
+    columns = list(dict.fromkeys(name for member in members for name in member.inputs))
     place = {name: column for column, name in enumerate(columns)}
     total = np.zeros((len(cases), len(columns)))
     for member in members:
-        total[:, [place[name] for name in member.columns]] += member.contributions(cases) / len(members)
+        total[:, [place[name] for name in member.inputs]] += member.contributions(cases) / len(members)
     frame = pd.DataFrame(_per_patient(cases, total), index=pd.Index(cases.patients, name="patient_id"), columns=columns)
     return frame[frame.abs().mean().sort_values(ascending=False, kind="stable").index]
 

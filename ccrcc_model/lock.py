@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from ccrcc_model.audit import Scored, Step, leaking_steps, patient_hash, patient_hashes
 from ccrcc_model.decision import fit_decision
+from ccrcc_model.deep import projections_to_json
 from ccrcc_model.explanation import explain, mean_movement
 from ccrcc_model.metrics import auc, auc_difference
 from ccrcc_model.model import (
@@ -88,6 +89,11 @@ def lock(
         IMPORTANCE: _json([asdict(entry) for entry in importance(cases, final.members)[:TOP_FEATURES]]),
         STEPS: _json(steps_to_json(steps)),
     }
+    files |= {
+        content["projections"]: projections_to_json(member.projections)
+        for content, member in zip(members, final.members, strict=True)
+        if member.projections
+    }
     manifest = {
         "target": asdict(target),
         "n_patients": len(cases.patients),
@@ -129,7 +135,7 @@ def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importan
     See ``ccrcc_model.explanation`` for what the figures are.
     """
     total = mean_movement(cases, members)
-    kept = Counter(name for member in members for name in member.columns)
+    kept = Counter(name for member in members for name in member.inputs)
     everything = sum(total.values()) or 1.0
     order = sorted(total, key=lambda name: (-total[name], name))
     return [Importance(name, total[name], total[name] / everything, kept[name]) for name in order]

@@ -17,6 +17,7 @@ from ccrcc_model.applicability import ApplicabilityDomain
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
 from ccrcc_model.decision import Decision
+from ccrcc_model.deep import Projections, projections_from_json
 from ccrcc_model.explanation import Explanation, GroupShare, contributions
 from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart
@@ -36,7 +37,7 @@ PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS, DOMAIN = (
     "steps.json",
     "applicability.json",
 )
-"""The files of a model folder besides the manifest and the trees of each member."""
+"""The files of a model folder besides the manifest and, of each member, the trees and the projections of deep features."""
 
 _FEATURE = ("name", "typical", "centre", "spread", "weight")
 """What the pipeline's file holds of each feature of a member."""
@@ -110,7 +111,7 @@ class Model:
             id=model_id,
             manifest=manifest,
             target=target,
-            members=tuple(member_from_json(member, files[member["trees"]]) for member in pipeline["members"]),
+            members=tuple(_member(member, files) for member in pipeline["members"]),
             decision=Decision(**decisions["model"]),
             baseline=VolumeModel(**pipeline["baseline"], seen=seen),
             baseline_decision=Decision(**decisions["baseline"]),
@@ -290,17 +291,21 @@ def preset_of(table: FeatureTable) -> dict[str, Any]:
     if "preset_sha256" not in table.provenance:
         msg = "The feature table does not say which preset made it; make one with `ccrcc extract`"
         raise InputError(msg)
-    return {key: table.provenance.get(key) for key in ("preset", "preset_sha256", "mode")}
+    deep = ("deep_sha256",) if "deep_sha256" in table.provenance else ()
+    return {key: table.provenance.get(key) for key in ("preset", "preset_sha256", "mode", *deep)}
 
 
 def member_to_json(member: Member, trees: str) -> dict[str, Any]:
-    """Return a member as JSON; its trees stand in the file ``trees``."""
+    """Return a member as JSON; its trees stand in the file ``trees``, its projections in one named after it."""
     start = member.start
     typical = [None if np.isnan(value) else value for value in member.typical.tolist()]
     columns = (start.names, typical, start.centre.tolist(), start.spread.tolist(), start.weights.tolist())
     features = [dict(zip(_FEATURE, row, strict=True)) for row in zip(*columns, strict=True)]
     harmoniser = member.harmoniser.to_json() if member.harmoniser is not None else None
-    return {"trees": trees, "volume": volume_to_json(start.volume), "features": features, "harmoniser": harmoniser}
+    content = {"trees": trees, "volume": volume_to_json(start.volume), "features": features, "harmoniser": harmoniser}
+    if member.projections:
+        content["projections"] = f"projections_{Path(trees).stem.removeprefix('member_')}.json"
+    return content
 
 
 def volume_to_json(volume: VolumeModel) -> dict[str, Any]:
@@ -308,14 +313,19 @@ def volume_to_json(volume: VolumeModel) -> dict[str, Any]:
     return {name: value for name, value in asdict(volume).items() if name != "seen"}
 
 
-def member_from_json(content: Mapping[str, Any], trees: str) -> Member:
+def _member(content: Mapping[str, Any], files: Mapping[str, str]) -> Member:
+    projections = projections_from_json(files[content["projections"]]) if "projections" in content else ()
+    return member_from_json(content, files[content["trees"]], projections)
+
+
+def member_from_json(content: Mapping[str, Any], trees: str, projections: Projections = ()) -> Member:
     """Return the member that ``member_to_json`` wrote."""
     names, *numbers = ([feature[key] for feature in content["features"]] for key in _FEATURE)
     typical, centre, spread, weights = (np.array(one, dtype=np.float64) for one in numbers)  # None becomes NaN
     volume = VolumeModel(**content["volume"], seen=frozenset())
     start = LinearStart(volume, tuple(names), centre, spread, weights)
     harmoniser = ComBat.from_json(content["harmoniser"]) if content["harmoniser"] is not None else None
-    return Member(start, typical, lgb.Booster(model_str=trees), frozenset(), harmoniser)
+    return Member(start, typical, lgb.Booster(model_str=trees), frozenset(), harmoniser, projections)
 
 
 def _explanation(content: Mapping[str, Any]) -> Explanation:
@@ -352,4 +362,5 @@ def one_cohort(table: FeatureTable, cohort: str | None) -> tuple[FeatureTable, s
 
 
 def _name(preset: Mapping[str, Any]) -> str:
-    return f"{preset['preset']} ({str(preset['preset_sha256'])[:8]}, {preset['mode']})"
+    deep = f", deep features {preset['deep_sha256'][:8]}" if "deep_sha256" in preset else ""
+    return f"{preset['preset']} ({str(preset['preset_sha256'])[:8]}, {preset['mode']}{deep})"

@@ -135,7 +135,7 @@ def fit_procedure(
         storage = open_studies(studies) if studies is not None else None
         first = folds[: len(folds) // settings.inner_repeats]
         tuned = tune(first, trials=settings.trials, seed=seed, storage=storage, study=study)
-        members = tuple(fold.fit(tuned.hyperparameters, seed=seed + place) for place, fold in enumerate(folds))
+        members = tuple(fold.member(tuned.hyperparameters, seed=seed + place) for place, fold in enumerate(folds))
         return Procedure(members, tuned.hyperparameters, tuned.loss, fit_volume(cases), tuned.steps)
 
 

@@ -7,7 +7,7 @@ need not find it again among thousands of features; where it carries nothing, it
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import lightgbm as lgb
@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
+from ccrcc_model.deep import Projections, needed, project, source_columns
 from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart, fit_linear
 from ccrcc_model.targets import Cases, LabelledCases
@@ -194,6 +195,7 @@ class Member:
         trees: What LightGBM fitted.
         seen: Hashes of the patients that all of it was fitted on.
         harmoniser: What the features go through first.
+        projections: What makes features of a table's deep columns, if the filter kept any.
     """
 
     start: LinearStart
@@ -201,6 +203,7 @@ class Member:
     trees: lgb.Booster
     seen: frozenset[str]
     harmoniser: ComBat | None = None
+    projections: Projections = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -208,32 +211,43 @@ class Member:
         return self.start.names
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Every feature that predicting needs."""
+    def inputs(self) -> tuple[str, ...]:
+        """What the log odds are made of: volume, and the features that the filter kept."""
         return tuple(dict.fromkeys((self.start.volume.column, *self.names)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column of a feature table that predicting needs."""
+        return source_columns(self.projections, self.inputs)
+
+    def after(self, projections: Projections) -> "Member":
+        """Return this member, which was fitted on projected cases, for cases that are not projected yet."""
+        seen = self.seen.union(*(one.seen for one in projections))
+        return replace(self, seen=seen, projections=needed(projections, self.names))
 
     def _inputs(self, cases: Cases) -> npt.NDArray[np.float64]:
         values = cases.columns(self.names)
         return np.where(np.isnan(values), self.typical, values)
 
-    def _harmonised(self, cases: Cases) -> Cases:
-        return cases if self.harmoniser is None else self.harmoniser.apply(cases)
+    def _prepared(self, cases: Cases) -> Cases:
+        projected = project(cases, self.projections)
+        return projected if self.harmoniser is None else self.harmoniser.apply(projected)
 
     def log_odds(self, cases: Cases) -> npt.NDArray[np.float64]:
         """Return the uncalibrated log odds, shape ``(n_cases,)``."""
-        cases = self._harmonised(cases)
+        cases = self._prepared(cases)
         added = self.trees.predict(self._inputs(cases), raw_score=True, num_threads=1)
         return self.start.log_odds(cases) + np.asarray(added, dtype=np.float64)
 
     def contributions(self, cases: Cases) -> npt.NDArray[np.float64]:
-        """Return what each of ``columns`` adds to the log odds, shape ``(n_cases, len(columns))``: linear part and TreeSHAP.
+        """Return what each of ``inputs`` adds to the log odds, shape ``(n_cases, len(inputs))``: linear part and TreeSHAP.
 
         References:
             Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9.
         """
-        cases = self._harmonised(cases)
+        cases = self._prepared(cases)
         shap = self.trees.predict(self._inputs(cases), pred_contrib=True, num_threads=1)
-        place = {name: column for column, name in enumerate(self.columns)}
+        place = {name: column for column, name in enumerate(self.inputs)}
         result = np.zeros((len(cases), len(place)))
         result[:, place[self.start.volume.column]] = self.start.volume.contribution(cases)
         of_features = self.start.contributions(cases) + np.asarray(shap, dtype=np.float64)[:, :-1]

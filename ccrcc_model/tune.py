@@ -11,6 +11,7 @@ import optuna
 
 from ccrcc_model.audit import Step, patient_hashes
 from ccrcc_model.baseline import VolumeModel, fit_volume
+from ccrcc_model.deep import Projections, fit_projections, project
 from ccrcc_model.harmonise import ComBat, Harmonisation, fit_combat
 from ccrcc_model.pipeline import Hyperparameters, Member, choose_features, fit_member
 from ccrcc_model.splits import patient_folds
@@ -39,7 +40,10 @@ class TunedFold(Protocol):
 
 @dataclass(frozen=True)
 class InnerFold:
-    """One inner split with what was fitted on its training part: volume model, harmonisation, features by association."""
+    """One inner split with what was fitted on its training part: volume model, harmonisation, features by association.
+
+    Deep features, if there were any, are projected already, in both parts as the training part has it.
+    """
 
     train: LabelledCases
     test: LabelledCases
@@ -47,9 +51,10 @@ class InnerFold:
     chosen: tuple[str, ...]
     harmoniser: ComBat | None = None
     balanced: bool = False
+    projections: Projections = ()
 
     def fit(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
-        """Fit a member on the training part."""
+        """Fit a member on the training part; it scores the test part."""
         return fit_member(
             self.train,
             self.start,
@@ -64,6 +69,10 @@ class InnerFold:
         """Return the log loss of each test case, shape ``(n_test_cases,)``."""
         sign = 1 - 2 * self.test.y
         return np.logaddexp(0, sign * self.fit(hyperparameters, seed=seed).log_odds(self.test))
+
+    def member(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
+        """Fit the same member; it scores cases of a feature table."""
+        return self.fit(hyperparameters, seed=seed).after(self.projections)
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ def inner_folds(
     balanced: bool = False,
     perturbed: PerturbedValues | None = None,
 ) -> list[InnerFold]:
-    """Split ``cases`` by patient, harmonise and choose features in each training part.
+    """Split ``cases`` by patient; project deep features, harmonise and choose features in each training part.
 
     Args:
         cases: Of both classes.
@@ -110,6 +119,8 @@ def inner_folds(
     result = []
     for split in patient_folds(cases, folds=folds, repeats=repeats, seed=seed):
         train, test = cases.take(split.train), cases.take(split.test)
+        projections = fit_projections(train)
+        train, test = project(train, projections), project(test, projections)
         start = fit_volume(train)
         names = _stable_names(train, perturbed)
         harmoniser = None
@@ -120,7 +131,7 @@ def inner_folds(
         chosen = choose_features(judged if names == judged.names else judged.only(names), most=MAX_FEATURES)
         needed = tuple(dict.fromkeys((start.column, *chosen)))
         kept = harmoniser.only(chosen) if harmoniser is not None else None
-        result.append(InnerFold(train.only(needed), test.only(needed), start, chosen, kept, balanced))
+        result.append(InnerFold(train.only(needed), test.only(needed), start, chosen, kept, balanced, projections))
     return result
 
 
@@ -203,10 +214,13 @@ def _loss(folds: Sequence[TunedFold], hyperparameters: Hyperparameters, *, seed:
 
 
 def _steps(folds: Sequence[TunedFold]) -> tuple[Step, ...]:
-    return tuple(
-        Step(f"tuning {place}", patient_hashes(fold.train.patient_id), patient_hashes(fold.test.patient_id))
-        for place, fold in enumerate(folds)
-    )
+    steps = []
+    for place, fold in enumerate(folds):
+        scored = patient_hashes(fold.test.patient_id)
+        projections = fold.projections if isinstance(fold, InnerFold) else ()
+        steps += [Step(f"tuning {place}: deep components", one.seen, scored) for one in projections]
+        steps.append(Step(f"tuning {place}", patient_hashes(fold.train.patient_id), scored))
+    return tuple(steps)
 
 
 @contextmanager

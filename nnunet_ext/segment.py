@@ -147,7 +147,7 @@ def _predict_case(case: Case, model: TrainedModel, record: "_Record", threads: i
     loaded = load_model(model)
     try:
         scan = read_scan(replace(case, mask=None), {})
-        with _n_threads(threads):
+        with n_threads(threads):
             mask, check = _predict_image(loaded, scan.image, case.id, whole_scan=record.whole_scan)
     except CaseRefused as refused:
         return case, Refusal(case.id, "segment", refused.code, refused.reason)
@@ -159,7 +159,7 @@ def _predict_case(case: Case, model: TrainedModel, record: "_Record", threads: i
 
 
 @contextmanager
-def _n_threads(threads: int) -> Iterator[None]:
+def n_threads(threads: int) -> Iterator[None]:
     """Let PyTorch use ``threads`` threads."""
     import torch  # noqa: PLC0415 - an optional extra
 

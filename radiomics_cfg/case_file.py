@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -26,6 +26,20 @@ VERSION = 3
 
 TROUBLE = frozenset({"failed", "io-error", "out-of-memory", "worker-lost"})
 """Codes of what may pass: such a case is tried again by the next run. All other refusals are decisions about its voxels."""
+
+
+class CaseRecipe(Protocol):
+    """All that what is kept of a case depends on, besides its image and mask."""
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """Value in the mask files for each structure."""
+
+    def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
+        """Return where the result of an image and a mask belongs."""
+
+    def about(self) -> dict[str, Any]:
+        """Return what a result file says about how it was made."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,17 @@ class Recipe:
         }
         return folder / f"{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}.npz"
 
+    def about(self) -> dict[str, Any]:
+        """Return what a result file says about how it was made."""
+        return {
+            "labels": dict(self.labels),
+            "preset": self.preset.name,
+            "preset_sha256": self.preset.sha256,
+            "backend": self.backend,
+            "mode": self.mode,
+            "versions": dict(self.versions),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class KeptRows:
@@ -115,10 +140,11 @@ class CaseContent:
     slice_spacing_mm: float | None = None
 
 
-_Made = tuple[CaseRows, CodeAndReason | None, float | None]
+Made = tuple[CaseRows, CodeAndReason | None, float | None]
 """What measuring a case adds to its hashes."""
 
-_NO_ROWS = CaseRows(np.empty((0, 0)), (), ())
+NO_ROWS = CaseRows(np.empty((0, 0)), (), ())
+"""Of a case that was refused."""
 
 
 def read_case_file(file: Path) -> CaseContent | None:
@@ -136,17 +162,12 @@ def read_case_file(file: Path) -> CaseContent | None:
     return content if whole else None
 
 
-def _write_case_file(file: Path, content: CaseContent, recipe: Recipe) -> None:
+def _write_case_file(file: Path, content: CaseContent, recipe: CaseRecipe) -> None:
     """Write a result file: NumPy's ``.npz`` without pickle, at 2 ms for 90,000 values the fastest of the formats tried."""
     about = {
         "image_sha256": content.image_sha256,
         "mask_sha256": content.mask_sha256,
-        "labels": dict(recipe.labels),
-        "preset": recipe.preset.name,
-        "preset_sha256": recipe.preset.sha256,
-        "backend": recipe.backend,
-        "mode": recipe.mode,
-        "versions": dict(recipe.versions),
+        **recipe.about(),
         "keys": content.rows.keys,
         "missing": content.rows.missing,
         "refusal": content.refusal,
@@ -183,7 +204,7 @@ def measure_and_keep(case: Case, recipe: Recipe, folder: Path) -> Outcome:
     Raises:
         InputError: If the result cannot be written.
     """
-    return _find_or_keep(case, recipe, folder, lambda: _measure(case, recipe))
+    return find_or_keep(case, recipe, folder, lambda: _measure(case, recipe))
 
 
 @dataclass(frozen=True)
@@ -213,10 +234,15 @@ class CaseWork:
 
 def keep_trouble(case: Case, recipe: Recipe, folder: Path, *, code: str, reason: str) -> Outcome:
     """Keep that something other than its voxels stopped a case, unless its result had been kept before that."""
-    return _find_or_keep(case, recipe, folder, lambda: (_NO_ROWS, (code, reason), None))
+    return find_or_keep(case, recipe, folder, lambda: (NO_ROWS, (code, reason), None))
 
 
-def _find_or_keep(case: Case, recipe: Recipe, folder: Path, make: Callable[[], _Made]) -> Outcome:
+def find_or_keep(case: Case, recipe: CaseRecipe, folder: Path, make: Callable[[], Made]) -> Outcome:
+    """Return what is kept of a case; if there is nothing, or what stopped it may have passed, keep what ``make`` returns.
+
+    Raises:
+        InputError: If the result cannot be written.
+    """
     try:
         image_sha256, mask_sha256 = _hashes(case, recipe)
     except CaseRefused as refused:
@@ -229,7 +255,7 @@ def _find_or_keep(case: Case, recipe: Recipe, folder: Path, make: Callable[[], _
     return _outcome(case, file, content)
 
 
-def _hashes(case: Case, recipe: Recipe) -> tuple[str, str]:
+def _hashes(case: Case, recipe: CaseRecipe) -> tuple[str, str]:
     """Return the hashes of a case's image and mask.
 
     Raises:
@@ -243,7 +269,7 @@ def _hashes(case: Case, recipe: Recipe) -> tuple[str, str]:
         raise CaseRefused("io-error", f"a file could not be read: {error.strerror or type(error).__name__}") from error
 
 
-def _measure(case: Case, recipe: Recipe) -> _Made:
+def _measure(case: Case, recipe: Recipe) -> Made:
     """Measure a case, or tell with a code and a line why that was not possible."""
     keep_freed_memory()
     try:
@@ -254,7 +280,7 @@ def _measure(case: Case, recipe: Recipe) -> _Made:
     except Exception as error:  # one case must not end a batch of thousands, whatever a library makes of its voxels
         if isinstance(error, InputError) and not isinstance(error, CaseRefused):
             raise
-        return _NO_ROWS, code_and_reason(error), None
+        return NO_ROWS, code_and_reason(error), None
 
 
 def code_and_reason(error: Exception) -> CodeAndReason:

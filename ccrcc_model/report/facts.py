@@ -27,8 +27,10 @@ def _of_model(model: Model) -> list[tuple[str, str]]:
     tuned = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in about["hyperparameters"].items())
     nested = f"{settings['folds']} outer folds, drawn {_times(settings['repeats'])}"
     inner = f"{settings['inner_folds']} inner folds, drawn {_times(settings['inner_repeats'])}"
+    deep = [("Deep features", "experimental: principal components of a segmentation network's activations")]
     return [
         ("Features", f"{about['n_features']:,} offered by preset {about['preset']['preset']}, {len(model.columns):,} used"),
+        *(deep if "deep_sha256" in about["preset"] else []),
         ("Evaluation", f"nested cross-validation, patients kept together: {nested}; {inner}"),
         ("Tuning", f"Optuna, {settings['trials']} trial{'s' * (settings['trials'] != 1)}; chosen: {tuned}"),
         ("Ensemble", f"{len(model.members)} members, each tumour volume plus trees on features of its own filter"),

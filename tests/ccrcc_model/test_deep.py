@@ -1,0 +1,229 @@
+"""Deep features in a model: components from training patients alone, kept in the folder, nothing else changed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from ccrcc_model.audit import leaking_steps, patient_hashes
+from ccrcc_model.benchmark import benchmark
+from ccrcc_model.deep import (
+    COMPONENTS,
+    fit_projections,
+    needed,
+    project,
+    projections_from_json,
+    projections_to_json,
+    source_columns,
+)
+from ccrcc_model.fit import fit
+from ccrcc_model.model import Model
+from ccrcc_model.report.facts import facts
+from ccrcc_model.targets import GRADE, LabelledCases, label
+from ccrcc_model.tune import inner_folds, tune
+from nnunet_ext.errors import InputError
+from radiomics_cfg.table import FeatureTable
+
+PLACE = "tumour__net2mm"
+
+
+def with_deep(planted: tuple[FeatureTable, pd.DataFrame], *, channels: int = 30, seed: int = 0) -> FeatureTable:
+    """Add deep features of two regions; those of the tumour follow four latent ones, of which the first tells the grade."""
+    table, outcomes = planted
+    rng = np.random.default_rng(seed)
+    n = len(table.rows)
+    latent = rng.normal(size=(n, 4)) * [4, 3, 2, 1]
+    high = outcomes.set_index("patient_id")["isup_grade"].reindex(table.rows["patient_id"]).to_numpy() >= 3
+    latent[:, 0] += 6 * high
+    mixing = np.random.default_rng(1).normal(size=(4, channels))
+    values = np.hstack([latent @ mixing + 0.1 * rng.normal(size=(n, channels)), rng.normal(size=(n, channels))])
+    names = [
+        f"{region}__deep_stage{place % 2}_{'mean' if place % 3 else 'std'}_{place}"
+        for region in (PLACE, "shell_0_10mm__net2mm")
+        for place in range(channels)
+    ]
+    deep = pd.DataFrame(values, columns=names, index=table.rows.index)
+    provenance = {**table.provenance, "deep_sha256": "fedcba9876543210"}
+    return FeatureTable(pd.concat([table.rows, deep], axis=1), provenance)
+
+
+@pytest.fixture(scope="module")
+def cases(planted) -> LabelledCases:
+    development = planted(60, features=20)
+    return label(with_deep(development), development[1], GRADE)
+
+
+@pytest.fixture(scope="module")
+def folder(planted, tmp_path_factory) -> Path:
+    """A model of a table in which the deep features tell the grade best; never to be written to."""
+    development = planted(60, features=20)
+    out = tmp_path_factory.mktemp("deep") / "grade"
+    fit(with_deep(development), development[1], GRADE, out_dir=out, folds=3, repeats=1, trials=2, seed=7)
+    return out
+
+
+def test_components_are_those_of_scikit_learn(cases):
+    names = [name for name in cases.names if name.startswith(PLACE)]
+    expected = PCA(COMPONENTS, svd_solver="full").fit_transform(StandardScaler().fit_transform(cases.columns(names)))
+    tumour, ring = fit_projections(cases)
+    found = tumour.components(cases)
+    assert tumour.names == tuple(f"{PLACE}__deep_component_{n}" for n in range(1, COMPONENTS + 1))
+    assert ring.names[0] == "shell_0_10mm__net2mm__deep_component_1"
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-9)
+
+
+def test_components_take_the_place_of_deep_features_and_join_the_others(cases):
+    projections = fit_projections(cases)
+    projected = project(cases, projections)
+    others = tuple(name for name in cases.names if "__deep_" not in name)
+    assert projected.names == (*others, *projections[0].names, *projections[1].names)
+    assert np.array_equal(projected.columns(others), cases.columns(others))
+    assert np.array_equal(projected.y, cases.y)
+
+
+def test_cases_without_deep_features_are_handed_on_as_they_are(planted):
+    plain = label(*planted(40), GRADE)
+    assert fit_projections(plain) == ()
+    assert project(plain, ()) is plain
+
+
+def test_fewer_patients_than_components_give_fewer(cases):
+    few = cases.take(np.arange(5))
+    assert [len(one.names) for one in fit_projections(few)] == [4, 4]
+
+
+def test_a_missing_value_is_the_training_median(cases):
+    column = next(place for place, name in enumerate(cases.names) if name.startswith(PLACE))
+    tumour = fit_projections(cases)[0]
+    holed, filled = cases.features[:1].copy(), cases.features[:1].copy()
+    holed[0, column], filled[0, column] = np.nan, np.median(cases.features[:, column])
+    one = cases.take(np.array([0]))
+    assert np.array_equal(tumour.components(replace(one, features=holed)), tumour.components(replace(one, features=filled)))
+
+
+def test_a_case_without_a_region_has_no_components_of_it_and_does_not_shape_them(cases):
+    deep = np.array([name.startswith(PLACE) for name in cases.names])
+    features = cases.features.copy()
+    features[np.ix_([3, 8], np.flatnonzero(deep))] = np.nan
+    holed = replace(cases, features=features)
+    tumour = fit_projections(holed)[0]
+    missing = np.isnan(tumour.components(holed))
+    assert np.flatnonzero(missing.any(axis=1)).tolist() == np.flatnonzero(missing.all(axis=1)).tolist() == [3, 8]
+    without = fit_projections(cases.take(np.setdiff1d(np.arange(len(cases)), [3, 8])))[0]
+    np.testing.assert_allclose(tumour.axes, without.axes)
+
+
+def test_features_that_nobody_has_or_that_do_not_vary_are_left_out(cases):
+    place = [number for number, name in enumerate(cases.names) if name.startswith(PLACE)]
+    features = cases.features.copy()
+    features[:, place[0]], features[:, place[1]] = np.nan, 3.7
+    tumour = fit_projections(replace(cases, features=features))[0]
+    assert tumour.sources == tuple(cases.names[number] for number in place[2:])
+    features[:, place] = np.nan
+    nothing = fit_projections(replace(cases, features=features))[0]
+    assert nothing.names == nothing.sources == ()
+    assert not any(name.startswith(PLACE) for name in project(replace(cases, features=features), (nothing,)).names)
+
+
+def test_only_what_the_chosen_components_need_is_kept(cases):
+    projections = fit_projections(cases)
+    kept = needed(projections, ("age", f"{PLACE}__deep_component_3"))
+    assert [one.names for one in kept] == [(f"{PLACE}__deep_component_3",)]
+    np.testing.assert_array_equal(kept[0].components(cases)[:, 0], projections[0].components(cases)[:, 2])
+    assert source_columns(kept, ("age", f"{PLACE}__deep_component_3")) == ("age", *projections[0].sources)
+
+
+def test_components_of_a_case_do_not_depend_on_the_cases_beside_it(cases):
+    tumour = fit_projections(cases)[0]
+    together = tumour.components(cases)
+    for row in range(len(cases)):
+        assert np.array_equal(tumour.components(cases.take(np.array([row])))[0], together[row])
+
+
+def test_projections_survive_json_to_the_last_bit(cases):
+    projections = fit_projections(cases)
+    for before, after in zip(projections, projections_from_json(projections_to_json(projections)), strict=True):
+        np.testing.assert_array_equal(before.components(cases), after.components(cases))
+
+
+def test_an_inner_fold_projects_by_its_training_part_alone(cases):
+    before = inner_folds(cases, folds=3, repeats=1, seed=1)[0]
+    tested = np.isin(cases.patient_id, before.test.patient_id)
+    features = cases.features.copy()
+    features[tested] = np.random.default_rng(0).normal(size=features[tested].shape) ** 2
+    after = inner_folds(replace(cases, features=features), folds=3, repeats=1, seed=1)[0]
+    assert after.chosen == before.chosen
+    assert any("deep_component" in name for name in before.chosen)
+    for one, other in zip(before.projections, after.projections, strict=True):
+        assert np.array_equal(one.axes, other.axes)
+        assert one.seen == other.seen == patient_hashes(before.train.patient_id)
+
+
+def test_each_projection_is_a_recorded_step_that_saw_nobody_it_scored(cases):
+    folds = inner_folds(cases, folds=3, repeats=1, seed=1)
+    steps = tune(folds, trials=1, seed=5).steps
+    named = [step for step in steps if step.name.endswith("deep components")]
+    assert len(named) == 2 * len(folds)
+    assert not leaking_steps(steps)
+    leaky = replace(folds[0], projections=fit_projections(cases))
+    assert leaking_steps(tune([leaky, *folds[1:]], trials=1, seed=5).steps) == ["tuning 0: deep components"] * 2
+
+
+def test_a_member_of_a_table_scores_as_the_fold_that_fitted_it(cases):
+    fold = inner_folds(cases, folds=3, repeats=1, seed=1)[0]
+    hyperparameters = tune([fold], trials=1, seed=5).hyperparameters
+    member = fold.member(hyperparameters, seed=2)
+    test = cases.take(np.flatnonzero(np.isin(cases.patient_id, fold.test.patient_id)))
+    np.testing.assert_array_equal(member.log_odds(test), fold.fit(hyperparameters, seed=2).log_odds(fold.test))
+    assert member.contributions(test).shape == (len(test), len(member.inputs))
+    assert {name.split("__")[-1].split("_")[1] for name in member.columns if "__deep_" in name} <= {"stage0", "stage1"}
+    assert member.seen == patient_hashes(fold.train.patient_id)
+
+
+def test_the_folder_holds_the_projection_and_predicts_by_it(folder, planted):
+    model = Model.load(folder)
+    assert (folder / "projections_00.json").is_file()
+    pipeline = json.loads((folder / "pipeline.json").read_text())
+    assert pipeline["members"][0]["projections"] == "projections_00.json"
+    assert any("deep_component" in entry.feature for entry in model.importance)
+    external = planted(50, features=20, seed=4, role="external", cohort="north")
+    table = with_deep(external, seed=5)
+    predictions = model.predict(table, external[1])
+    high = predictions.y_true == 1
+    assert np.median(predictions.y_prob[high]) > np.median(predictions.y_prob[~high])
+    swapped = table.rows.copy()
+    deep = [name for name in table.feature_names if name.startswith(PLACE)]
+    swapped[deep] = swapped[deep].to_numpy()[::-1]
+    assert not np.array_equal(model.predict(FeatureTable(swapped, table.provenance), external[1]).y_prob, predictions.y_prob)
+
+
+def test_the_report_says_that_deep_features_are_experimental(folder, model_folder, planted):
+    external = planted(50, features=20, seed=4, role="external", cohort="north")
+    deep = Model.load(folder)
+    told = dict(facts(benchmark(deep, [(with_deep(external), external[1])]), deep))
+    assert told["Deep features"].startswith("experimental")
+    plain = Model.load(model_folder)
+    assert "Deep features" not in dict(facts(benchmark(plain, [planted(50, seed=4, role="external", cohort="n")]), plain))
+
+
+def test_a_table_without_its_deep_features_or_of_another_network_is_refused(folder, planted):
+    model = Model.load(folder)
+    plain, outcomes = planted(50, features=20, seed=4, role="external", cohort="north")
+    with pytest.raises(InputError, match=r"test \(01234567, canonical, deep features fedcba98\), the table holds test"):
+        model.predict(plain, outcomes)
+    deep = with_deep((plain, outcomes))
+    other = FeatureTable(deep.rows, {**deep.provenance, "deep_sha256": "0" * 16})
+    with pytest.raises(InputError, match="the table holds test .*deep features 00000000"):
+        model.predict(other, outcomes)
+
+
+def test_a_model_without_deep_features_has_no_trace_of_them(model_folder):
+    assert not list(model_folder.glob("projections_*"))
+    assert "projections" not in (model_folder / "pipeline.json").read_text()
+    assert "deep" not in (model_folder / "steps.json").read_text()
+    assert json.loads((model_folder / "manifest.json").read_text())["preset"].keys() == {"preset", "preset_sha256", "mode"}
