@@ -485,12 +485,17 @@ def benchmark(
     print_rule: Annotated[
         Literal["round", "cut"], typer.Option(help="How Table S2 prints bounds; the published one cut them.")
     ] = "round",
+    share: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for a result file of each cohort, without patients, to send.")
+    ] = None,
+    smallest_cell: Annotated[int, typer.Option(min=5, help="Fewest patients that a count in a result file is of.")] = 5,
 ) -> None:
     """Score a locked model on external cohorts."""
     from ccrcc_model.benchmark import benchmark as score
     from ccrcc_model.benchmark_tables import write_tables
     from ccrcc_model.console import say
     from ccrcc_model.model import Model
+    from ccrcc_model.result_file import site_result
     from ccrcc_model.targets import outcomes_of
     from nnunet_ext.cards import load_cohort
     from radiomics_cfg.table import FeatureTable
@@ -499,12 +504,37 @@ def benchmark(
         msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
         raise InputError(msg)
     locked = Model.load(model)
-    result = score(
-        locked, [(FeatureTable.read(path), outcomes_of(load_cohort(card))) for card, path in zip(cohort, table, strict=True)]
-    )
+    external = [(FeatureTable.read(path), outcomes_of(load_cohort(card))) for card, path in zip(cohort, table, strict=True)]
+    result = score(locked, external)
+    sites = [site_result(locked, *each, smallest=smallest_cell) for each in external] if share else []
+    shared = {Path(share or ".", f"{site.cohort}.{site.target}.json"): site for site in sites}
     result.write(out)
     write_tables(result, out, rule=print_rule)
+    for path, site in shared.items():
+        site.write(path)
+        say(f"Result file to send: {path}, SHA-256 {site.sha256}")
     say(f"Benchmark of {result.target} on {len(cohort)} cohorts: {out}")
+
+
+@app.command()
+def pool(
+    files: Annotated[list[Path], typer.Argument(help="Result files of `ccrcc benchmark --share`, one of each cohort.")],
+    out: OutFolder,
+) -> None:
+    """Merge sites' result files into one multicentre table.
+
+    Counts are added up; AUC and calibration are also combined by random effects.
+    """
+    from ccrcc_model.console import say
+    from ccrcc_model.pool import pool as pool_results
+    from ccrcc_model.pool_tables import summary, write_pool
+    from ccrcc_model.result_file import SiteResult
+
+    result = pool_results([SiteResult.read(path) for path in files])
+    write_pool(result, out)
+    for line in summary(result):
+        say(line)
+    say(f"Multicentre table: {out / 'multicentre.csv'}")
 
 
 @app.command()
