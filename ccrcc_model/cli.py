@@ -603,6 +603,10 @@ def benchmark(
     ] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 2000,
     seed: Seed = 0,
+    share: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for a result file of each cohort, without patients, to send.")
+    ] = None,
+    smallest_cell: Annotated[int, typer.Option(min=5, help="Fewest patients that a count in a result file is of.")] = 5,
 ) -> None:
     """Score a locked model on external cohorts.
 
@@ -615,6 +619,7 @@ def benchmark(
     from ccrcc_model.graded_model import GradedModel
     from ccrcc_model.model import Model
     from ccrcc_model.model_folder import GRADED_KINDS, model_kind
+    from ccrcc_model.result_file import site_result
     from ccrcc_model.targets import outcomes_of
     from nnunet_ext.cards import load_cohort
     from radiomics_cfg.table import FeatureTable
@@ -626,6 +631,9 @@ def benchmark(
     cards = [load_cohort(card) for card in cohort]
     cohorts = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)]
     if isinstance(locked, GradedModel):
+        if share is not None:
+            msg = "--share is for models of yes or no; a graded model's figures stand in graded_figures.csv"
+            raise InputError(msg)
         found = benchmark_graded(locked, cohorts)
         found.write(out)
         for line in found.lines:
@@ -633,10 +641,15 @@ def benchmark(
         say(f"Benchmark of {found.target} on {len(cohort)} cohorts: {out}")
         return
     result = score(locked, cohorts, cards=cards, prevalence=prevalence, replicates=replicates, seed=seed)
+    sites = [site_result(locked, *each, smallest=smallest_cell) for each in cohorts] if share else []
+    shared = {Path(share or ".", f"{site.cohort}.{site.target}.json"): site for site in sites}
     result.write(out)
     write_tables(result, out, rule=print_rule)
     for line in cautions(result):
         say(line)
+    for path, site in shared.items():
+        site.write(path)
+        say(f"Result file to send: {path}, SHA-256 {site.sha256}")
     say(f"Benchmark of {result.target} on {len(cohort)} cohorts: {out}")
 
 
@@ -683,6 +696,27 @@ def spread(
     from ccrcc_model.spread import SpreadOrder, run_spread
 
     raise typer.Exit(run_spread(model, SpreadOrder(cohort, out, preset, data_root, backend, cases, mode, seed)))
+
+
+@app.command()
+def pool(
+    files: Annotated[list[Path], typer.Argument(help="Result files of `ccrcc benchmark --share`, one of each cohort.")],
+    out: OutFolder,
+) -> None:
+    """Merge sites' result files into one multicentre table.
+
+    Counts are added up; AUC and calibration are also combined by random effects.
+    """
+    from ccrcc_model.console import say
+    from ccrcc_model.pool import pool as pool_results
+    from ccrcc_model.pool_tables import summary, write_pool
+    from ccrcc_model.result_file import SiteResult
+
+    result = pool_results([SiteResult.read(path) for path in files])
+    write_pool(result, out)
+    for line in summary(result):
+        say(line)
+    say(f"Multicentre table: {out / 'multicentre.csv'}")
 
 
 @app.command()
