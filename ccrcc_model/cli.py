@@ -524,6 +524,7 @@ def fit(
 
     Patient-grouped nested cross-validation; tumour volume alone beside it.
     """
+    from ccrcc_model.comparators import comparator_line
     from ccrcc_model.console import progress_bar, say
     from ccrcc_model.fit import fit as fit_model
     from ccrcc_model.fit_targets import check_targets, find_targets, model_folders, refuse_for_graded
@@ -564,6 +565,7 @@ def fit(
                     jobs=jobs,
                     on_progress=on_progress,
                 ).headline
+                beside: list[str] = []
             else:
                 model = fit_model(
                     features,
@@ -585,8 +587,10 @@ def fit(
                     jobs=jobs,
                     on_progress=on_progress,
                 )
-                line = f"Model {model.id[:12]} of {one.rule}"
+                line, beside = model.headline, [comparator_line(each) for each in model.manifest["comparators"]]
         say(f"{line}: {folder}")
+        for each in beside:
+            say(each)
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """What stands beside a model besides tumour volume: simpler models, and itself on fewer features, over the same folds."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -53,6 +53,12 @@ class Comparator:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
         return asdict(self)
+
+
+def comparator_line(content: Mapping[str, Any]) -> str:
+    """Return what a manifest says of a comparator as a line."""
+    area, apart = Estimate(**content["auc"]), Estimate(**content["model_less_it"])
+    return f"Beside it, {content['name']}: AUC {area}, the model less it {apart}"
 
 
 @dataclass(frozen=True)

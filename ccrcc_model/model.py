@@ -21,6 +21,7 @@ from ccrcc_model.deep import Projections, projections_from_json
 from ccrcc_model.explanation import Explanation, GroupShare, contributions
 from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart
+from ccrcc_model.metrics import Estimate
 from ccrcc_model.model_folder import read_model_folder
 from ccrcc_model.pipeline import Member
 from ccrcc_model.predictions import Predictions
@@ -121,6 +122,17 @@ class Model:
             patients=seen,
             explanation=_explanation(json.loads(files[EXPLANATION])),
             domain=ApplicabilityDomain.from_json(files[DOMAIN]),
+        )
+
+    @property
+    def headline(self) -> str:
+        """One sentence: does it tell the classes apart better than tumour volume alone, out-of-fold?"""
+        figures = {name: Estimate(**self.manifest["development"][name]) for name in ("auc", "baseline_auc", "auc_difference")}
+        apart = figures["auc_difference"]
+        verdict = "beats" if apart.low is not None and apart.low > 0 else "does not beat"
+        return (
+            f"Model {self.id[:12]} of {self.target.rule} {verdict} tumour volume alone: AUC {figures['auc']} against "
+            f"{figures['baseline_auc']}, difference {apart}, out-of-fold"
         )
 
     @property

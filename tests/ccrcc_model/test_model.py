@@ -27,6 +27,7 @@ KINDS = (
     "steps.json",
     "applicability.json",
     "out_of_fold.csv",
+    "explanation.json",
     "member_00.txt",
 )
 
