@@ -20,7 +20,7 @@ def test_it_passes_the_checks_of_scikit_learn():
 
 @pytest.fixture(scope="module")
 def cases(planted):
-    return label(*planted(80, features=20), GRADE)
+    return label(*planted(160, features=20), GRADE)
 
 
 def test_cross_val_score_finds_the_planted_signal(cases):
