@@ -2,12 +2,14 @@
 
 Stock nnU-Net finds them: ``nnUNetv2_train 501 3d_fullres 0 -tr nnUNetTrainerCCRCC``.
 
-Three environment variables change a run without editing code. They are read when a training starts:
+Environment variables change a run without editing code. They are read when a training starts:
 
 * ``CCRCC_EPOCHS``: number of epochs (1000 for ``nnUNetTrainerCCRCC``).
 * ``CCRCC_ITERATIONS``: training iterations an epoch (250, as in nnU-Net). A fifth as many batches are validated.
 * ``CCRCC_SEED``: seeds the run, which nnU-Net leaves unseeded. With ``nnUNet_n_proc_DA`` at 0 or 1, two runs with the same
   number of threads on one CPU end in the same weights.
+* ``CCRCC_BF16``: 1 lets the network compute in bfloat16 on a CPU with instructions for it, where nnU-Net stays at float32. A
+  GPU is in half precision anyway.
 """
 
 import os
@@ -28,6 +30,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_ext.errors import InputError
+from nnunet_ext.inference.sliding_window import has_bfloat16
 
 NOT_IN_THE_PAPER = (GaussianNoiseTransform, SimulateLowResolutionTransform)
 """Augmentations of stock nnU-Net that the supplement does not name."""
@@ -63,6 +66,21 @@ class nnUNetTrainerCCRCC(nnUNetTrainer):  # type: ignore[misc]
         if self.device.type == "cpu":
             # oneDNN's 3-D convolutions take two thirds of the time in this layout.
             self.network.to(memory_format=torch.channels_last_3d)
+        if _flag("CCRCC_BF16"):
+            self._compute_in_bfloat16()
+
+    def _compute_in_bfloat16(self) -> None:
+        if self.device.type != "cpu" or not has_bfloat16():
+            msg = "CCRCC_BF16=1 asks for a CPU with bfloat16 instructions (AVX-512 BF16 or AMX); unset it on this device"
+            raise InputError(msg)
+        forward = torch.autocast("cpu", dtype=torch.bfloat16)(self.network.forward)
+
+        def in_float32(patch: torch.Tensor) -> Any:
+            """Return the logits, of every resolution in training, as the loss wants them."""
+            logits = forward(patch)
+            return [one.float() for one in logits] if isinstance(logits, list | tuple) else logits.float()
+
+        self.network.forward = in_float32
 
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Return nnU-Net's loaders, whose workers are seeded if the run is."""
@@ -157,6 +175,14 @@ def _count(variable: str, default: int) -> int:
         msg = f"{variable} must be a whole number of at least 1; found {text!r}"
         raise InputError(msg)
     return int(text)
+
+
+def _flag(variable: str) -> bool:
+    text = os.environ.get(variable, "").strip()
+    if text not in ("", "0", "1"):
+        msg = f"{variable} must be 0 or 1; found {text!r}"
+        raise InputError(msg)
+    return text == "1"
 
 
 def _seed(default: int | None) -> int | None:

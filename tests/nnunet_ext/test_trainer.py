@@ -41,7 +41,7 @@ def make_trainer(tiny_training: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("nnUNet_results", str(tmp_path))
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    for name in ("CCRCC_EPOCHS", "CCRCC_ITERATIONS", "CCRCC_SEED"):
+    for name in ("CCRCC_EPOCHS", "CCRCC_ITERATIONS", "CCRCC_SEED", "CCRCC_BF16"):
         monkeypatch.delenv(name, raising=False)
     folder = tiny_training.folders.preprocessed / tiny_training.dataset.name
 
@@ -168,3 +168,34 @@ def test_nnunet_finds_the_trainers_in_their_real_module() -> None:
 
     for name in TRAINERS:
         assert recursive_find_trainer_class_by_name(name).__module__ == "nnunet_ext.trainer"
+
+
+def test_bfloat16_changes_the_first_loss_by_its_rounding(make_trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nnunet_ext import trainer as module
+
+    monkeypatch.setenv("CCRCC_SEED", "3")
+    losses = []
+    for flag in ("", "1"):
+        monkeypatch.setenv("CCRCC_BF16", flag)
+        monkeypatch.setattr(module, "has_bfloat16", lambda: True)  # where the CPU has none PyTorch emulates it
+        trainer = make_trainer("nnUNetTrainerCCRCC")
+        trainer.initialize()
+        loader, _ = trainer.get_dataloaders()
+        trainer.network.train()
+        trainer.set_deep_supervision_enabled(True)
+        losses.append(float(trainer.train_step(next(loader))["loss"]))
+        assert {parameter.dtype for parameter in trainer.network.parameters()} == {torch.float32}
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_bfloat16_is_refused_where_the_cpu_has_none(make_trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nnunet_ext import trainer as module
+
+    monkeypatch.setattr(module, "has_bfloat16", lambda: False)
+    monkeypatch.setenv("CCRCC_BF16", "1")
+    with pytest.raises(InputError, match="CCRCC_BF16=1 asks for a CPU with bfloat16 instructions"):
+        make_trainer("nnUNetTrainerCCRCC").initialize()
+    monkeypatch.setenv("CCRCC_BF16", "yes")
+    with pytest.raises(InputError, match="CCRCC_BF16 must be 0 or 1; found 'yes'"):
+        make_trainer("nnUNetTrainerCCRCC").initialize()
