@@ -34,12 +34,26 @@ def _of_model(model: Model) -> list[tuple[str, str]]:
         ("Evaluation", f"nested cross-validation, patients kept together: {nested}; {inner}"),
         ("Tuning", f"Optuna, {settings['trials']} trial{'s' * (settings['trials'] != 1)}; chosen: {tuned}"),
         ("Ensemble", f"{len(model.members)} members, each tumour volume plus trees on features of its own filter"),
+        ("Calibration", f"{model.decision.calibration}, chosen by log loss; threshold {_rule(settings['sensitivity'])}"),
+        *([("Harmonisation", HARMONISATIONS[settings["harmonise"]])] if settings["harmonise"] != "none" else []),
+        *([("Classes", "weighed alike in fitting; probabilities are corrected for it")] if settings["balanced"] else []),
+        *([("Stability", "only features that are stable under perturbed masks")] if settings["stability_sha256"] else []),
         (
             "Baseline",
             f"tumour volume alone; called positive from {format_number(model.baseline_decision.threshold, decimals=3)}",
         ),
         ("Locked as", model.id),
     ]
+
+
+HARMONISATIONS = {
+    "combat": "ComBat by centre, fitted in each training part; a centre that was never seen stays as it is",
+    "combat-transductive": "ComBat by centre; transductive: a new centre is estimated from its own scans, without outcomes",
+}
+
+
+def _rule(sensitivity: float | None) -> str:
+    return "by Youden" if sensitivity is None else f"for a sensitivity of {sensitivity:g}"
 
 
 def _times(number: int) -> str:

@@ -10,7 +10,7 @@ from ccrcc_model.benchmark import BenchmarkResult
 from ccrcc_model.benchmark_tables import table_s2, write_tables
 from ccrcc_model.metrics import PrintRule
 from ccrcc_model.plots.bars import group_dice
-from ccrcc_model.report import tables
+from ccrcc_model.report import model_tables, tables
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.facts import facts
 from ccrcc_model.report.features import extraction, write_presets, write_used
@@ -36,6 +36,8 @@ class TargetSection:
     facts: tuple[tuple[str, str], ...]
     blocks: tuple[tuple[Picture, tuple[tables.Table, ...]], ...]
     features: Picture | None
+    comparators: tables.Table | None
+    groups: tables.Table | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +133,16 @@ def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture], rul
         "calibration": (tables.calibration(result),),
         "decision": tuple(table for table in (tables.uncertainty(result),) if table),
     }
+    model = run.models.get(result.target)
     blocks = tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
     return TargetSection(
         result,
         title(result.target),
-        facts(result, run.models.get(result.target)),
+        facts(result, model),
         blocks,
         pictures.get(f"features_{result.target}"),
+        model_tables.comparators(model) if model else None,
+        model_tables.explanation(model) if model else None,
     )
 
 
