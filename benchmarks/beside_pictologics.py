@@ -18,7 +18,6 @@ from pathlib import Path
 
 from extraction import CASES, METHODS, Bench, write_bench
 
-from radiomics_cfg.heap import keep_freed_memory
 from radiomics_cfg.one_thread import ENVIRONMENT, one_thread
 
 PEER = Path(__file__).with_name("pictologics_peer.py")
@@ -34,7 +33,6 @@ def main() -> None:
     parser.add_argument("--python", default="3.12", help="version or path of the Python that Pictologics runs in")
     parser.add_argument("--out", type=Path, default=None, help="Markdown file for the table")
     options = parser.parse_args()
-    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder, one_thread():
         benches = [write_bench(Path(folder) / name, name) for name in options.cases]
         OURS(benches[0])  # compiles

@@ -44,7 +44,7 @@ from nnunet_ext.labels import STRUCTURES, Label
 from radiomics_cfg import Extractor
 from radiomics_cfg.backend import load_backend
 from radiomics_cfg.grid import Grid, bounds
-from radiomics_cfg.heap import keep_freed_memory
+from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.lesions import find_anatomy
 from radiomics_cfg.measure import feature_columns, measure_case
 from radiomics_cfg.preset import RegionRules, Shell, load_preset
@@ -95,8 +95,6 @@ def main() -> None:
 
 def serve(method: str) -> None:
     """Measure the case of each folder that comes in on a line; answer with CPU seconds, peak memory and values."""
-    if method == "ours, canonical":
-        keep_freed_memory()  # as the processes of `extract` do
     if method == "PyRadiomics":
         warm_pyradiomics()
     for line in sys.stdin:
@@ -233,7 +231,8 @@ def run_canonical(bench: Bench) -> dict[str, float]:
     """Ours, as ``extract`` runs it."""
     case = Case("case", "patient", "centre", bench.image, bench.mask)
     preset, engine = load_preset(bench.image.parent / "preset"), load_backend("numba")
-    rows = measure_case(read_scan(case, STRUCTURES, mask_required=True), preset, engine)
+    with freed_memory_kept():
+        rows = measure_case(read_scan(case, STRUCTURES, mask_required=True), preset, engine)
     return dict(zip(feature_columns(preset, engine), rows.values[0].tolist(), strict=True))
 
 

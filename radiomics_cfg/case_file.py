@@ -16,7 +16,7 @@ from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path, sha256
 from nnunet_ext.geometry import read_scan
 from radiomics_cfg.backend import MODES, Mode, load_backend
-from radiomics_cfg.heap import keep_freed_memory
+from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.measure import CaseRows, feature_columns, measure_case
 from radiomics_cfg.one_thread import one_thread
 from radiomics_cfg.preset import Preset
@@ -271,9 +271,8 @@ def _hashes(case: Case, recipe: CaseRecipe) -> tuple[str, str]:
 
 def _measure(case: Case, recipe: Recipe) -> Made:
     """Measure a case, or tell with a code and a line why that was not possible."""
-    keep_freed_memory()
     try:
-        with one_thread():
+        with freed_memory_kept(), one_thread():
             scan = read_scan(case, recipe.labels, mask_required=True)
             rows = measure_case(scan, recipe.preset, load_backend(recipe.backend), mode=recipe.mode)
             return rows, None, slice_spacing_mm(scan.image)

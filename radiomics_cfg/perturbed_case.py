@@ -18,7 +18,7 @@ from nnunet_ext.geometry import Scan, read_scan
 from radiomics_cfg import perturbation as perturbation_module
 from radiomics_cfg.backend import Backend, Mode, load_backend
 from radiomics_cfg.case_file import Recipe, code_and_reason
-from radiomics_cfg.heap import keep_freed_memory
+from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.lesions import Anatomy, find_anatomy
 from radiomics_cfg.measure import measure_case
 from radiomics_cfg.one_thread import one_thread
@@ -161,8 +161,7 @@ def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> Path
     try:
         file = _file(case, recipe, folder)
         if read_masks(file) is None:
-            keep_freed_memory()
-            with one_thread():
+            with freed_memory_kept(), one_thread():
                 found = _measure(case, recipe)
             _write(file, found, recipe)
     except Exception as error:  # one case must not end a run, whatever a library makes of its voxels

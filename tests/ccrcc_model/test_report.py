@@ -22,6 +22,7 @@ from ccrcc_model.model import Model
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.report import write_report
 from ccrcc_model.report.figures import Picture
+from ccrcc_model.report.model_tables import SMALLEST_SHARE
 from ccrcc_model.report.page import render
 from ccrcc_model.report.run_folder import read_run
 from ccrcc_model.report.summary import judge, summarise
@@ -282,6 +283,11 @@ def test_the_locked_model_is_described(page, run_dir):
     model = Model.load(run_dir / "models" / "grade")
     for words in (model.id, "isup_grade >= 3", "2 offered by preset quick, 2 used", "3 outer folds, drawn once", "10 members"):
         assert words in page.text
+    for one in model.manifest["comparators"]:
+        assert one["name"] in page.text
+    for one in model.explanation.groups:
+        assert f"{one.lowest:.0%} to {one.highest:.0%}" in page.text or one.share < SMALLEST_SHARE
+    assert model.explanation.verdict[1:] in page.text
 
 
 def test_a_benchmark_of_another_model_is_refused(run_dir, tmp_path):
