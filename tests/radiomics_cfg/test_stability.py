@@ -21,7 +21,7 @@ from radiomics_cfg.measure import feature_columns, measure_case
 from radiomics_cfg.perturbation import ContourRandomisation, Perturbation, Translation, VolumeChange, perturb
 from radiomics_cfg.perturbed_case import MaskRecipe, measure_and_keep_masks, measure_masks, read_masks
 from radiomics_cfg.preset import Preset
-from radiomics_cfg.stability import Stability, stability
+from radiomics_cfg.stability import PerturbedValues, Stability, stability
 from radiomics_cfg.tumours import Mask, Tumour, Tumours
 
 TwoBalls = Callable[..., Scan]
@@ -328,3 +328,33 @@ def test_a_case_whose_process_is_killed_is_refused_and_tried_again(
     assert first.about["n_cases"] == 2
     second = stabilise(cohort)
     assert (second.about["n_cases"], second.refusals) == (3, ())
+
+
+def test_values_under_every_mask_come_back_as_they_were_written(cohort: Cohort, stabilise: Stabilise, tmp_path: Path) -> None:
+    found = stabilise(cohort)
+    assert found.values is not None
+    found.write(tmp_path / "stability.parquet")
+    values = PerturbedValues.read(tmp_path / "stability.values.parquet")
+    assert values.names == tuple(found.table["feature"])
+    assert values.patient_id.tolist() == [case.patient_id for case in cohort.cases]
+    np.testing.assert_array_equal(values.values, found.values.values)
+    assert values.sha256 == found.values.sha256
+    with pytest.raises(InputError, match="holds no values under perturbed masks"):
+        PerturbedValues.read(tmp_path / "stability.parquet")
+
+
+@pytest.mark.parametrize(("n_cases", "enough"), [(9, False), (10, True)])
+def test_stability_is_judged_from_ten_cases_of_the_patients_asked_for(n_cases: int, enough: bool) -> None:
+    rng = np.random.default_rng(0)
+    steady = np.repeat(rng.normal(size=(30, 1, 1)), 4, axis=1)
+    values = PerturbedValues(
+        ("steady", "shaky"),
+        np.array([f"p{row}" for row in range(30)]),
+        np.concatenate([steady, rng.normal(size=steady.shape)], axis=2),
+    )
+    patients = values.patient_id[:n_cases]
+    if enough:
+        assert values.stable(patients) == ["steady"]
+    else:
+        with pytest.raises(InputError, match="at least 10 cases .* of the 30 cases with perturbed masks 9 are theirs"):
+            values.stable(patients)
