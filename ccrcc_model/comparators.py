@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from ccrcc_model.baseline import volume_column
 from ccrcc_model.feature_names import FeatureName
-from ccrcc_model.metrics import Difference, Estimate, auc, auc_difference
+from ccrcc_model.metrics import Difference, Estimate, auc, auc_difference, format_difference
 from ccrcc_model.model import patient_score
 from ccrcc_model.nested import Settings, fit_procedure
 from ccrcc_model.pipeline import FeatureFilter
@@ -58,7 +58,7 @@ class Comparator:
 def comparator_line(content: Mapping[str, Any]) -> str:
     """Return what a manifest says of a comparator as a line."""
     area, apart = Estimate(**content["auc"]), Estimate(**content["model_less_it"])
-    return f"Beside it, {content['name']}: AUC {area}, the model less it {apart}"
+    return f"Beside it, {content['name']}: AUC {area}, the model less it {format_difference(apart)}"
 
 
 @dataclass(frozen=True)

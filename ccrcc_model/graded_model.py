@@ -15,7 +15,7 @@ from ccrcc_model.graded_metrics import Comparison, GradedPredictions
 from ccrcc_model.graded_nested import Scorer, say_graded
 from ccrcc_model.graded_targets import GRADED, GradedTarget, label_graded
 from ccrcc_model.link import Calibrated
-from ccrcc_model.metrics import format_number
+from ccrcc_model.metrics import format_difference
 from ccrcc_model.model import OUT_OF_FOLD, PIPELINE, member_from_json, one_cohort, refuse_table
 from ccrcc_model.model_folder import GRADED_KINDS, read_model_folder
 from ccrcc_model.targets import Cases, feature_matrix
@@ -154,11 +154,8 @@ class GradedModel:
 def verdict_of(concordance: Comparison) -> str:
     """Return whether a model beats tumour volume alone, with the figures that say so."""
     verdict = "beats tumour volume alone" if concordance.better else "does not beat tumour volume alone"
-    apart = concordance.difference
-    return (
-        f"{verdict}: concordance {concordance.model} against {concordance.baseline}, difference "
-        f"{_signed(apart.value)} ({_signed(apart.low)} to {_signed(apart.high)})"
-    )
+    apart = format_difference(concordance.difference)
+    return f"{verdict}: concordance {concordance.model} against {concordance.baseline}, difference {apart}"
 
 
 def said_columns(target: GradedTarget, said: np.typing.NDArray[np.float64], prefix: str) -> dict[str, Any]:
@@ -166,11 +163,6 @@ def said_columns(target: GradedTarget, said: np.typing.NDArray[np.float64], pref
     expected = f"{prefix}expected_grade" if target.levels else f"{prefix}percent"
     grades = {f"{prefix}grade_{level:g}": said[:, 2 + place] for place, level in enumerate(target.levels)}
     return {f"{prefix}score": said[:, 0], **grades, expected: said[:, 1]}
-
-
-def _signed(value: float | None) -> str:
-    sign = "+" if value is not None and value >= 0 else ""
-    return sign + format_number(value)
 
 
 def _columns(member: Any) -> tuple[str, ...]:

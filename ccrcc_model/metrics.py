@@ -157,6 +157,18 @@ def format_estimate(estimate: Estimate, *, decimals: int = 2, rule: PrintRule = 
     return f"{value}({low}-{high})"
 
 
+def format_difference(estimate: Estimate) -> str:
+    """Return a difference with its sign and interval, ``+0.02 (-0.05 to +0.09)``."""
+
+    def signed(number: float | None) -> str:
+        text = format_number(number)
+        return f"+{text}" if number is not None and float(text) > 0 else text
+
+    if estimate.low is None or estimate.high is None:
+        return signed(estimate.value)
+    return f"{signed(estimate.value)} ({signed(estimate.low)} to {signed(estimate.high)})"
+
+
 def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", level: float = LEVEL) -> Proportion:
     """Proportion with the exact interval, whose coverage is never below ``level``.
 

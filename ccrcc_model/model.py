@@ -21,7 +21,7 @@ from ccrcc_model.deep import Projections, projections_from_json
 from ccrcc_model.explanation import Explanation, GroupShare, contributions
 from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart
-from ccrcc_model.metrics import Estimate
+from ccrcc_model.metrics import Estimate, format_difference
 from ccrcc_model.model_folder import read_model_folder
 from ccrcc_model.pipeline import Member
 from ccrcc_model.predictions import Predictions
@@ -132,7 +132,7 @@ class Model:
         verdict = "beats" if apart.low is not None and apart.low > 0 else "does not beat"
         return (
             f"Model {self.id[:12]} of {self.target.rule} {verdict} tumour volume alone: AUC {figures['auc']} against "
-            f"{figures['baseline_auc']}, difference {apart}, out-of-fold"
+            f"{figures['baseline_auc']}, difference {format_difference(apart)}, out-of-fold"
         )
 
     @property

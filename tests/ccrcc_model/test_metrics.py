@@ -16,6 +16,7 @@ from ccrcc_model.metrics import (
     average_precision,
     clopper_pearson,
     counts,
+    format_difference,
     format_estimate,
     format_number,
 )
@@ -278,3 +279,9 @@ def test_decision_curve_equals_an_independent_implementation(simulated):
 
 def test_decision_curve_of_nobody_is_none():
     assert decision_curve(predictions([], [])) is None
+
+
+def test_a_difference_is_printed_with_its_sign():
+    assert format_difference(Estimate(0.0196, -0.0538, 0.0931)) == "+0.02 (-0.05 to +0.09)"
+    assert format_difference(Estimate(-0.002, -0.03, 0.0)) == "0.00 (-0.03 to 0.00)"
+    assert format_difference(Estimate(0.3, reason="no interval")) == "+0.30"
