@@ -320,7 +320,9 @@ def segment(
     jobs: Jobs = 1,
     shard: ShardOption = None,
 ) -> None:
-    """Write the masks of a cohort or of one scan, and what they say about themselves: self_check.csv.
+    """Write the masks of a cohort or of one scan.
+
+    Also what the masks say of themselves: `self_check.csv`.
 
     A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
     """
@@ -520,7 +522,7 @@ def fit(
     ] = None,
     jobs: Jobs = 1,
 ) -> None:
-    """Fit and lock a model of grade or Ki67, or several models of one table.
+    """Fit and lock models of grade and Ki67.
 
     Patient-grouped nested cross-validation; tumour volume alone beside it.
     """
