@@ -171,7 +171,7 @@ def _at_threshold(counts: SharedCounts, threshold: float) -> dict[str, object]:
     row |= _bounds(counts.net_benefit(threshold), "net_benefit")
     prevalence = counts.positives / (counts.positives + counts.negatives)
     row["net_benefit_treat_all"] = prevalence - (1 - prevalence) * threshold / (1 - threshold)
-    row["withheld"] = None if worst == best else _withheld(counts)
+    row["withheld"] = _withheld(counts) if counts.withheld else None
     return row
 
 
