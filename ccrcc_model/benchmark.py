@@ -217,11 +217,13 @@ def benchmark(
         The stored out-of-fold predictions as the internal group, each cohort, the pooled cohorts, and each centre.
 
     Raises:
-        InputError: If there is no cohort, two have one name, the prevalence is no share, or a cohort cannot be predicted:
-            see ``Model.predict``.
+        InputError: If there is no cohort, two have one name, a table is not of its card's cohort, the prevalence is no share,
+            or a cohort cannot be predicted: see ``Model.predict``.
     """
     if prevalence is not None:
         check_prevalence(prevalence)
+    if cards:
+        check_tables(cards, [table for table, _ in cohorts])
     if not cohorts:
         msg = "A benchmark needs at least one external cohort; none was given"
         raise InputError(msg)
@@ -248,6 +250,21 @@ def benchmark(
     return replace(result, model_id=model.id, audit=_audit(model, external), prevalence=prevalence)
 
 
+def check_tables(cards: Sequence[Cohort], tables: Sequence["FeatureTable"]) -> None:
+    """Check that each table is of its card's cohort: two that are swapped could give figures, and wrong ones.
+
+    Raises:
+        InputError: If one is of another.
+    """
+    for card, table in zip(cards, tables, strict=True):
+        if others := sorted(set(table.rows["cohort"]) - {card.name}):
+            msg = (
+                f"The card of {card.name} was given a table of {', '.join(others)}; give cohorts and tables in the same "
+                "order, or extract the table with this card"
+            )
+            raise InputError(msg)
+
+
 def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
     """Ask whether any figure was reached by having seen the answer."""
     scored = patient_hashes(str(patient) for pair in external for patient in pair.model.patient_id)
@@ -257,7 +274,7 @@ def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
     once = bool(proof["every_patient_scored_once_in_each_repeat"])
     return (
         AuditAnswer(
-            "No external patient was used to fit anything.",
+            "No external patient has the id of a development patient.",
             f"{len(scored)} external and {len(model.patients)} development patients, {both} in both.",
             passed=both == 0,
         ),
@@ -272,7 +289,7 @@ def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
             passed=once,
         ),
         AuditAnswer(
-            "Model, calibration and threshold were locked before the external cohorts were read.",
+            "Model, calibration and threshold are unchanged since they were locked.",
             f"Every file matches the manifest {model.id[:12]}; threshold {model.decision.threshold:.3f}.",
             passed=True,  # a folder that does not match cannot be loaded
         ),
@@ -288,18 +305,23 @@ def _control_answers(controls: Mapping[str, Any] | None) -> tuple[AuditAnswer, .
     answers = [
         AuditAnswer(
             "With shuffled labels the same procedure finds nothing.",
-            f"AUC {shuffled}; 0.5 is chance.",
+            f"AUC {shuffled}; 0.5 is chance{_untold(shuffled)}.",
             passed=_is_chance(shuffled),
         )
     ]
     if centre.value is not None:
-        finding = f"AUC {centre} by the centre as the only feature, over the same folds."
+        finding = f"AUC {centre} by the centre as the only feature, over the same folds{_untold(centre)}."
         answers.append(AuditAnswer("The centre alone does not tell the outcome.", finding, passed=_is_chance(centre)))
     return tuple(answers)
 
 
 def _is_chance(area: Estimate) -> bool:
-    return area.low is None or area.low <= 0.5
+    """Whether the interval reaches chance; one that is missing does not, as where classes are separated completely."""
+    return area.low is not None and area.low <= 0.5
+
+
+def _untold(area: Estimate) -> str:
+    return "; there is no interval, so chance cannot be told" if area.low is None else ""
 
 
 def evaluate(predictions: Predictions, threshold: float, *, replicates: int = REPLICATES, seed: int = SEED) -> Evaluation:

@@ -617,6 +617,7 @@ def benchmark(
     Nothing is refitted; recalibration in the large is a separate table. docs/how-to/benchmark.md tells what is in each.
     """
     from ccrcc_model.benchmark import benchmark as score
+    from ccrcc_model.benchmark import check_tables
     from ccrcc_model.benchmark_tables import cautions, write_tables
     from ccrcc_model.console import say
     from ccrcc_model.graded_benchmark import benchmark_graded
@@ -634,6 +635,7 @@ def benchmark(
     locked = GradedModel.load(model) if model_kind(model) in GRADED_KINDS else Model.load(model)
     cards = [load_cohort(card) for card in cohort]
     cohorts = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)]
+    check_tables(cards, [features for features, _ in cohorts])
     if isinstance(locked, GradedModel):
         if share is not None:
             msg = "--share is for models of yes or no; a graded model's figures stand in graded_figures.csv"

@@ -214,6 +214,9 @@ def test_a_benchmark_refuses_in_one_line_what_it_cannot_score(tables: Path, tmp_
     assert "has no outcomes" in mistake(*scored, tables / "away.parquet")
     seen = tmp_path / "home.yaml"
     seen.write_text((tables / "away.yaml").read_text().replace("away.csv", str(tables / "home.csv")))
+    other = ("benchmark", tables / "model", "--cohort", seen, "--table", tables / "home.parquet", "--out", tmp_path / "b")
+    assert "card of away was given a table of home" in mistake(*other)
+    seen.write_text(seen.read_text().replace("name: away", "name: home"))
     scored = ("benchmark", tables / "model", "--cohort", seen, "--out", tmp_path / "b", "--table")
     assert "60 patients of the table were used to fit the model" in mistake(*scored, tables / "home.parquet")
     assert not (tmp_path / "b").exists()
