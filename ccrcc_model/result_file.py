@@ -108,8 +108,8 @@ class SiteResult:
         if self.smallest_cell < SMALLEST_CELL:
             msg = f"smallest_cell is {self.smallest_cell}, and must be {SMALLEST_CELL} or more"
             raise InputError(msg)
-        if msg := fault(self):
-            raise InputError(msg)
+        if found := fault(self):
+            raise InputError(found)
 
     @property
     def sha256(self) -> str:
@@ -175,9 +175,20 @@ def site_result(
         InputError: If the cohort cannot be predicted (see ``Model.predict``), a class has fewer than ``smallest`` patients,
             or ``smallest`` is below 5.
     """
+    return share_of_model(model, model.predict(table, outcomes), model.predict_baseline(table, outcomes), smallest=smallest)
+
+
+def share_of_model(
+    model: "Model", predictions: Predictions, baseline: Predictions, *, smallest: int = SMALLEST_CELL
+) -> SiteResult:
+    """Return what can be shared of a locked model's predictions of one external cohort, and its baseline's.
+
+    Raises:
+        InputError: As ``site_result``.
+    """
     return share_predictions(
-        model.predict(table, outcomes),
-        model.predict_baseline(table, outcomes),
+        predictions,
+        baseline,
         target=model.target,
         model_id=model.id,
         threshold=model.decision.threshold,

@@ -248,6 +248,6 @@ def _check(predictions: Predictions, threshold: float, smallest: int) -> None:
         if count < smallest:
             msg = (
                 f"Cohort {predictions.cohort} has fewer than {smallest} {name} patients, too few for a result file to hide "
-                "any of them; benchmark it without --share"
+                "any of them, so it has none"
             )
             raise InputError(msg)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ccrcc_model.benchmark import BenchmarkResult, GroupResult, Scope
 from ccrcc_model.benchmark_tables import at_threshold
-from ccrcc_model.metrics import Estimate, PrintRule, format_estimate, format_number
+from ccrcc_model.metrics import Estimate, format_estimate, format_number
 from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.plots.flow import STAGES
 from ccrcc_model.report.run_folder import Run
@@ -107,26 +107,33 @@ def overlap(run: Run) -> Table | None:
     return Table("table-overlap", "Predicted against reference masks", columns, rows, (1,))
 
 
-def table_s2(results: Sequence[BenchmarkResult], *, rule: PrintRule = "round") -> Table:
+def table_s2(results: Sequence[BenchmarkResult]) -> Table:
     """Table S2 of the supplement: both targets, internal and external, as ``0.81(0.64-0.93)``."""
-    columns, groups = ["Metric"], []
+    columns, groups, rules = ["Metric"], [], []
     for result in results:
         for group in (*result.scope(Scope.INTERNAL), result.headline):
             name = f"{title(result.target)}, {'internal' if group.scope is Scope.INTERNAL else 'external'}"
             if name not in columns:
                 columns.append(name)
                 groups.append(group)
+                rules.append(result.print_rule)
     rows = [
-        [name.capitalize(), *(format_estimate(getattr(group.model.counts, name), rule=rule) for group in groups)]
+        [
+            name.capitalize(),
+            *(format_estimate(getattr(g.model.counts, name), rule=rule) for g, rule in zip(groups, rules, strict=True)),
+        ]
         for name in ("sensitivity", "specificity", "accuracy")
     ]
     worth = [at_threshold(group.model) for group in groups]
     for name, metric in (("Balanced accuracy", "balanced_accuracy"), ("F1", "f1")):
-        rows.append([name, *(format_estimate(figures[metric], rule=rule) for figures in worth)])
+        rows.append([name, *(format_estimate(figures[metric], rule=rule) for figures, rule in zip(worth, rules, strict=True))])
     for name, count in (("True positive / positive", "sensitivity"), ("True negative / negative", "specificity")):
         shares = [getattr(group.model.counts, count) for group in groups]
         rows.append([name, *(f"{share.numerator} / {share.denominator}" for share in shares)])
-    printed = "rounded to" if rule == "round" else "cut, not rounded, to"
+    cut = [title(result.target) for result in results if result.print_rule == "cut"]
+    printed = "rounded to" if not cut else "cut, not rounded, to"
+    if 0 < len(cut) < len(results):
+        printed = f"rounded, of {' and '.join(cut)} cut, to"
     note = (
         f"95 % Clopper-Pearson intervals, of balanced accuracy and F1 by bootstrap; figures {printed} two decimals. "
         "External: the locked model. Internal: out-of-fold, at a threshold that was chosen on these same predictions, and so "
@@ -135,14 +142,14 @@ def table_s2(results: Sequence[BenchmarkResult], *, rule: PrintRule = "round") -
     return Table("table-s2", "Table S2. Performance at the locked thresholds", columns, rows, (), note)
 
 
-def shares(result: BenchmarkResult, *, rule: PrintRule = "round") -> Table:
+def shares(result: BenchmarkResult) -> Table:
     """Counts and shares at the locked threshold in every group."""
     names = {"sensitivity": "Sensitivity", "specificity": "Specificity", "accuracy": "Accuracy", "ppv": "PPV", "npv": "NPV"}
     rows = []
     for group in result.groups:
         cells = group.model.counts
         four = (cells.true_positive, cells.false_negative, cells.true_negative, cells.false_positive)
-        printed = [format_estimate(getattr(cells, name), rule=rule) for name in names]
+        printed = [format_estimate(getattr(cells, name), rule=result.print_rule) for name in names]
         rows.append([_name(group), *(f"{count:,}" for count in four), *printed])
     columns = ["Group", "TP", "FN", "TN", "FP", *names.values()]
     threshold = format_number(result.groups[0].model.threshold, decimals=3)

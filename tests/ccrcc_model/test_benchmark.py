@@ -245,7 +245,7 @@ def test_table_s2_prints_in_the_form_of_the_supplement(study):
     first = frame.iloc[0]
     assert first["true_positive"] + first["false_negative"] == first["events"]
     assert first[["true_positive", "false_negative", "true_negative", "false_positive"]].sum() == first["n"]
-    assert (table_s2(study, rule="cut")["accuracy"] != frame["accuracy"]).any()
+    assert (table_s2(replace(study, print_rule="cut"))["accuracy"] != frame["accuracy"]).any()
 
 
 def test_tables_hold_a_row_for_each_group_and_predictor(study):

@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.special import expit
 
 from ccrcc_model.benchmark import AuditAnswer, BenchmarkResult, Pair, assemble
+from ccrcc_model.benchmark_tables import table_s2
 from ccrcc_model.fit import fit
 from ccrcc_model.metrics import Estimate
 from ccrcc_model.model import Model
@@ -294,10 +295,24 @@ def test_a_benchmark_of_another_model_is_refused(run_dir, tmp_path):
 
 def test_the_print_rule_reaches_the_page(run_dir, page):
     drawn = {svg.stem: Picture(svg.stem, svg, "", "") for svg in (run_dir / "figures").glob("*.svg")}
-    cut = Page(render(read_run(run_dir), drawn, print_rule="cut"))
+    run = read_run(run_dir)
+    first, *others = (replace(result, print_rule="cut") for result in run.benchmarks)
+    cut = Page(render(replace(run, benchmarks=(first, *others)), drawn))
     assert "cut, not rounded, to two decimals" in cut.text
+    mixed = Page(render(replace(run, benchmarks=(first, *run.benchmarks[1:])), drawn))
+    assert "rounded, of Grade cut, to two decimals" in mixed.text
     assert "rounded to two decimals" in page.text
     assert cut.text != page.text
+
+
+def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
+    left = shutil.copytree(run_dir, tmp_path / "run")
+    result = replace(BenchmarkResult.read(left / "benchmark" / "grade"), print_rule="cut")
+    result.write(left / "benchmark" / "grade")
+    before = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
+    write_report(left)
+    after = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
+    assert after["accuracy"].tolist() == table_s2(result)["accuracy"].tolist() != before["accuracy"].tolist()
 
 
 # Less than a whole run
