@@ -26,6 +26,7 @@ from ccrcc_model.report.figures import Picture
 from ccrcc_model.report.page import render
 from ccrcc_model.report.run_folder import read_run
 from ccrcc_model.report.summary import judge, summarise
+from ccrcc_model.report.tables import calibration
 from ccrcc_model.targets import GRADE, Target, ki67
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
@@ -303,6 +304,19 @@ def test_the_print_rule_reaches_the_page(run_dir, page):
     assert "rounded, of Grade cut, to two decimals" in mixed.text
     assert "rounded to two decimals" in page.text
     assert cut.text != page.text
+
+
+@pytest.mark.parametrize(("n", "noted"), [(399, True), (400, False)])
+def test_an_interval_of_the_ici_is_doubted_in_small_cohorts(n, noted):
+    result = benchmark_of(GRADE, seed=1)
+    sized = tuple(replace(one, model=replace(one.model, n=n, events=n // 2)) for one in result.groups)
+    note = calibration(replace(result, groups=sized)).note
+    assert ("Below some 400 patients the intervals of the ICI" in note) == noted
+
+
+def test_figures_that_take_patients_as_more_than_they_are_say_so(page):
+    assert "Those of out-of-fold predictions take them as independent, which they are not" in page.text
+    assert "Internal intervals and p-values take out-of-fold predictions as independent" in page.text
 
 
 def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
