@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from math import sqrt
 from operator import add
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from ccrcc_model.meta_analysis import MetaAnalysis, meta_analysis, standard_error
-from ccrcc_model.metrics import LEVEL, Estimate
+from ccrcc_model.metrics import LEVEL, Estimate, normal_interval
 from ccrcc_model.result_file import DECIMALS, PredictorResult, SiteResult
 from ccrcc_model.small_cells import Cell, SharedCounts
 from nnunet_ext.errors import InputError
@@ -144,8 +142,7 @@ def pooled_brier(results: Sequence[PredictorResult], *, level: float = LEVEL) ->
     mean = float(np.average(value, weights=n))
     squares = np.array([0.0 if error is None else error**2 for error in errors]) * n * (n - 1)
     variance = float((squares + n * (value - mean) ** 2).sum() / (n.sum() - 1))
-    half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance / n.sum())
-    return Estimate(mean, max(mean - half, 0.0), min(mean + half, 1.0))
+    return normal_interval(mean, variance / int(n.sum()), level=level, limits=(0.0, 1.0))
 
 
 def merged_cells(histograms: Sequence[Sequence[Cell]]) -> tuple[Cell, ...]:

@@ -121,6 +121,17 @@ class Predictions:
             frame.to_csv(temporary, index=False)
 
 
+def check_same_patients(first: Predictions, second: Predictions) -> None:
+    """Check that two predictors' predictions are of the same patients.
+
+    Raises:
+        InputError: If they do not hold the same patients and truths in the same order.
+    """
+    if not (np.array_equal(first.patient_id, second.patient_id) and np.array_equal(first.y_true, second.y_true)):
+        msg = f"A paired comparison needs the same patients in the same order; {first.cohort} and {second.cohort} differ"
+        raise InputError(msg)
+
+
 def _whole(truth: pd.Series, path: Path) -> npt.NDArray[np.int_]:
     if not truth.isin((0, 1)).all():
         msg = f"{path}: y_true must hold 0 and 1 only"

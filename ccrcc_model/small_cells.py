@@ -23,6 +23,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.curves import benefit_of_counts
 from ccrcc_model.metrics import Counts, Estimate, counts
 from ccrcc_model.predictions import Predictions
 from nnunet_ext.errors import InputError
@@ -107,10 +108,12 @@ class SharedCounts:
         References:
             Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
         """
-        n, odds = self.negatives + self.positives, threshold / (1 - threshold)
+        n = self.negatives + self.positives
         if n == 0:
             return Estimate(None, reason="no patients")
-        low, high = ((each.true_positive - odds * each.false_positive) / n for each in (self.worst, self.best))
+        low, high = (
+            float(benefit_of_counts(each.true_positive, each.false_positive, n, threshold)) for each in (self.worst, self.best)
+        )
         return Estimate(None, low, high, WITHHELD.reason) if self.withheld else Estimate(low)
 
     def _counts(self, hits: int, alarms: int) -> Counts:

@@ -11,7 +11,7 @@ from ccrcc_model.metrics import Estimate, format_estimate, format_number
 from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.plots.flow import STAGES
 from ccrcc_model.report.run_folder import Run
-from ccrcc_model.report.summary import title
+from ccrcc_model.report.summary import number, title
 
 FEW_EVENTS = 10
 """Below this many patients of a class a large-sample interval (DeLong, Wald) is marked as a rough guide. Our choice."""
@@ -256,15 +256,10 @@ def best_possible(run: Run) -> Table | None:
 
 
 def _figure(estimate: Estimate, *, sign: bool = False) -> str:
-    def number(value: float | None) -> str:
-        text = format_number(value).replace("-", "−")
-        return f"+{text}" if sign and value is not None and value > 0 else text
-
+    value, low, high = (number(each, sign=sign) for each in (estimate.value, estimate.low, estimate.high))
     if estimate.value is None:
         return f"not estimable: {estimate.reason}"
-    if estimate.low is None or estimate.high is None:
-        return number(estimate.value)
-    return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
+    return value if estimate.low is None or estimate.high is None else f"{value} ({low} to {high})"
 
 
 def _p_value(p: float | None) -> str:
