@@ -113,7 +113,7 @@ def summary(result: PooledResult) -> list[str]:
         value = "histograms are too coarse" if model.auc.value is None else f"{model.auc.value:.3f}"
         lines.append(f"AUC over all patients: {value}, at least {model.auc.at_least:.3f} and at most {model.auc.at_most:.3f}")
     for name in ("sensitivity", "specificity"):
-        share = model.counts.share(name)
+        share = model.counts.proportion(name)
         lines.append(f"{name.capitalize()} at {model.threshold:.3f}: {share.reason or share}")
     return lines
 
@@ -168,7 +168,7 @@ def _at_threshold(counts: SharedCounts, threshold: float) -> dict[str, object]:
     row: dict[str, object] = {"threshold": threshold}
     row |= {name: getattr(best, name) if getattr(worst, name) == getattr(best, name) else None for name in four}
     for name in SHARES:
-        row |= _bounds(counts.share(name), name)
+        row |= _bounds(counts.proportion(name), name)
     row |= _bounds(counts.net_benefit(threshold), "net_benefit")
     everyone = counts.positives + counts.negatives
     row["net_benefit_treat_all"] = float(benefit_of_counts(counts.positives, counts.negatives, everyone, threshold))

@@ -89,7 +89,7 @@ class SharedCounts:
         """Whether a count is known by its range only."""
         return self.worst != self.best
 
-    def share(self, name: str) -> Estimate:
+    def proportion(self, name: str) -> Estimate:
         """Return sensitivity, specificity, accuracy, ppv or npv with Clopper and Pearson's interval.
 
         Where a count is withheld there is no value, and the interval runs from the lower bound of the worst counts to the

@@ -63,7 +63,7 @@ def test_counts_and_all_that_comes_of_them_are_those_of_the_patients(
     assert ours.counts.worst == ours.counts.best == theirs.counts
     for share_of in ("sensitivity", "specificity", "accuracy", "ppv", "npv"):
         exact = getattr(theirs.counts, share_of)
-        assert ours.counts.share(share_of) == Estimate(exact.value, exact.low, exact.high)
+        assert ours.counts.proportion(share_of) == Estimate(exact.value, exact.low, exact.high)
     assert ours.brier.value == pytest.approx(theirs.calibration.brier.value, abs=1e-5)
     assert ours.brier.low == pytest.approx(theirs.calibration.brier.low, abs=2e-5)
     assert ours.brier.high == pytest.approx(theirs.calibration.brier.high, abs=2e-5)
@@ -88,7 +88,7 @@ def test_small_cohorts_are_bounded_too_though_counts_are_withheld(seed: int) -> 
     assert result.model.auc.at_least <= truth.auc.value <= result.model.auc.at_most
     assert result.model.counts.worst.true_positive <= truth.counts.true_positive <= result.model.counts.best.true_positive
     for name in ("sensitivity", "specificity", "accuracy", "ppv", "npv"):
-        ours, exact = result.model.counts.share(name), getattr(truth.counts, name)
+        ours, exact = result.model.counts.proportion(name), getattr(truth.counts, name)
         assert ours.low <= exact.low <= exact.value <= exact.high <= ours.high
 
 

@@ -160,9 +160,9 @@ def test_shares_are_exact_where_they_can_be_and_cover_what_is_withheld() -> None
     both = SharedCounts(26, 12, (6, 6), (8, 11)) + SharedCounts(35, 15, (5, 5), (10, 10))
     assert both == SharedCounts(61, 27, (11, 11), (18, 21))
     assert (both.worst, both.best) == (Counts(18, 9, 50, 11), Counts(21, 6, 50, 11))
-    exact, specificity = clopper_pearson(50, 61), both.share("specificity")
+    exact, specificity = clopper_pearson(50, 61), both.proportion("specificity")
     assert (specificity.value, specificity.low, specificity.high) == (exact.value, exact.low, exact.high)
-    sensitivity = both.share("sensitivity")
+    sensitivity = both.proportion("sensitivity")
     assert sensitivity.value is None
     assert (sensitivity.low, sensitivity.high) == (clopper_pearson(18, 27).low, clopper_pearson(21, 27).high)
     assert sensitivity.reason == "0.667 to 0.778: small counts are withheld"
