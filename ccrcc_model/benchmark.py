@@ -20,7 +20,7 @@ from ccrcc_model.calibration import Calibration, CalibrationCurve, calibrate, ca
 from ccrcc_model.conformal import ConformalSets
 from ccrcc_model.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
 from ccrcc_model.mcnemar import CallComparison, compare_calls
-from ccrcc_model.metrics import Counts, Difference, Estimate, auc, auc_difference, counts, one_class
+from ccrcc_model.metrics import Counts, Difference, Estimate, PrintRule, auc, auc_difference, counts, one_class
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.prevalence import check_prevalence
 from ccrcc_model.recalibration import Recalibrated, recalibrated
@@ -135,6 +135,7 @@ class BenchmarkResult:
         recalibrated: Each external cohort, and their pool, after the model was recalibrated in the large on it: a separate
             result, fitted on the very patients that it is judged on.
         prevalence: Share of positive patients at which PPV, NPV and net benefit are wanted as well; None for none.
+        print_rule: How printed shares lose their further digits.
     """
 
     target: str
@@ -146,6 +147,7 @@ class BenchmarkResult:
     subgroups: tuple[SubgroupResult, ...] = ()
     recalibrated: tuple[Recalibrated, ...] = ()
     prevalence: float | None = None
+    print_rule: PrintRule = "round"
 
     def scope(self, *scopes: Scope) -> tuple[GroupResult, ...]:
         """Return the groups of these scopes, in order."""
@@ -197,6 +199,7 @@ def benchmark(
     cohorts: Sequence[tuple["FeatureTable", pd.DataFrame]],
     *,
     cards: Sequence[Cohort] = (),
+    predicted: Sequence[Pair] | None = None,
     prevalence: float | None = None,
     replicates: int = REPLICATES,
     seed: int = SEED,
@@ -208,6 +211,7 @@ def benchmark(
         model: From ``Model.load`` or ``fit``.
         cohorts: Feature table and outcomes (as ``read_outcomes`` gives them) of each external cohort.
         cards: The cohorts in the same order, for subgroups by contrast phase and acquisition; may be left out.
+        predicted: What `predict_cohorts` gave for these cohorts, where it is at hand.
         prevalence: Share of positive patients at which PPV, NPV and net benefit are wanted as well.
         replicates: Resamples of the bootstrap.
         seed: Of the bootstrap.
@@ -217,20 +221,19 @@ def benchmark(
         The stored out-of-fold predictions as the internal group, each cohort, the pooled cohorts, and each centre.
 
     Raises:
-        InputError: If there is no cohort, two have one name, the prevalence is no share, or a cohort cannot be predicted:
-            see ``Model.predict``.
+        InputError: If there is no cohort, two have one name, a table is not of its card's cohort, the prevalence is no share,
+            or a cohort cannot be predicted: see ``Model.predict``.
     """
     if prevalence is not None:
         check_prevalence(prevalence)
+    if cards:
+        check_tables(cards, [table for table, _ in cohorts])
     if not cohorts:
         msg = "A benchmark needs at least one external cohort; none was given"
         raise InputError(msg)
-    external, of_patients = [], []
+    external = predict_cohorts(model, cohorts, on_progress=on_progress) if predicted is None else predicted
     known_cards: Sequence[Cohort | None] = cards or [None] * len(cohorts)
-    for done, ((table, outcomes), card) in enumerate(zip(cohorts, known_cards, strict=True), start=1):
-        external.append(Pair(model.predict(table, outcomes), model.predict_baseline(table, outcomes)))
-        of_patients.append(levels(table, outcomes, card))
-        on_progress(done, len(cohorts))
+    of_patients = [levels(*cohort, card) for cohort, card in zip(cohorts, known_cards, strict=True)]
     names = [pair.model.cohort for pair in external]
     if repeated := {name for name in names if names.count(name) > 1}:
         msg = f"Two external cohorts are named {min(repeated)}; give each its own name in its card"
@@ -248,6 +251,41 @@ def benchmark(
     return replace(result, model_id=model.id, audit=_audit(model, external), prevalence=prevalence)
 
 
+def predict_cohorts(
+    model: "Model", cohorts: Sequence[tuple["FeatureTable", pd.DataFrame]], *, on_progress: OnProgress = silent
+) -> tuple[Pair, ...]:
+    """Predict every patient of external cohorts with a locked model and its tumour-volume baseline.
+
+    Args:
+        model: From ``Model.load`` or ``fit``.
+        cohorts: Feature table and outcomes of each.
+        on_progress: Called after each cohort.
+
+    Raises:
+        InputError: If a cohort cannot be predicted: see ``Model.predict``.
+    """
+    pairs = []
+    for done, cohort in enumerate(cohorts, start=1):
+        pairs.append(Pair(model.predict(*cohort), model.predict_baseline(*cohort)))
+        on_progress(done, len(cohorts))
+    return tuple(pairs)
+
+
+def check_tables(cards: Sequence[Cohort], tables: Sequence["FeatureTable"]) -> None:
+    """Check that each table is of its card's cohort: two that are swapped could give figures, and wrong ones.
+
+    Raises:
+        InputError: If one is of another.
+    """
+    for card, table in zip(cards, tables, strict=True):
+        if others := sorted(set(table.rows["cohort"]) - {card.name}):
+            msg = (
+                f"The card of {card.name} was given a table of {', '.join(others)}; give cohorts and tables in the same "
+                "order, or extract the table with this card"
+            )
+            raise InputError(msg)
+
+
 def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
     """Ask whether any figure was reached by having seen the answer."""
     scored = patient_hashes(str(patient) for pair in external for patient in pair.model.patient_id)
@@ -257,7 +295,7 @@ def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
     once = bool(proof["every_patient_scored_once_in_each_repeat"])
     return (
         AuditAnswer(
-            "No external patient was used to fit anything.",
+            "No external patient has the id of a development patient.",
             f"{len(scored)} external and {len(model.patients)} development patients, {both} in both.",
             passed=both == 0,
         ),
@@ -272,7 +310,7 @@ def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
             passed=once,
         ),
         AuditAnswer(
-            "Model, calibration and threshold were locked before the external cohorts were read.",
+            "Model, calibration and threshold are unchanged since they were locked.",
             f"Every file matches the manifest {model.id[:12]}; threshold {model.decision.threshold:.3f}.",
             passed=True,  # a folder that does not match cannot be loaded
         ),
@@ -288,18 +326,23 @@ def _control_answers(controls: Mapping[str, Any] | None) -> tuple[AuditAnswer, .
     answers = [
         AuditAnswer(
             "With shuffled labels the same procedure finds nothing.",
-            f"AUC {shuffled}; 0.5 is chance.",
+            f"AUC {shuffled}; 0.5 is chance{_untold(shuffled)}.",
             passed=_is_chance(shuffled),
         )
     ]
     if centre.value is not None:
-        finding = f"AUC {centre} by the centre as the only feature, over the same folds."
+        finding = f"AUC {centre} by the centre as the only feature, over the same folds{_untold(centre)}."
         answers.append(AuditAnswer("The centre alone does not tell the outcome.", finding, passed=_is_chance(centre)))
     return tuple(answers)
 
 
 def _is_chance(area: Estimate) -> bool:
-    return area.low is None or area.low <= 0.5
+    """Whether the interval reaches chance; one that is missing does not, as where classes are separated completely."""
+    return area.low is not None and area.low <= 0.5
+
+
+def _untold(area: Estimate) -> str:
+    return "; there is no interval, so chance cannot be told" if area.low is None else ""
 
 
 def evaluate(predictions: Predictions, threshold: float, *, replicates: int = REPLICATES, seed: int = SEED) -> Evaluation:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.benchmark import BenchmarkResult, Evaluation, GroupResult, Scope
-from ccrcc_model.metrics import Estimate, PrintRule, Proportion, format_estimate
+from ccrcc_model.mcnemar import McNemar
+from ccrcc_model.metrics import Estimate, Proportion, format_estimate
 from ccrcc_model.prevalence import at_prevalence, observed_net_benefit
 from ccrcc_model.recalibration import LABEL
 from ccrcc_model.subgroups import MIN_PATIENTS
@@ -23,14 +24,14 @@ UNCERTAINTY = (
 """Columns of the table of uncertainty, which may have no row."""
 
 
-def table_s2(result: BenchmarkResult, *, rule: PrintRule = "round") -> pd.DataFrame:
+def table_s2(result: BenchmarkResult) -> pd.DataFrame:
     """Table S2 of the supplement: sensitivity, specificity, accuracy as ``0.81(0.64-0.93)``, and PPV, NPV, raw counts."""
 
     def row(group: GroupResult) -> dict[str, object]:
         cells = group.model.counts
         return {
             **_key(result, group),
-            **{name: format_estimate(getattr(cells, name), rule=rule) for name in SHARES},
+            **{name: format_estimate(getattr(cells, name), rule=result.print_rule) for name in SHARES},
             "threshold": group.model.threshold,
             "true_positive": cells.true_positive,
             "false_negative": cells.false_negative,
@@ -114,7 +115,7 @@ def calls(result: BenchmarkResult) -> pd.DataFrame:
                     "only_model_right": test.only_first,
                     "only_baseline_right": test.only_second,
                     "p_value": test.p_value,
-                    "reason": None if test.p_value is not None else "not estimable: the two call all alike",
+                    "reason": None if test.p_value is not None else _why_no_test(test, name),
                 }
             )
     return pd.DataFrame(rows)
@@ -234,10 +235,10 @@ def uncertainty(result: BenchmarkResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=UNCERTAINTY).astype({"numerator": "Int64", "denominator": "Int64"})
 
 
-def write_tables(result: BenchmarkResult, folder: Path, *, rule: PrintRule = "round") -> None:
+def write_tables(result: BenchmarkResult, folder: Path) -> None:
     """Write every table of ``result`` to ``folder`` as CSV; those of what it does not hold are left out or removed."""
     tables = {
-        "table_s2": table_s2(result, rule=rule),
+        "table_s2": table_s2(result),
         "operating_points": operating_points(result),
         "discrimination": discrimination(result),
         "calibration": calibration(result),
@@ -264,6 +265,11 @@ def _key(result: BenchmarkResult, group: GroupResult) -> dict[str, object]:
         "n": group.model.n,
         "events": group.model.events,
     }
+
+
+def _why_no_test(test: McNemar, name: str) -> str:
+    whom = {"sensitivity": "positive patients", "specificity": "negative patients", "accuracy": "patients"}[name]
+    return f"not estimable: the two call all {whom} alike" if test.patients else f"no {whom}"
 
 
 def _bounds(estimate: Estimate, name: str = "") -> dict[str, float | None]:

@@ -5,14 +5,13 @@ outcome on the probability, tricube weights over the nearest 75 % of patients, n
 """
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from ccrcc_model.curves import FloatArray
-from ccrcc_model.metrics import LEVEL, NEEDS_BOOTSTRAP, Estimate, Proportion, clopper_pearson, one_class
+from ccrcc_model.metrics import LEVEL, NEEDS_BOOTSTRAP, Estimate, Proportion, clopper_pearson, normal_interval, one_class
 from ccrcc_model.predictions import Predictions
 
 LOGIT_CLIP = 1e-6
@@ -80,7 +79,7 @@ def calibration_intercept(predictions: Predictions, *, level: float = LEVEL) -> 
         return Estimate(None, reason=reason)
     offset = _logit(predictions.y_prob)
     coefficients, covariance = _logistic(np.ones((len(offset), 1)), predictions.y_true, offset)
-    return _wald(coefficients[0], covariance[0, 0], level)
+    return normal_interval(float(coefficients[0]), float(covariance[0, 0]), level=level)
 
 
 def calibration_slope(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
@@ -103,7 +102,7 @@ def calibration_slope(predictions: Predictions, *, level: float = LEVEL) -> Esti
     coefficients, covariance = _logistic(
         np.stack([np.ones_like(logit), logit], axis=1), predictions.y_true, np.zeros_like(logit)
     )
-    return _wald(coefficients[1], covariance[1, 1], level)
+    return normal_interval(float(coefficients[1]), float(covariance[1, 1]), level=level)
 
 
 def brier_score(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
@@ -119,8 +118,7 @@ def brier_score(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
     value = float(errors.mean())
     if n < 2:
         return Estimate(value, reason="interval not estimable: one patient")
-    half = float(stats.norm.ppf((1 + level) / 2) * errors.std(ddof=1) / sqrt(n))
-    return Estimate(value, max(value - half, 0.0), min(value + half, 1.0))
+    return normal_interval(value, float(errors.var(ddof=1)) / n, level=level, limits=(0.0, 1.0))
 
 
 def integrated_calibration_index(predictions: Predictions) -> Estimate:
@@ -234,8 +232,3 @@ def _logistic(
         if np.abs(step).max() < 1e-10:
             break
     return beta, covariance
-
-
-def _wald(value: float, variance: float, level: float) -> Estimate:
-    half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance)
-    return Estimate(float(value), float(value) - half, float(value) + half)

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -602,7 +603,7 @@ def benchmark(
     table: Annotated[list[Path], typer.Option(help="Feature table of a cohort; one for each card.")],
     out: OutFolder,
     print_rule: Annotated[
-        Literal["round", "cut"], typer.Option(help="How Table S2 prints bounds; the published one cut them.")
+        Literal["round", "cut"], typer.Option(help="How Table S2 prints values and bounds; the published one cut them.")
     ] = "round",
     prevalence: Annotated[
         float | None, typer.Option(help="Share of positives, such as 0.3, at which PPV, NPV and net benefit are also given.")
@@ -612,33 +613,50 @@ def benchmark(
     share: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for a result file of each cohort, without patients, to send.")
     ] = None,
-    smallest_cell: Annotated[int, typer.Option(min=5, help="Fewest patients that a count in a result file is of.")] = 5,
+    smallest_cell: Annotated[
+        int, typer.Option(min=5, help="Counts below this are withheld from result files; 0 is given.")
+    ] = 5,
 ) -> None:
     """Score a locked model on external cohorts.
 
     Nothing is refitted; recalibration in the large is a separate table. docs/how-to/benchmark.md tells what is in each.
     """
     from ccrcc_model.benchmark import benchmark as score
+    from ccrcc_model.benchmark import check_tables, predict_cohorts
     from ccrcc_model.benchmark_tables import cautions, write_tables
+    from ccrcc_model.bootstrap import REPLICATES, SEED
     from ccrcc_model.console import say
     from ccrcc_model.graded_benchmark import benchmark_graded
     from ccrcc_model.graded_model import GradedModel
     from ccrcc_model.model import Model
     from ccrcc_model.model_folder import GRADED_KINDS, model_kind
-    from ccrcc_model.result_file import site_result
+    from ccrcc_model.result_file import share_of_model
+    from ccrcc_model.small_cells import SMALLEST_CELL
     from ccrcc_model.targets import outcomes_of
     from nnunet_ext.cards import load_cohort
     from radiomics_cfg.table import FeatureTable
 
+    given = {
+        "--share": share is not None,
+        "--prevalence": prevalence is not None,
+        "--replicates": replicates != REPLICATES,
+        "--seed": seed != SEED,
+        "--print-rule": print_rule != "round",
+        "--smallest-cell": smallest_cell != SMALLEST_CELL,
+    }
+    if given["--smallest-cell"] and share is None:
+        msg = "--smallest-cell is of the result files that --share writes; give --share DIR, or leave it out"
+        raise InputError(msg)
     if len(cohort) != len(table):
         msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
         raise InputError(msg)
     locked = GradedModel.load(model) if model_kind(model) in GRADED_KINDS else Model.load(model)
     cards = [load_cohort(card) for card in cohort]
     cohorts = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)]
+    check_tables(cards, [features for features, _ in cohorts])
     if isinstance(locked, GradedModel):
-        if share is not None:
-            msg = "--share is for models of yes or no; a graded model's figures stand in graded_figures.csv"
+        if ignored := next((option for option, is_given in given.items() if is_given), None):
+            msg = f"{ignored} is for models of yes or no; a graded model's figures stand in graded_figures.csv"
             raise InputError(msg)
         found = benchmark_graded(locked, cohorts)
         found.write(out)
@@ -646,16 +664,19 @@ def benchmark(
             say(line)
         say(f"Benchmark of {found.target} on {len(cohort)} cohorts: {out}")
         return
-    result = score(locked, cohorts, cards=cards, prevalence=prevalence, replicates=replicates, seed=seed)
-    sites = [site_result(locked, *each, smallest=smallest_cell) for each in cohorts] if share else []
-    shared = {Path(share or ".", f"{site.cohort}.{site.target}.json"): site for site in sites}
+    pairs = predict_cohorts(locked, cohorts)
+    result = score(locked, cohorts, cards=cards, predicted=pairs, prevalence=prevalence, replicates=replicates, seed=seed)
+    result = replace(result, print_rule=print_rule)
     result.write(out)
-    write_tables(result, out, rule=print_rule)
+    write_tables(result, out)
     for line in cautions(result):
         say(line)
-    for path, site in shared.items():
-        site.write(path)
-        say(f"Result file to send: {path}, SHA-256 {site.sha256}")
+    if share is not None:
+        sites = [share_of_model(locked, pair.model, pair.baseline, smallest=smallest_cell) for pair in pairs]
+        for site in sites:
+            path = share / f"{site.cohort}.{site.target}.json"
+            site.write(path)
+            say(f"Result file to send: {path}, SHA-256 {site.sha256}")
     say(f"Benchmark of {result.target} on {len(cohort)} cohorts: {out}")
 
 

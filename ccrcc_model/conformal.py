@@ -1,9 +1,9 @@
 """Sets of grades instead of one: class-conditional conformal prediction from the out-of-fold probabilities of a model.
 
-A set holds every class that the patient could well belong to. In patients like the development's it holds the true class in at
-least ``1 - alpha`` of the positives and of the negatives, each by itself, whatever the model. The calibration scores are
-out-of-fold scores, those of models fitted on most of the patients, so that this holds for the locked model as nearly as they
-resemble it; the coverage in each cohort is counted, not promised.
+A set holds every class that the patient could well belong to. It aims at holding the true class in ``1 - alpha`` of the
+positives and of the negatives, each by itself, without guarantee: the calibration scores are out-of-fold scores, those of
+models fitted on most of the patients and not of the locked one, and patients elsewhere are not drawn from the same population.
+The coverage in each cohort is counted, not promised.
 
 References:
     Vovk et al. 2005, Algorithmic Learning in a Random World, section 4.5 (label-conditional); Vovk 2015,

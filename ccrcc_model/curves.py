@@ -69,6 +69,16 @@ def net_benefit(predictions: Predictions, threshold: float) -> float:
     return float(_net_benefits(predictions.y_true, predictions.y_prob, np.array([threshold]))[0])
 
 
+def benefit_of_counts(hits: npt.ArrayLike, alarms: npt.ArrayLike, n: int, threshold: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Net benefit from true and false positives among ``n`` patients, entry by entry.
+
+    References:
+        Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
+    """
+    at = np.asarray(threshold, dtype=np.float64)
+    return np.asarray((np.asarray(hits) - np.asarray(alarms) * at / (1 - at)) / n, dtype=np.float64)
+
+
 def decision_curve(predictions: Predictions, thresholds: npt.ArrayLike | None = None) -> DecisionCurve | None:
     """Net benefit over a range of thresholds (0.01 to 0.99 unless given); None without patients.
 
@@ -95,4 +105,4 @@ def _net_benefits(y_true: npt.NDArray[Any], y_prob: npt.NDArray[Any], thresholds
     positive, negative = np.sort(y_prob[y_true == 1]), np.sort(y_prob[y_true == 0])
     hits = len(positive) - np.searchsorted(positive, thresholds, side="left")
     alarms = len(negative) - np.searchsorted(negative, thresholds, side="left")
-    return np.asarray((hits - alarms * thresholds / (1 - thresholds)) / len(y_true), dtype=np.float64)
+    return benefit_of_counts(hits, alarms, len(y_true), thresholds)

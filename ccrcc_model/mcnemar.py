@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from ccrcc_model.predictions import Predictions
-from nnunet_ext.errors import InputError
+from ccrcc_model.predictions import Predictions, check_same_patients
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,7 @@ def compare_calls(
     Raises:
         InputError: If the two do not hold the same patients and truths in the same order.
     """
-    if not (np.array_equal(first.patient_id, second.patient_id) and np.array_equal(first.y_true, second.y_true)):
-        msg = f"A paired comparison needs the same patients in the same order; {first.cohort} and {second.cohort} differ"
-        raise InputError(msg)
+    check_same_patients(first, second)
     truth = first.y_true == 1
     first_right = (first.y_prob >= first_threshold) == truth
     second_right = (second.y_prob >= second_threshold) == truth

@@ -5,7 +5,7 @@ finding, not a crash.
 """
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +13,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from ccrcc_model import intervals
-from ccrcc_model.predictions import Predictions
-from nnunet_ext.errors import InputError
+from ccrcc_model.predictions import Predictions, check_same_patients
 
 PrintRule = Literal["round", "cut"]
 """How a printed figure loses its further digits: to the nearest, half up (the default), or cut, as Table S2 was."""
@@ -193,6 +192,14 @@ def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", leve
     return Proportion(numerator / denominator, float(low), float(high), numerator=numerator, denominator=denominator)
 
 
+def normal_interval(
+    value: float, variance: float, *, level: float = LEVEL, limits: tuple[float, float] = (-inf, inf)
+) -> Estimate:
+    """Return a figure with the interval that a normal one of this variance has, cut at the limits of the figure."""
+    half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance)
+    return Estimate(value, max(value - half, limits[0]), min(value + half, limits[1]))
+
+
 def counts(predictions: Predictions, threshold: float) -> Counts:
     """Count patients by truth and prediction; a probability equal to ``threshold`` is called positive."""
     called = predictions.y_prob >= threshold
@@ -239,10 +246,7 @@ def auc_difference(model: Predictions, other: Predictions, *, level: float = LEV
     References:
         DeLong et al. 1988, doi:10.2307/2531595.
     """
-    same = np.array_equal(model.patient_id, other.patient_id) and np.array_equal(model.y_true, other.y_true)
-    if not same:
-        msg = f"A paired comparison needs the same patients in the same order; {model.cohort} and {other.cohort} differ"
-        raise InputError(msg)
+    check_same_patients(model, other)
     if reason := one_class(model):
         return Difference(Estimate(None, reason=reason))
     area, covariance = _delong(model.y_true, np.stack([model.y_prob, other.y_prob]))
@@ -291,5 +295,4 @@ def _wald(value: float, variance: float, *, level: float, limits: tuple[float, f
         return Estimate(value, reason="interval not estimable: fewer than two patients of a class")
     if variance <= 1e-15:
         return Estimate(value, reason="interval not estimable: DeLong's variance is zero")
-    half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance)
-    return Estimate(value, max(value - half, limits[0]), min(value + half, limits[1]))
+    return normal_interval(value, variance, level=level, limits=limits)

@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from math import sqrt
 from operator import add
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from ccrcc_model.meta_analysis import MetaAnalysis, meta_analysis, standard_error
-from ccrcc_model.metrics import LEVEL, Estimate
+from ccrcc_model.metrics import LEVEL, Estimate, normal_interval
 from ccrcc_model.result_file import DECIMALS, PredictorResult, SiteResult
 from ccrcc_model.small_cells import Cell, SharedCounts
 from nnunet_ext.errors import InputError
@@ -48,7 +46,7 @@ class PooledPredictor:
         cells: Histogram over the edges that all sites have in common, added up.
         auc: From the sites' own AUCs, and their histograms where patients of two sites are compared.
         brier: From the sites' own, with the normal interval of a mean.
-        expected_events: Sum of the probabilities.
+        expected_events: Sum of the probabilities; None if a site withholds its own.
         auc_meta: Random effects of the sites' AUCs, on the logit scale.
         intercept: Random effects of the sites' calibration intercepts.
         slope: Random effects of the sites' calibration slopes.
@@ -59,7 +57,7 @@ class PooledPredictor:
     cells: tuple[Cell, ...]
     auc: PooledAuc
     brier: Estimate
-    expected_events: float
+    expected_events: float | None
     auc_meta: MetaAnalysis
     intercept: MetaAnalysis
     slope: MetaAnalysis
@@ -105,18 +103,21 @@ def pooled_auc(results: Sequence[PredictorResult]) -> PooledAuc:
     """AUC over the patients of all sites, with the bounds that the width of the cells leaves.
 
     A positive and a negative of one site are compared by the site's own AUC, which is exact to its digits. Two of different
-    sites are compared by their cells: one that lies wholly above the other is decided, the rest is not.
+    sites, or of a site that withholds its AUC, are compared by their cells: one that lies wholly above the other is decided,
+    the rest is not.
 
     Args:
         results: One predictor at each site.
     """
     low, high = np.array([(c.low, c.high) for result in results for c in result.histogram.cells]).T
-    site = np.repeat(np.arange(len(results)), [len(result.histogram.cells) for result in results])
+    lengths = [len(result.histogram.cells) for result in results]
+    site = np.repeat(np.arange(len(results)), lengths)
+    has_auc = np.repeat([result.auc.value is not None for result in results], lengths)
     positives = np.array([c.positives for result in results for c in result.histogram.cells], dtype=np.float64)
     negatives = np.array([c.negatives for result in results for c in result.histogram.cells], dtype=np.float64)
     if not positives.any() or not negatives.any():
         return PooledAuc(None)
-    pairs = positives[:, None] * negatives[None, :] * (site[:, None] != site[None, :])
+    pairs = positives[:, None] * negatives[None, :] * ((site[:, None] != site[None, :]) | ~has_auc[:, None])
     above = (low[:, None] >= high[None, :]).astype(np.float64)
     below = (high[:, None] <= low[None, :]).astype(np.float64)
     sums = np.array([(pairs * share).sum() for share in (above, _share_above(low, high), 1 - below)])
@@ -136,13 +137,12 @@ def pooled_brier(results: Sequence[PredictorResult], *, level: float = LEVEL) ->
     means = [result.brier.value for result in results]
     errors = [standard_error(result.brier, level=level) for result in results]
     if any(mean is None for mean in means):
-        return Estimate(None, reason="a site has none")
+        return Estimate(None, reason="a site withholds its own")
     value = np.array(means, dtype=np.float64)
     mean = float(np.average(value, weights=n))
     squares = np.array([0.0 if error is None else error**2 for error in errors]) * n * (n - 1)
     variance = float((squares + n * (value - mean) ** 2).sum() / (n.sum() - 1))
-    half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance / n.sum())
-    return Estimate(mean, max(mean - half, 0.0), min(mean + half, 1.0))
+    return normal_interval(mean, variance / int(n.sum()), level=level, limits=(0.0, 1.0))
 
 
 def merged_cells(histograms: Sequence[Sequence[Cell]]) -> tuple[Cell, ...]:
@@ -157,13 +157,14 @@ def merged_cells(histograms: Sequence[Sequence[Cell]]) -> tuple[Cell, ...]:
 
 
 def _pool_predictor(results: Sequence[PredictorResult]) -> PooledPredictor:
+    events = [result.expected_events for result in results]
     return PooledPredictor(
         threshold=results[0].threshold,
         counts=reduce(add, [result.histogram.counts for result in results]),
         cells=merged_cells([result.histogram.cells for result in results]),
         auc=pooled_auc(results),
         brier=pooled_brier(results),
-        expected_events=sum(result.expected_events for result in results),
+        expected_events=None if None in events else sum(each for each in events if each is not None),
         auc_meta=meta_analysis([result.auc for result in results], scale="logit"),
         intercept=meta_analysis([result.intercept for result in results]),
         slope=meta_analysis([result.slope for result in results]),
@@ -207,6 +208,24 @@ def _refuse_repeated(sites: Sequence[SiteResult]) -> None:
         raise InputError(msg)
     for place, site in enumerate(sites):
         for other in sites[:place]:
-            if (site.model, site.baseline) == (other.model, other.baseline):
+            if _is_same_cohort(site, other):
                 msg = f"{other.cohort} and {site.cohort} have the same result in every figure: one cohort under two names"
                 raise InputError(msg)
+
+
+def _is_same_cohort(one: SiteResult, other: SiteResult) -> bool:
+    """Whether all figures that both give are the same; cells and counts may differ by ``smallest_cell``."""
+    if (one.n, one.events) != (other.n, other.events):
+        return False
+    pairs = [pair for a, b in ((one.model, other.model), (one.baseline, other.baseline)) for pair in _given_by_both(a, b)]
+    if pairs:
+        return all(a == b for a, b in pairs)
+    return (one.model.histogram, one.baseline.histogram) == (other.model.histogram, other.baseline.histogram)
+
+
+def _given_by_both(one: PredictorResult, other: PredictorResult) -> list[tuple[float, float]]:
+    figures = [
+        (each.auc.value, each.brier.value, each.expected_events, each.intercept.value, each.slope.value)
+        for each in (one, other)
+    ]
+    return [(a, b) for a, b in zip(*figures, strict=True) if a is not None and b is not None]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.benchmark_tables import PREDICTORS, SHARES
+from ccrcc_model.curves import benefit_of_counts
 from ccrcc_model.meta_analysis import MetaAnalysis
 from ccrcc_model.metrics import Estimate, clopper_pearson
 from ccrcc_model.pool import PooledPredictor, PooledResult
@@ -82,7 +83,7 @@ def merged_histogram(result: PooledResult) -> pd.DataFrame:
             frame["observed" if part == "value" else f"observed_{part}"] = [getattr(share, part) for share in observed]
         frame["sensitivity"] = hits / hits[0] if hits[0] else np.nan
         frame["false_positive_rate"] = alarms / alarms[0] if alarms[0] else np.nan
-        frame["net_benefit"] = (hits - alarms * low / (1 - low)) / n.sum()
+        frame["net_benefit"] = benefit_of_counts(hits, alarms, int(n.sum()), low)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
@@ -112,7 +113,7 @@ def summary(result: PooledResult) -> list[str]:
         value = "histograms are too coarse" if model.auc.value is None else f"{model.auc.value:.3f}"
         lines.append(f"AUC over all patients: {value}, at least {model.auc.at_least:.3f} and at most {model.auc.at_most:.3f}")
     for name in ("sensitivity", "specificity"):
-        share = model.counts.share(name)
+        share = model.counts.proportion(name)
         lines.append(f"{name.capitalize()} at {model.threshold:.3f}: {share.reason or share}")
     return lines
 
@@ -167,11 +168,11 @@ def _at_threshold(counts: SharedCounts, threshold: float) -> dict[str, object]:
     row: dict[str, object] = {"threshold": threshold}
     row |= {name: getattr(best, name) if getattr(worst, name) == getattr(best, name) else None for name in four}
     for name in SHARES:
-        row |= _bounds(counts.share(name), name)
+        row |= _bounds(counts.proportion(name), name)
     row |= _bounds(counts.net_benefit(threshold), "net_benefit")
-    prevalence = counts.positives / (counts.positives + counts.negatives)
-    row["net_benefit_treat_all"] = prevalence - (1 - prevalence) * threshold / (1 - threshold)
-    row["withheld"] = None if worst == best else _withheld(counts)
+    everyone = counts.positives + counts.negatives
+    row["net_benefit_treat_all"] = float(benefit_of_counts(counts.positives, counts.negatives, everyone, threshold))
+    row["withheld"] = _withheld(counts) if counts.withheld else None
     return row
 
 

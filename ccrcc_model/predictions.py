@@ -110,6 +110,7 @@ class Predictions:
             frame["centre"].to_numpy(dtype=np.str_),
             _whole(truth, path),
             probability.to_numpy(dtype=np.float64),
+            _flags(frame["abstained"], path) if "abstained" in frame.columns else None,
         )
 
     def write(self, path: Path) -> None:
@@ -119,6 +120,24 @@ class Predictions:
         frame.insert(0, "cohort", self.cohort)
         with atomic_path(path) as temporary:
             frame.to_csv(temporary, index=False)
+
+
+def check_same_patients(first: Predictions, second: Predictions) -> None:
+    """Check that two predictors' predictions are of the same patients.
+
+    Raises:
+        InputError: If they do not hold the same patients and truths in the same order.
+    """
+    if not (np.array_equal(first.patient_id, second.patient_id) and np.array_equal(first.y_true, second.y_true)):
+        msg = f"A paired comparison needs the same patients in the same order; {first.cohort} and {second.cohort} differ"
+        raise InputError(msg)
+
+
+def _flags(abstained: pd.Series, path: Path) -> npt.NDArray[np.bool_]:
+    if not abstained.isin(("True", "False")).all():
+        msg = f"{path}: abstained must hold True and False only; leave the column out where nobody asked"
+        raise InputError(msg)
+    return (abstained == "True").to_numpy(dtype=np.bool_)
 
 
 def _whole(truth: pd.Series, path: Path) -> npt.NDArray[np.int_]:

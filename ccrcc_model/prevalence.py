@@ -9,7 +9,8 @@ from math import log, sqrt
 from scipy import stats
 from scipy.special import expit
 
-from ccrcc_model.metrics import LEVEL, Counts, Estimate, Proportion
+from ccrcc_model.curves import benefit_of_counts
+from ccrcc_model.metrics import LEVEL, Counts, Estimate, Proportion, normal_interval
 from nnunet_ext.errors import InputError
 
 
@@ -76,7 +77,7 @@ def observed_net_benefit(counts: Counts, threshold: float, *, level: float = LEV
     if n == 0:
         return Estimate(None, reason="no patients")
     odds = threshold / (1 - threshold)
-    value = (counts.true_positive - odds * counts.false_positive) / n
+    value = float(benefit_of_counts(counts.true_positive, counts.false_positive, n, threshold))
     if n < 2:
         return Estimate(value, reason="interval not estimable: one patient")
     variance = ((counts.true_positive + odds**2 * counts.false_positive) / n - value**2) / (n - 1)
@@ -125,5 +126,4 @@ def _net_benefit(counts: Counts, threshold: float, prevalence: float, level: flo
 def _normal(value: float, variance: float, level: float) -> Estimate:
     if variance <= 0:
         return Estimate(value, reason="interval not estimable: its variance is zero")
-    half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance)
-    return Estimate(value, value - half, value + half)
+    return normal_interval(value, variance, level=level)

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from ccrcc_model.calibration import brier_score, calibration_intercept, calibration_slope
 from ccrcc_model.metrics import Estimate, auc, auc_difference
 from ccrcc_model.predictions import Predictions
-from ccrcc_model.small_cells import SMALLEST_CELL, SharedHistogram, called_positive, is_large, shared_histogram
+from ccrcc_model.result_faults import fault
+from ccrcc_model.small_cells import SMALLEST_CELL, WITHHELD, SharedHistogram, shared_histogram
 from ccrcc_model.targets import Target
 from nnunet_ext.cards import file_name
 from nnunet_ext.errors import InputError
@@ -40,21 +41,22 @@ _ABOUT = (
     "Counts of patients, and figures of the whole cohort, by one locked model and by tumour volume alone (baseline).",
     "Holds no image, no patient, and no identifier or date of one.",
     "A count is of no patient, or of smallest_cell patients or more. Smaller ones are merged with their neighbours.",
-    "Where a count at the threshold is too small, true_positives and false_positives are the least and the most that can be.",
-    "Share one file of a cohort and a model only: two that differ by a few patients would tell of those few.",
+    "Where a count at the threshold is too small, true_positives and false_positives are the least and the most that can be,",
+    "and AUC, difference, Brier score, expected events, intercept and slope are withheld too, since the count could follow.",
+    "Share one file of a cohort only: two that differ by a few patients, by the target or by its cut would tell of a few.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PredictorResult:
-    """What one predictor achieved in a cohort.
+    """What one predictor achieved in a cohort; where a count at the threshold is withheld, only the histogram and the counts.
 
     Args:
         threshold: Probability from which a patient is called positive; locked.
         histogram: Calibrated probabilities by class, and the counts at the threshold.
         auc: With DeLong's interval.
         brier: With its normal interval.
-        expected_events: Sum of the probabilities.
+        expected_events: Sum of the probabilities; None if withheld.
         intercept: Of calibration, with Wald's interval.
         slope: Of calibration, with Wald's interval.
     """
@@ -63,7 +65,7 @@ class PredictorResult:
     histogram: SharedHistogram
     auc: Estimate
     brier: Estimate
-    expected_events: float
+    expected_events: float | None
     intercept: Estimate
     slope: Estimate
 
@@ -82,7 +84,7 @@ class SiteResult:
         smallest_cell: Fewest patients that a count is of, other than none.
         model: The locked model's result.
         baseline: That of tumour volume alone.
-        difference: AUC of the model less the baseline's, with DeLong's paired interval.
+        difference: AUC of the model less the baseline's, with DeLong's paired interval; withheld if a count of either is.
         versions: Of the software.
     """
 
@@ -106,10 +108,8 @@ class SiteResult:
         if self.smallest_cell < SMALLEST_CELL:
             msg = f"smallest_cell is {self.smallest_cell}, and must be {SMALLEST_CELL} or more"
             raise InputError(msg)
-        for name, result in (("model", self.model), ("baseline", self.baseline)):
-            if fault := _fault(result, self.n - self.events, self.events, self.smallest_cell):
-                msg = f"{name}: {fault}"
-                raise InputError(msg)
+        if found := fault(self):
+            raise InputError(found)
 
     @property
     def sha256(self) -> str:
@@ -175,9 +175,20 @@ def site_result(
         InputError: If the cohort cannot be predicted (see ``Model.predict``), a class has fewer than ``smallest`` patients,
             or ``smallest`` is below 5.
     """
+    return share_of_model(model, model.predict(table, outcomes), model.predict_baseline(table, outcomes), smallest=smallest)
+
+
+def share_of_model(
+    model: "Model", predictions: Predictions, baseline: Predictions, *, smallest: int = SMALLEST_CELL
+) -> SiteResult:
+    """Return what can be shared of a locked model's predictions of one external cohort, and its baseline's.
+
+    Raises:
+        InputError: As ``site_result``.
+    """
     return share_predictions(
-        model.predict(table, outcomes),
-        model.predict_baseline(table, outcomes),
+        predictions,
+        baseline,
         target=model.target,
         model_id=model.id,
         threshold=model.decision.threshold,
@@ -210,6 +221,8 @@ def share_predictions(
     Raises:
         InputError: As ``site_result``.
     """
+    ours, theirs = _predictor(predictions, threshold, smallest), _predictor(baseline, baseline_threshold, smallest)
+    withheld = ours.histogram.counts.withheld or theirs.histogram.counts.withheld
     return SiteResult(
         model_id=model_id,
         target=target.name,
@@ -218,17 +231,20 @@ def share_predictions(
         n=len(predictions),
         events=int(predictions.y_true.sum()),
         smallest_cell=smallest,
-        model=_predictor(predictions, threshold, smallest),
-        baseline=_predictor(baseline, baseline_threshold, smallest),
-        difference=_rounded(auc_difference(predictions, baseline).estimate),
+        model=ours,
+        baseline=theirs,
+        difference=WITHHELD if withheld else _rounded(auc_difference(predictions, baseline).estimate),
         versions=versions(),
     )
 
 
 def _predictor(predictions: Predictions, threshold: float, smallest: int) -> PredictorResult:
+    histogram = shared_histogram(predictions, threshold, smallest=smallest)
+    if histogram.counts.withheld:
+        return PredictorResult(threshold, histogram, WITHHELD, WITHHELD, None, WITHHELD, WITHHELD)
     return PredictorResult(
         threshold=threshold,
-        histogram=shared_histogram(predictions, threshold, smallest=smallest),
+        histogram=histogram,
         auc=_rounded(auc(predictions)),
         brier=_rounded(brier_score(predictions)),
         expected_events=round(float(predictions.y_prob.sum()), 2),
@@ -240,26 +256,6 @@ def _predictor(predictions: Predictions, threshold: float, smallest: int) -> Pre
 def _rounded(estimate: Estimate) -> Estimate:
     figures = {name: getattr(estimate, name) for name in ("value", "low", "high")}
     return replace(estimate, **{name: None if v is None else round(v, DECIMALS) for name, v in figures.items()})
-
-
-def _fault(result: PredictorResult, negatives: int, positives: int, smallest: int) -> str | None:
-    """Return why a predictor's result cannot be one of so many patients, or None if it can."""
-    cells, at_threshold = result.histogram.cells, result.histogram.counts
-    edges = [cell.low for cell in cells] + [1.0]
-    sums = (sum(cell.negatives for cell in cells), sum(cell.positives for cell in cells))
-    possible = called_positive(cells, result.threshold)
-    given = (at_threshold.false_positives, at_threshold.true_positives)
-    if not 0 < result.threshold < 1:
-        return f"the threshold is {result.threshold:g}, not inside (0, 1)"
-    if edges[0] != 0 or sorted(set(edges)) != edges or [cell.high for cell in cells] != edges[1:]:
-        return "the cells do not run from 0 to 1"
-    if any(count < 0 or not is_large(count, smallest) for cell in cells for count in (cell.negatives, cell.positives)):
-        return f"a cell holds fewer than {smallest} patients"
-    if sums != (negatives, positives) or (at_threshold.negatives, at_threshold.positives) != sums:
-        return "the counts do not add up to the patients"
-    if any(not outer[0] <= inner[0] <= inner[1] <= outer[1] for inner, outer in zip(given, possible, strict=True)):
-        return "the counts at the threshold do not follow from the cells"
-    return None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

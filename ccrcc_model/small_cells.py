@@ -1,4 +1,4 @@
-"""Histograms and counts that can leave a hospital: none is of one to four patients, nor can such a one be worked out.
+"""Histograms and counts that can leave a hospital: none is of one to four patients, nor tells of so few at the threshold.
 
 The bins of the histogram are fixed before any patient is seen: a hundred of equal width, parted at the locked threshold. A
 cell is a run of bins, as short as will do, in which each class has no patient or at least ``smallest`` of them. Four things
@@ -10,7 +10,8 @@ see to the rest:
   patients of a class at least. One cell then holds patients of both sides of it. Were that cell smaller, then a part that is
   known to be too few to close it, and a rest that is known to be small, could have one sum only.
 - Nothing is given of the probabilities inside a cell, not even their mean, which can tell that exactly one patient of a
-  wide cell lies below the threshold.
+  wide cell lies below the threshold. For the same reason no figure of the whole cohort goes with a withheld count: with the
+  cells, an AUC or a sum of probabilities can leave one possibility for it (see `ccrcc_model.result_file`).
 
 Cells of no patients are given: an empty corner of a histogram names nobody.
 """
@@ -22,6 +23,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.curves import benefit_of_counts
 from ccrcc_model.metrics import Counts, Estimate, counts
 from ccrcc_model.predictions import Predictions
 from nnunet_ext.errors import InputError
@@ -30,6 +32,9 @@ SMALLEST_CELL = 5
 """Fewest patients that a count may be of, other than none; may be raised, never lowered."""
 BINS = 100
 """Of probability, each of equal width."""
+
+WITHHELD = Estimate(None, reason="small counts are withheld")
+"""A figure that is not given, as a small count could follow from it."""
 
 Range = tuple[int, int]
 """Least and most that a count may be; the same twice where it is given."""
@@ -79,7 +84,12 @@ class SharedCounts:
         """The counts if as many patients were called rightly as can be; the same as ``worst`` where none is withheld."""
         return self._counts(self.true_positives[1], self.false_positives[0])
 
-    def share(self, name: str) -> Estimate:
+    @property
+    def withheld(self) -> bool:
+        """Whether a count is known by its range only."""
+        return self.worst != self.best
+
+    def proportion(self, name: str) -> Estimate:
         """Return sensitivity, specificity, accuracy, ppv or npv with Clopper and Pearson's interval.
 
         Where a count is withheld there is no value, and the interval runs from the lower bound of the worst counts to the
@@ -89,8 +99,8 @@ class SharedCounts:
         if worst == best:
             return Estimate(best.value, best.low, best.high, best.reason)
         if worst.value is None or best.value is None:
-            return Estimate(None, reason="small counts are withheld")
-        return Estimate(None, worst.low, best.high, f"{worst.value:.3f} to {best.value:.3f}: small counts are withheld")
+            return WITHHELD
+        return Estimate(None, worst.low, best.high, f"{worst.value:.3f} to {best.value:.3f}: {WITHHELD.reason}")
 
     def net_benefit(self, threshold: float) -> Estimate:
         """Return the net benefit at the threshold; its bounds are what withheld counts leave open, not an interval.
@@ -98,11 +108,13 @@ class SharedCounts:
         References:
             Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
         """
-        n, odds = self.negatives + self.positives, threshold / (1 - threshold)
+        n = self.negatives + self.positives
         if n == 0:
             return Estimate(None, reason="no patients")
-        low, high = ((each.true_positive - odds * each.false_positive) / n for each in (self.worst, self.best))
-        return Estimate(low) if self.worst == self.best else Estimate(None, low, high, "small counts are withheld")
+        low, high = (
+            float(benefit_of_counts(each.true_positive, each.false_positive, n, threshold)) for each in (self.worst, self.best)
+        )
+        return Estimate(None, low, high, WITHHELD.reason) if self.withheld else Estimate(low)
 
     def _counts(self, hits: int, alarms: int) -> Counts:
         return Counts(hits, self.positives - hits, self.negatives - alarms, alarms)
@@ -130,7 +142,7 @@ def shared_histogram(predictions: Predictions, threshold: float, *, smallest: in
         smallest: Fewest patients of a class in a cell that has any.
 
     Raises:
-        InputError: If ``smallest`` is below 5, a class as a whole is smaller, or the threshold is not inside (0, 1).
+        InputError: If ``smallest`` is below 5, a class is smaller or has no patient, or the threshold is not inside (0, 1).
     """
     _check(predictions, threshold, smallest)
     edges = np.unique(np.append(np.arange(BINS + 1) / BINS, threshold))
@@ -236,9 +248,9 @@ def _check(predictions: Predictions, threshold: float, smallest: int) -> None:
         raise InputError(msg)
     positives = int(predictions.y_true.sum())
     for count, name in ((positives, "positive"), (len(predictions) - positives, "negative")):
-        if not is_large(count, smallest):
+        if count < smallest:
             msg = (
                 f"Cohort {predictions.cohort} has fewer than {smallest} {name} patients, too few for a result file to hide "
-                "any of them; benchmark it without --share"
+                "any of them, so it has none"
             )
             raise InputError(msg)

@@ -4,9 +4,11 @@ New slices are means over the old ones, weighed by how much of each lies inside:
 reconstructed images, so it changes thickness and noise along the patient, and nothing else that a scanner would change.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ import SimpleITK as sitk
 from nnunet_ext.acquisition import PARAMETERS, read_acquisition
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path
+from nnunet_ext.files import atomic_path, sha256, write_json
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
@@ -39,7 +41,8 @@ def thicken(
     Args:
         cohort: Its slices count as wide as they are apart.
         slice_mm: Thickness and distance of the new slices.
-        out: Gets ``images``, ``masks`` and ``acquisition.csv``; scans that are there are not written again.
+        out: Gets ``images``, ``masks``, ``acquisition.csv`` and, in ``made_of``, what each scan was made of; scans that are
+            there and were made of the same files, for the same thickness, are not written again.
         on_progress: Called after each scan.
 
     Returns:
@@ -108,12 +111,30 @@ def thicker_mask(mask: sitk.Image, slice_mm: float) -> sitk.Image:
 def _thicken_case(case: Case, cohort: Cohort, slice_mm: float, out: Path) -> Case:
     image = out / "images" / f"{case.id}.nii.gz"
     mask = out / "masks" / f"{case.id}.nii.gz" if case.mask else None
-    if not image.is_file() or (mask and not mask.is_file()):
+    record, made_of = out / "made_of" / f"{case.id}.json", _made_of(case, cohort, slice_mm)
+    if not image.is_file() or (mask and not mask.is_file()) or _read(record) != made_of:
+        record.unlink(missing_ok=True)  # a run that stops between the files leaves none that they would match
         scan = read_scan(case, cohort.labels)
         if scan.mask and mask:
             write_nifti(thicker_mask(scan.mask, slice_mm), mask)
         write_nifti(thicker_image(scan.image, slice_mm), image)
+        write_json(record, made_of)
     return replace(case, image=image, mask=mask)
+
+
+def _made_of(case: Case, cohort: Cohort, slice_mm: float) -> dict[str, Any]:
+    """What the files of a case depend on; a scan or mask that is missing has no hash, and is refused when it is read."""
+    files = {"image": case.image, "mask": case.mask}
+    hashes = {f"{name}_sha256": sha256(path) if path and path.exists() else None for name, path in files.items()}
+    return {"slice_mm": slice_mm, **hashes, "labels": dict(cohort.labels) if case.mask else None}
+
+
+def _read(record: Path) -> Any:
+    """Return what a record holds, or None where there is none that can be read."""
+    try:
+        return json.loads(record.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _slice_weights(image: sitk.Image, slice_mm: float) -> tuple[int, npt.NDArray[np.float32]]:

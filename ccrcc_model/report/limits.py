@@ -33,6 +33,10 @@ def limits(run: Run) -> list[str]:
         "Internal figures are out-of-fold, but threshold and calibration were then fitted on those predictions: internal "
         "sensitivity, specificity and calibration are a little flattered, internal AUC and all external figures are not."
     )
+    found.append(
+        "Internal intervals and p-values take out-of-fold predictions as independent; their models share most of their "
+        "patients, so that these intervals may be too narrow (doi:10.1023/A:1024068626366)."
+    )
     found += [
         "Intervals cover the chance in who the patients were, not the choices in scanning, segmenting, tuning or thresholds.",
         "PPV, NPV and net benefit hold only where as many patients are positive as in the cohort at hand.",

@@ -53,6 +53,7 @@ def model_card(run: Run, model: Model, result: BenchmarkResult | None) -> str:
         facts=facts(result, model) if result else (),
         external=result.scope(Scope.EXTERNAL) if result else (),
         tables=(tables.discrimination(result), tables.shares(result), tables.calibration(result)) if result else (),
+        factors=tuple(dict.fromkeys(one.factor for one in result.subgroups)) if result else (),
         audit=result.audit if result else (),
         limits=limits(replace(run, benchmarks=(result,) if result else ())),
         author=AUTHOR,

@@ -8,7 +8,6 @@ import pandas as pd
 
 from ccrcc_model.benchmark import BenchmarkResult
 from ccrcc_model.benchmark_tables import table_s2, write_tables
-from ccrcc_model.metrics import PrintRule
 from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.report import model_tables, tables
 from ccrcc_model.report.environment import environment
@@ -55,12 +54,11 @@ class Beside:
     sheets: tuple[Sheet, ...] = ()
 
 
-def write_report(run_dir: Path, *, print_rule: PrintRule = "round") -> Path:
+def write_report(run_dir: Path) -> Path:
     """Write ``report.html``, and beside it figures, tables, model cards and guideline sheets; return the page's path.
 
     Args:
         run_dir: Holds ``run.json`` and the parts that `ccrcc_model.report.run_folder` names.
-        print_rule: How printed shares lose their further digits.
 
     Raises:
         InputError: If a file of the run is missing or is not what its name says.
@@ -68,27 +66,26 @@ def write_report(run_dir: Path, *, print_rule: PrintRule = "round") -> Path:
     run = read_run(run_dir)
     pictures = draw_figures(run, run_dir / "figures")
     for result in run.benchmarks:
-        write_tables(result, run_dir / "benchmark" / result.target, rule=print_rule)
+        write_tables(result, run_dir / "benchmark" / result.target)
     if run.benchmarks:
-        _write_csv(run_dir / "tables" / "table_s2.csv", pd.concat([table_s2(one, rule=print_rule) for one in run.benchmarks]))
+        _write_csv(run_dir / "tables" / "table_s2.csv", pd.concat([table_s2(one) for one in run.benchmarks]))
     measured = [*map(extraction, write_presets(run.models, run_dir / "tables")), write_used(run.models, run_dir / "tables")]
     cards = write_model_cards(run, run_dir / MODEL_CARDS)
     # Last, since they point at what the others wrote.
     sheets = write_sheets(run_dir, title=run.record.title, synthetic=run.record.synthetic)
     beside = Beside(tuple(table for table in measured if table), tuple(path.name for path in cards), sheets)
     page = run_dir / "report.html"
-    write_text(page, render(run, pictures, beside, print_rule=print_rule))
+    write_text(page, render(run, pictures, beside))
     return page
 
 
-def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None, *, print_rule: PrintRule = "round") -> str:
+def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None) -> str:
     """Return the page as HTML that asks for nothing from anywhere.
 
     Args:
         run: What it reports.
         pictures: By name.
         beside: What was written beside it; nothing by default.
-        print_rule: How printed shares lose their further digits.
     """
     beside = beside or Beside()
     page = environment()
@@ -105,8 +102,8 @@ def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None,
         n_overlays=len(run.overlays),
         cohorts=[table for table in (tables.flow(run), tables.refusals(run), tables.acquisition(run)) if table],
         overlap=tables.overlap(run),
-        table_s2=tables.table_s2(run.benchmarks, rule=print_rule) if run.benchmarks else None,
-        targets=[_target(result, run, pictures, print_rule) for result in run.benchmarks],
+        table_s2=tables.table_s2(run.benchmarks) if run.benchmarks else None,
+        targets=[_target(result, run, pictures) for result in run.benchmarks],
         best=tables.best_possible(run),
         limits=limits(run),
         beside=beside,
@@ -127,9 +124,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture], rule: PrintRule) -> TargetSection:
+def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture]) -> TargetSection:
     shown = {
-        "roc": (tables.discrimination(result), tables.shares(result, rule=rule)),
+        "roc": (tables.discrimination(result), tables.shares(result)),
         "calibration": (tables.calibration(result),),
         "decision": tuple(table for table in (tables.uncertainty(result),) if table),
     }

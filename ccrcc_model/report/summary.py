@@ -58,16 +58,18 @@ def in_words(number: int) -> str:
 
 def interval(estimate: Estimate, *, sign: bool = False) -> str:
     """Return ``0.83 (95 % CI 0.75 to 0.91)``, with a plus sign before positive numbers if ``sign``."""
-
-    def number(value: float | None) -> str:
-        text = format_number(value).replace("-", "−")
-        return f"+{text}" if sign and value is not None and value > 0 else text
-
+    value, low, high = (number(each, sign=sign) for each in (estimate.value, estimate.low, estimate.high))
     if estimate.value is None:
         return f"not estimable ({estimate.reason})"
     if estimate.low is None:
-        return f"{number(estimate.value)} (no interval: {(estimate.reason or '').removeprefix('interval not estimable: ')})"
-    return f"{number(estimate.value)} (95 % CI {number(estimate.low)} to {number(estimate.high)})"
+        return f"{value} (no interval: {(estimate.reason or '').removeprefix('interval not estimable: ')})"
+    return f"{value} (95 % CI {low} to {high})"
+
+
+def number(value: float | None, *, sign: bool = False) -> str:
+    """Return a figure to two decimals with a true minus, and with a plus sign if it is positive and ``sign``."""
+    text = format_number(value).replace("-", "−")
+    return f"+{text}" if sign and value is not None and value > 0 else text
 
 
 def _asked(run: Run) -> Line:
@@ -133,8 +135,8 @@ def _calibration(group: GroupResult) -> str:
     intercept, slope = group.model.calibration.intercept, group.model.calibration.slope
     if intercept.low is None or intercept.high is None:
         return f"calibration not estimable ({intercept.reason})"
-    slope_text = format_number(slope.value).replace("-", "−") if slope.low is not None else f"not estimable, {slope.reason}"
-    figures = f"intercept {format_number(intercept.value).replace('-', '−')}, slope {slope_text}"
+    slope_text = number(slope.value) if slope.low is not None else f"not estimable, {slope.reason}"
+    figures = f"intercept {number(intercept.value)}, slope {slope_text}"
     faults = ["too low on average"] * (intercept.low > 0) + ["too high on average"] * (intercept.high < 0)
     if slope.low is not None and slope.high is not None:
         faults += ["too extreme"] * (slope.high < 1) + ["too timid"] * (slope.low > 1)

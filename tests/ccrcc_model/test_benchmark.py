@@ -27,6 +27,7 @@ from ccrcc_model.metrics import auc, auc_difference
 from ccrcc_model.model import Model
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.targets import GRADE
+from nnunet_ext.case import Cohort, Role
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
@@ -86,6 +87,9 @@ def test_a_locked_model_is_scored_on_each_cohort_and_nothing_is_refitted(locked)
     assert {group.baseline.threshold for group in result.groups} == {locked.baseline_decision.threshold}
 
 
+CONTROLS = ("shuffled_labels", "centre_only")
+
+
 def test_the_audit_counts_patients_and_passes_for_an_honest_model(locked):
     audit = benchmark(locked, [features("north", "external", 40, seed=2)]).audit
     assert all(answer.passed for answer in audit)
@@ -103,6 +107,22 @@ def test_the_audit_tells_what_the_negative_controls_found(low, passed, locked):
         audit = benchmark(controlled, [features("north", "external", 40, seed=2)]).audit
         assert [answer.passed for answer in audit[4:]] == expected
         assert audit[4].finding.startswith("AUC 0.60")
+
+
+def test_a_control_that_separates_completely_and_so_has_no_interval_does_not_pass(locked):
+    separated = {"value": 1.0, "low": None, "high": None, "reason": "interval not estimable: DeLong's variance is zero"}
+    controlled = replace(locked, manifest={**locked.manifest, "controls": dict.fromkeys(CONTROLS, separated)})
+    audit = benchmark(controlled, [features("north", "external", 40, seed=2)]).audit
+    assert [answer.passed for answer in audit[4:]] == [False, False]
+    assert all("no interval, so chance cannot be told" in answer.finding for answer in audit[4:])
+
+
+def test_a_table_of_another_cohort_than_the_card_is_refused(locked):
+    north, south = features("north", "external", 40, seed=2), features("south", "external", 40, seed=3)
+    cards = [Cohort(name=name, role=Role.EXTERNAL, cases=()) for name in ("north", "south")]
+    assert benchmark(locked, [north, south], cards=cards, replicates=100).model_id == locked.id
+    with pytest.raises(InputError, match="card of north was given a table of south"):
+        benchmark(locked, [south, north], cards=cards, replicates=100)
 
 
 def test_the_audit_fails_for_a_model_whose_steps_leaked(locked):
@@ -225,7 +245,7 @@ def test_table_s2_prints_in_the_form_of_the_supplement(study):
     first = frame.iloc[0]
     assert first["true_positive"] + first["false_negative"] == first["events"]
     assert first[["true_positive", "false_negative", "true_negative", "false_positive"]].sum() == first["n"]
-    assert (table_s2(study, rule="cut")["accuracy"] != frame["accuracy"]).any()
+    assert (table_s2(replace(study, print_rule="cut"))["accuracy"] != frame["accuracy"]).any()
 
 
 def test_tables_hold_a_row_for_each_group_and_predictor(study):

@@ -201,7 +201,9 @@ def test_a_benchmark_also_tells_what_the_user_asks_for_and_what_cannot_be_told(t
     assert set(pd.read_csv(out / "at_prevalence.csv")["prevalence"]) == {0.3}
     assert pd.read_csv(out / "subgroups.csv").query("factor == 'sex'")["n"].tolist() == [60]
     assert (pd.read_csv(out / "recalibration.csv")["reason"] == "no positive patients").all()
-    assert len(pd.read_csv(out / "calls.csv")) == 4 * 3  # home, away, and the two centres of away
+    calls = pd.read_csv(out / "calls.csv")
+    assert len(calls) == 4 * 3  # home, away, and the two centres of away
+    assert (calls.query("group == 'away' and metric == 'sensitivity'")["reason"] == "no positive patients").all()
 
 
 def test_a_benchmark_refuses_in_one_line_what_it_cannot_score(tables: Path, tmp_path: Path) -> None:
@@ -214,6 +216,9 @@ def test_a_benchmark_refuses_in_one_line_what_it_cannot_score(tables: Path, tmp_
     assert "has no outcomes" in mistake(*scored, tables / "away.parquet")
     seen = tmp_path / "home.yaml"
     seen.write_text((tables / "away.yaml").read_text().replace("away.csv", str(tables / "home.csv")))
+    other = ("benchmark", tables / "model", "--cohort", seen, "--table", tables / "home.parquet", "--out", tmp_path / "b")
+    assert "card of away was given a table of home" in mistake(*other)
+    seen.write_text(seen.read_text().replace("name: away", "name: home"))
     scored = ("benchmark", tables / "model", "--cohort", seen, "--out", tmp_path / "b", "--table")
     assert "60 patients of the table were used to fit the model" in mistake(*scored, tables / "home.parquet")
     assert not (tmp_path / "b").exists()

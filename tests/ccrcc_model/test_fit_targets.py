@@ -74,6 +74,10 @@ def test_all_targets_of_one_table_in_one_command(tables: Path, tmp_path: Path) -
     assert scored.stdout.splitlines()[-1] == f"Benchmark of isup on 1 cohorts: {tmp_path / 'b'}"
     assert "isup in away (n = 51) " in scored.stdout
     assert (tmp_path / "b" / "graded_figures.csv").is_file()
+    again = ("benchmark", tmp_path / "m" / "isup", "--cohort", tables / "away.yaml", "--table", tables / "away.parquet")
+    for option, value in (("--prevalence", "0.3"), ("--seed", "1"), ("--print-rule", "cut"), ("--replicates", "100")):
+        assert f"{option} is for models of yes or no" in mistake(*again, "--out", tmp_path / "c", option, value)
+    assert not (tmp_path / "c").exists()
 
 
 def test_one_graded_target_has_the_folder_itself(tables: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ccrcc_model.pool import PooledAuc, PooledResult, merged_cells, pool, pooled
 from ccrcc_model.pool_tables import merged_histogram, meta_table, multicentre_table, summary, write_pool
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.result_file import PredictorResult, SiteResult, share_predictions
-from ccrcc_model.small_cells import Cell, SharedCounts, SharedHistogram
+from ccrcc_model.small_cells import WITHHELD, Cell, SharedCounts, SharedHistogram
 from ccrcc_model.targets import GRADE
 from nnunet_ext.errors import InputError
 
@@ -63,7 +63,7 @@ def test_counts_and_all_that_comes_of_them_are_those_of_the_patients(
     assert ours.counts.worst == ours.counts.best == theirs.counts
     for share_of in ("sensitivity", "specificity", "accuracy", "ppv", "npv"):
         exact = getattr(theirs.counts, share_of)
-        assert ours.counts.share(share_of) == Estimate(exact.value, exact.low, exact.high)
+        assert ours.counts.proportion(share_of) == Estimate(exact.value, exact.low, exact.high)
     assert ours.brier.value == pytest.approx(theirs.calibration.brier.value, abs=1e-5)
     assert ours.brier.low == pytest.approx(theirs.calibration.brier.low, abs=2e-5)
     assert ours.brier.high == pytest.approx(theirs.calibration.brier.high, abs=2e-5)
@@ -88,7 +88,7 @@ def test_small_cohorts_are_bounded_too_though_counts_are_withheld(seed: int) -> 
     assert result.model.auc.at_least <= truth.auc.value <= result.model.auc.at_most
     assert result.model.counts.worst.true_positive <= truth.counts.true_positive <= result.model.counts.best.true_positive
     for name in ("sensitivity", "specificity", "accuracy", "ppv", "npv"):
-        ours, exact = result.model.counts.share(name), getattr(truth.counts, name)
+        ours, exact = result.model.counts.proportion(name), getattr(truth.counts, name)
         assert ours.low <= exact.low <= exact.value <= exact.high <= ours.high
 
 
@@ -183,6 +183,45 @@ def test_a_cohort_twice_or_alone_is_not_pooled() -> None:
         pool([replace(north, cohort="North"), south, north])
     with pytest.raises(InputError, match="north and copy have the same result in every figure"):
         pool([north, south, replace(north, cohort="copy")])
+
+
+def test_a_cohort_twice_is_known_by_its_figures_whatever_the_smallest_cell() -> None:
+    north, other = shared(COHORTS[0]), shared(COHORTS[1])
+    again = replace(shared(COHORTS[0], smallest=8), cohort="copy")
+    assert again.model.histogram != north.model.histogram
+    with pytest.raises(InputError, match="north and copy have the same result in every figure"):
+        pool([north, other, again])
+    one_more = replace(again, model=replace(again.model, expected_events=again.model.expected_events + 1))
+    assert pool([north, other, one_more])
+
+
+def test_small_cohorts_that_withhold_their_figures_are_told_apart_by_their_cells() -> None:
+    first, second = (shared(cohort(name, 30, seed=seed)) for name, seed in (("north", 0), ("south", 1)))
+    assert (first.n, first.events, first.model.auc, first.baseline.auc) == (30, 10, WITHHELD, WITHHELD)
+    assert (second.n, second.events, second.model.auc, second.baseline.auc) == (30, 10, WITHHELD, WITHHELD)
+    assert pool([first, second])
+    with pytest.raises(InputError, match="north and copy have the same result"):
+        pool([first, replace(first, cohort="copy")])
+
+
+def test_pairs_of_a_site_that_withholds_its_auc_are_compared_by_its_cells() -> None:
+    """All ten positives of the first site are above its negatives, as its cells tell; of the second nothing is known."""
+    parted, whole = (Cell(0.0, 0.5, 10, 0), Cell(0.5, 1.0, 0, 10)), (Cell(0.0, 1.0, 10, 10),)
+    withheld = [replace(one(cells, area=0.5), auc=WITHHELD, expected_events=None) for cells in (parted, whole)]
+    area = pooled_auc(withheld)
+    assert (area.at_least, area.at_most) == (pytest.approx(100 / 400), 1.0)
+    known = pooled_auc([replace(withheld[0], auc=Estimate(1.0)), withheld[1]])
+    assert known.at_least == pytest.approx(area.at_least, abs=1e-5)
+
+
+def test_what_one_site_withholds_has_no_sum() -> None:
+    north = shared(cohort("north", 150, seed=1))
+    assert north.model.auc == WITHHELD
+    result = pool([north, shared(COHORTS[1]), shared(COHORTS[2])])
+    assert result.model.expected_events is None
+    assert result.model.brier.reason == "a site withholds its own"
+    assert (result.model.auc_meta.sites, result.model.slope.sites, result.difference.sites) == (2, 2, 2)
+    assert result.baseline.expected_events is not None
 
 
 def test_the_multicentre_table_has_a_row_a_site_and_the_pooled_rows(pooled: PooledResult) -> None:

@@ -103,12 +103,19 @@ def test_a_larger_smallest_cell_is_kept_and_a_smaller_one_is_no_option(
     assert not any(0 < count < 10 for cell in result.model.histogram.cells for count in (cell.negatives, cell.positives))
 
 
-def test_a_cohort_with_too_few_of_a_class_is_not_shared_and_nothing_is_written(
+def test_a_cohort_with_too_few_of_a_class_is_not_shared_but_its_benchmark_is_kept(
     hospitals: Path, model_folder: Path, tmp_path: Path
 ) -> None:
     command = ("benchmark", model_folder, *site(hospitals, "north"), "--out", tmp_path / "b", "--share", tmp_path / "s")
     assert "Cohort north has fewer than 300 positive patients" in mistake(*command, "--smallest-cell", "300")
-    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "b" / "table_s2.csv").is_file()
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_smallest_cell_without_a_result_file_is_refused(hospitals: Path, model_folder: Path, tmp_path: Path) -> None:
+    command = ("benchmark", model_folder, *site(hospitals, "north"), "--out", tmp_path / "b", "--smallest-cell", "10")
+    assert "--smallest-cell is of the result files that --share writes" in mistake(*command)
+    assert not (tmp_path / "b").exists()
 
 
 def test_bad_result_files_get_one_line_and_nothing_is_written(hospitals: Path, tmp_path: Path) -> None:

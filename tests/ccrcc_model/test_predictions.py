@@ -50,6 +50,14 @@ def test_written_predictions_read_back_as_they_were(three, tmp_path):
         np.testing.assert_array_equal(getattr(back, name), getattr(three, name))
 
 
+def test_abstentions_read_back_as_they_were(three, tmp_path):
+    asked = replace(three, abstained=np.array([True, False, False]))
+    asked.write(tmp_path / "north.csv")
+    assert Predictions.read(tmp_path / "north.csv").abstained.tolist() == [True, False, False]
+    three.write(tmp_path / "north.csv")
+    assert Predictions.read(tmp_path / "north.csv").abstained is None
+
+
 def test_chosen_patients_keep_their_entries(three):
     some = three.take(np.array([True, False, True]))
     assert (some.patient_id.tolist(), some.centre.tolist()) == (["07", "c"], ["x", "y"])
@@ -76,6 +84,7 @@ def read(tmp_path, text: str) -> Predictions:
         (CELLS + "A,grade,1,x,0.5,0.5\n", "y_true must hold 0 and 1 only"),
         (CELLS + "A,grade,1,x,1,1.2\n", "inside"),
         (CELLS + "A,grade,1,x,1,0.5\nB,grade,2,x,0,0.5\n", "2 different values of cohort; give each its own file"),
+        (CELLS.replace("y_prob", "y_prob,abstained") + "A,grade,1,x,1,0.5,no\n", "abstained must hold True and False only"),
         (CELLS, "0 different values of cohort"),
     ],
 )

@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.special import expit
 
 from ccrcc_model.benchmark import AuditAnswer, BenchmarkResult, Pair, assemble
+from ccrcc_model.benchmark_tables import table_s2
 from ccrcc_model.fit import fit
 from ccrcc_model.metrics import Estimate
 from ccrcc_model.model import Model
@@ -26,6 +27,7 @@ from ccrcc_model.report.model_tables import SMALLEST_SHARE
 from ccrcc_model.report.page import render
 from ccrcc_model.report.run_folder import read_run
 from ccrcc_model.report.summary import judge, summarise
+from ccrcc_model.report.tables import calibration
 from ccrcc_model.targets import GRADE, Target, ki67
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
@@ -300,10 +302,37 @@ def test_a_benchmark_of_another_model_is_refused(run_dir, tmp_path):
 
 def test_the_print_rule_reaches_the_page(run_dir, page):
     drawn = {svg.stem: Picture(svg.stem, svg, "", "") for svg in (run_dir / "figures").glob("*.svg")}
-    cut = Page(render(read_run(run_dir), drawn, print_rule="cut"))
+    run = read_run(run_dir)
+    first, *others = (replace(result, print_rule="cut") for result in run.benchmarks)
+    cut = Page(render(replace(run, benchmarks=(first, *others)), drawn))
     assert "cut, not rounded, to two decimals" in cut.text
+    mixed = Page(render(replace(run, benchmarks=(first, *run.benchmarks[1:])), drawn))
+    assert "rounded, of Grade cut, to two decimals" in mixed.text
     assert "rounded to two decimals" in page.text
     assert cut.text != page.text
+
+
+@pytest.mark.parametrize(("n", "noted"), [(399, True), (400, False)])
+def test_an_interval_of_the_ici_is_doubted_in_small_cohorts(n, noted):
+    result = benchmark_of(GRADE, seed=1)
+    sized = tuple(replace(one, model=replace(one.model, n=n, events=n // 2)) for one in result.groups)
+    note = calibration(replace(result, groups=sized)).note
+    assert ("Below some 400 patients the intervals of the ICI" in note) == noted
+
+
+def test_figures_that_take_patients_as_more_than_they_are_say_so(page):
+    assert "Those of out-of-fold predictions take them as independent, which they are not" in page.text
+    assert "Internal intervals and p-values take out-of-fold predictions as independent" in page.text
+
+
+def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
+    left = shutil.copytree(run_dir, tmp_path / "run")
+    result = replace(BenchmarkResult.read(left / "benchmark" / "grade"), print_rule="cut")
+    result.write(left / "benchmark" / "grade")
+    before = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
+    write_report(left)
+    after = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
+    assert after["accuracy"].tolist() == table_s2(result)["accuracy"].tolist() != before["accuracy"].tolist()
 
 
 # Less than a whole run

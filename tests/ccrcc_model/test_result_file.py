@@ -11,7 +11,7 @@ import pytest
 from scipy.special import expit
 
 from ccrcc_model.audit import patient_hash
-from ccrcc_model.metrics import auc, auc_difference, counts
+from ccrcc_model.metrics import Estimate, auc, auc_difference, counts
 from ccrcc_model.model import Model
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.result_file import SiteResult, _digest, share_predictions, site_result
@@ -31,7 +31,7 @@ def pair(name: str, n: int, *, seed: int) -> tuple[Predictions, Predictions]:
     return predictor(1.6), predictor(0.6)
 
 
-def shared(name: str = "north", n: int = 150, *, seed: int = 1, **options: Any) -> SiteResult:
+def shared(name: str = "north", n: int = 150, *, seed: int = 2, **options: Any) -> SiteResult:
     about = {"target": GRADE, "model_id": "a" * 64, "threshold": 0.4, "baseline_threshold": 0.3}
     return share_predictions(*pair(name, n, seed=seed), **(about | options))
 
@@ -50,7 +50,7 @@ def test_what_was_written_is_read_back(file: Path) -> None:
 
 
 def test_figures_are_those_of_the_benchmark_to_five_decimals() -> None:
-    model, baseline = pair("north", 150, seed=1)
+    model, baseline = pair("north", 150, seed=2)
     result = shared()
     assert (result.n, result.events, result.rule) == (150, 50, "isup_grade >= 3")
     assert result.model.auc.value == pytest.approx(auc(model).value, abs=5e-6)
@@ -61,7 +61,7 @@ def test_figures_are_those_of_the_benchmark_to_five_decimals() -> None:
 
 def test_the_file_is_small_and_names_nobody(file: Path) -> None:
     text = file.read_text()
-    ids = pair("north", 150, seed=1)[0].patient_id
+    ids = pair("north", 150, seed=2)[0].patient_id
     assert len(text) < 10_000
     assert not any(each in text for each in (*ids, *(patient_hash(one) for one in ids), "/", "\\"))
 
@@ -100,11 +100,41 @@ def test_a_locked_model_is_shared_as_it_is_benchmarked(model_folder: Path, plant
     assert result.model.auc.value == pytest.approx(auc(predictions).value, abs=5e-6)
 
 
-def test_a_cohort_of_one_class_is_shared_as_far_as_it_can_be(tmp_path: Path) -> None:
-    model, baseline = (replace(each, y_true=np.zeros(150, dtype=int)) for each in pair("north", 150, seed=1))
-    result = share_predictions(model, baseline, target=GRADE, model_id="a" * 64, threshold=0.4, baseline_threshold=0.3)
+def made_of(negatives: list[float], positives: list[float]) -> Predictions:
+    y_prob = np.array([*negatives, *positives])
+    ids = np.arange(len(y_prob)).astype(np.str_)
+    truth = np.array([0] * len(negatives) + [1] * len(positives))
+    return Predictions("north", "grade", ids, np.full(len(ids), "one"), truth, y_prob)
+
+
+def test_figures_from_which_a_withheld_count_would_follow_are_withheld_too(tmp_path: Path) -> None:
+    """With the cells, an AUC of 366 / 372 leaves 11 true positives as the only possibility, of 1 to 11."""
+    model = made_of([0.1] * 20 + [0.2] * 5 + [0.5] * 6, [0.3] + [0.9] * 11)
+    baseline = made_of([0.1] * 20 + [0.2] * 5 + [0.5] * 6, [0.3] * 5 + [0.9] * 7)
+    about = {"target": GRADE, "model_id": "a" * 64, "threshold": 0.333, "baseline_threshold": 0.333}
+    result = share_predictions(model, baseline, **about)
+    assert auc(model).value == pytest.approx(366 / 372)
+    assert result.model.histogram.counts.true_positives == (1, 11)
+    figures = (result.model.auc, result.model.brier, result.model.intercept, result.model.slope, result.difference)
+    assert set(figures) == {Estimate(None, reason="small counts are withheld")}
+    assert result.model.expected_events is None
+    assert result.baseline.histogram.counts.true_positives == (7, 7)
+    assert result.baseline.auc.value == pytest.approx(auc(baseline).value, abs=5e-6)
+    assert result.baseline.expected_events == pytest.approx(baseline.y_prob.sum())
     result.write(tmp_path / "one.json")
-    assert SiteResult.read(tmp_path / "one.json").model.auc.reason == "no positive patients"
+    assert SiteResult.read(tmp_path / "one.json") == result
+    with pytest.raises(InputError, match="model: auc is given, though a count is withheld"):
+        replace(result, model=replace(result.model, auc=Estimate(0.98387, 0.9, 1.0)))
+    with pytest.raises(InputError, match="difference is given, though a count is withheld"):
+        replace(result, difference=Estimate(0.1, 0.0, 0.2))
+
+
+@pytest.mark.parametrize(("truth", "word"), [(0, "positive"), (1, "negative")])
+def test_a_cohort_of_one_class_has_no_result_file(truth: int, word: str) -> None:
+    """Sums of the probabilities of 20 negatives would tell how many of them are called positive."""
+    model, baseline = (replace(each, y_true=np.full(150, truth)) for each in pair("north", 150, seed=2))
+    with pytest.raises(InputError, match=f"fewer than 5 {word} patients"):
+        share_predictions(model, baseline, target=GRADE, model_id="a" * 64, threshold=0.4, baseline_threshold=0.3)
 
 
 def test_the_hash_does_not_depend_on_how_the_json_is_laid_out(file: Path) -> None:
@@ -158,6 +188,18 @@ def test_a_file_with_one_thing_changed_is_refused(file: Path, change: Callable[[
         ),
         (lambda content: content.update(patients=["patient-0001"]), "holds more than a result file does"),
         (lambda content: content["model"]["auc"].update(note="fine"), "holds more than a result file does"),
+        (lambda content: content.update(n=0, events=0), "0 positive and 0 negative patients, fewer than 5 of a class"),
+        (lambda content: content.update(events=148), "148 positive and 2 negative patients, fewer than 5 of a class"),
+        (lambda content: content["model"]["auc"].update(value=None), "model: auc is missing"),
+        (lambda content: content["model"]["auc"].update(value=1.2, high=1.3), r"model: auc is not inside \[0, 1\]"),
+        (lambda content: content["model"]["brier"].update(value=-0.1, low=-0.2), r"model: brier is not inside \[0, 1\]"),
+        (lambda content: content["model"]["auc"].update(low=0.99), "model: auc lies outside of its interval"),
+        (lambda content: content["model"]["auc"].update(low=None), "model: auc has one bound only"),
+        (lambda content: content["baseline"].update(expected_events=151), r"expected_events is not inside \[0, 150\]"),
+        (lambda content: content["baseline"].update(expected_events=None), "baseline: expected_events is missing"),
+        (lambda content: content["model"]["slope"].update(high=1e200), "model: slope is not inside"),
+        (lambda content: content["model"]["intercept"].update(low=-1e200), "model: intercept is not inside"),
+        (lambda content: content["difference"].update(value=-1.5, low=-2), r"difference is not inside \[-1, 1\]"),
         (lambda content: content.update(about=["Holds images."]), "holds more than a result file does"),
     ],
 )

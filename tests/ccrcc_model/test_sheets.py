@@ -232,6 +232,30 @@ def test_nothing_is_no_evidence_but_zero_is(tmp_path, value, found):
     )
 
 
+def test_that_classes_are_not_weighed_rests_on_the_setting_that_says_so(run_dir, tmp_path):
+    left = shutil.copytree(run_dir, tmp_path / "run", ignore=shutil.ignore_patterns("*.png", "member_*"))
+    manifest = left / "models" / "grade" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    row = rows_of(left)["tripod_ai", "13"]
+    assert (row.status, [str(one) for one in row.pointers]) == (
+        Status.NOT_APPLICABLE,
+        ["models/grade/manifest.json: settings.balanced = false"],
+    )
+    for settings in (
+        content["settings"] | {"balanced": True},
+        {k: v for k, v in content["settings"].items() if k != "balanced"},
+    ):
+        manifest.write_text(json.dumps(content | {"settings": settings}))
+        assert rows_of(left)["tripod_ai", "13"].status is Status.AUTHOR
+
+
+def test_updating_points_at_the_recalibration_that_the_benchmark_wrote(run_dir):
+    for item in ("12f", "24"):
+        row = rows_of(run_dir)["tripod_ai", item]
+        assert row.status is Status.FILLED
+        assert "benchmark/grade/recalibration.csv" in {pointer.file for pointer in row.pointers}
+
+
 @pytest.mark.parametrize(("centres", "found"), [(("east", "east"), False), (("east", "N/A"), False), (("east", "west"), True)])
 def test_several_centres_are_two_that_are_named(tmp_path, centres, found):
     write_csv(tmp_path / "tables" / "acquisition.csv", "centre", *((centre,) for centre in centres))
@@ -356,6 +380,8 @@ def test_a_model_card_is_filled_from_manifest_and_benchmark(card, run_dir):
     assert "- north: 40 patients" in card
     assert (run_dir / "models" / "grade" / "manifest.sha256").read_text().strip() in card
     assert "| north |" in card
+    assert "in `benchmark/grade/subgroups.csv`: tumour size\n" in card
+    assert "Sex, age" not in card
     assert "a validation should have 100 of each class or more" in card
 
 
@@ -365,6 +391,7 @@ def test_a_model_without_a_benchmark_says_so(run_dir, tmp_path):
     card = (left / "model_cards" / "grade.md").read_text(encoding="utf-8")
     assert "No external cohort was scored" in card
     assert "The run holds no benchmark of this model." in card
+    assert "Sex, age, ethnicity and other groups of patients: the run records none." in card
 
 
 @pytest.mark.parametrize(

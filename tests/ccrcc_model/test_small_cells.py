@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations, product
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.special import expit
 
@@ -97,24 +98,40 @@ def classes(most: int) -> Iterator[tuple[int, ...]]:
             yield each
 
 
+def twice_u(negatives: tuple[int, ...], positives: tuple[int, ...]) -> tuple[int, int]:
+    """Least and most of twice Mann and Whitney's U: within a bin patients may be in any order."""
+    above = sum(2 * n * p for at, p in enumerate(positives) for n in negatives[:at])
+    return above, above + sum(2 * n * p for n, p in zip(negatives, positives, strict=True))
+
+
 def small_counts_betrayed(most_negatives: int, most_positives: int) -> list[str]:
     """Outputs for which all data sets that give them have one small count in common.
 
-    The counts asked for are those of either class in each run of bins.
+    An output is cells, counts, and the AUC unless a count is withheld. The counts asked for are those of either class in each
+    run of bins.
     """
     runs = list(combinations(range(BINS + 1), 2))
-    possible: dict[object, list[set[int]]] = {}
+    possible: dict[tuple[object, ...], list[list[int]]] = {}
     for both in product(classes(most_negatives), classes(most_positives)):
         if not sum(both[0]) + sum(both[1]):
             continue
         cells, given = merge_bins(np.array(both[0]), np.array(both[1]), AT, smallest=SMALLEST)
         called = tuple(sum(each[AT:]) if shown else None for each, shown in zip(both, given, strict=True))
         output = tuple((i, j, sum(both[0][i:j]), sum(both[1][i:j])) for i, j in cells), called
-        asked = possible.setdefault(output, [set() for _ in range(2 * len(runs))])
-        for place, (each, (i, j)) in enumerate(product(both, runs)):
-            asked[place].add(sum(each[i:j]))
+        asked = [sum(each[i:j]) for each, (i, j) in product(both, runs)]
+        possible.setdefault(output, []).append([*(twice_u(*both) if all(given) else (0, 0)), *asked])
     assert len(possible) > 200
-    return [str(output) for output, asked in possible.items() if any(len(a) == 1 and 0 < min(a) < SMALLEST for a in asked)]
+    return [f"{output}, U = {u / 2}" for output, rows in possible.items() for u in telling(np.array(rows))]
+
+
+def telling(rows: npt.NDArray[np.int_]) -> list[int]:
+    """Values of 2 U (its range is in the first two columns) that leave one possibility for a small count in the others."""
+    found = []
+    for u in range(rows[:, 0].min(), rows[:, 1].max() + 1):
+        left = rows[(rows[:, 0] <= u) & (u <= rows[:, 1]), 2:]
+        if len(left) and ((left == left[0]).all(axis=0) & (left[0] > 0) & (left[0] < SMALLEST)).any():
+            found.append(u)
+    return found
 
 
 @pytest.mark.parametrize("most", [(4, 7), (7, 4)])
@@ -143,9 +160,9 @@ def test_shares_are_exact_where_they_can_be_and_cover_what_is_withheld() -> None
     both = SharedCounts(26, 12, (6, 6), (8, 11)) + SharedCounts(35, 15, (5, 5), (10, 10))
     assert both == SharedCounts(61, 27, (11, 11), (18, 21))
     assert (both.worst, both.best) == (Counts(18, 9, 50, 11), Counts(21, 6, 50, 11))
-    exact, specificity = clopper_pearson(50, 61), both.share("specificity")
+    exact, specificity = clopper_pearson(50, 61), both.proportion("specificity")
     assert (specificity.value, specificity.low, specificity.high) == (exact.value, exact.low, exact.high)
-    sensitivity = both.share("sensitivity")
+    sensitivity = both.proportion("sensitivity")
     assert sensitivity.value is None
     assert (sensitivity.low, sensitivity.high) == (clopper_pearson(18, 27).low, clopper_pearson(21, 27).high)
     assert sensitivity.reason == "0.667 to 0.778: small counts are withheld"

@@ -119,6 +119,21 @@ def test_scans_that_are_there_are_not_written_again(two_ball_external, tmp_path)
     assert thick.cases[0].image.read_bytes() == mark
 
 
+def test_scans_of_another_thickness_image_or_mask_are_written_again(two_ball_external, tmp_path):
+    def first_sizes(cohort: Cohort, slice_mm: float) -> tuple[int, int]:
+        thick, _ = thicken(cohort, slice_mm, tmp_path / "thick")
+        return tuple(sitk.ReadImage(str(path)).GetSize()[2] for path in (thick.cases[0].image, thick.cases[0].mask))
+
+    assert first_sizes(two_ball_external, 8.0) == (16, 16)
+    assert first_sizes(two_ball_external, 5.0) == (25, 25)
+    first, second = two_ball_external.cases
+    swapped = replace(two_ball_external, cases=(replace(second, id=first.id),))
+    thick, _ = thicken(swapped, 5.0, tmp_path / "thick")
+    fresh, _ = thicken(swapped, 5.0, tmp_path / "fresh")
+    for name in ("image", "mask"):
+        assert getattr(thick.cases[0], name).read_bytes() == getattr(fresh.cases[0], name).read_bytes()
+
+
 def test_a_bad_scan_is_quarantined_and_the_rest_goes_on(two_ball_external, tmp_path):
     absent = replace(two_ball_external.cases[0], id="gone", image=tmp_path / "gone.nii.gz")
     bare = replace(two_ball_external.cases[1], mask=None)

@@ -25,11 +25,13 @@ class Place:
             ``groups[scope=external]`` the first entry of a list, of those with this value, in which the rest of the path
             leads to something. Empty: the file itself.
         at_least: Different values that a column must have.
+        is_false: Whether the evidence is that the key's value is false; else false is none.
     """
 
     files: str
     key: str = ""
     at_least: int = 1
+    is_false: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ TOPICS: dict[str, tuple[Place, ...]] = {
     "scaling": _of(_PIPELINE, "members.0.features.0.centre", "members.0.features.0.spread"),
     "selection": _of(_MANIFEST, "n_features", "hyperparameters.n_features"),
     "algorithm": _of(_MANIFEST, "hyperparameters.num_leaves", "hyperparameters.learning_rate", "versions.lightgbm"),
+    "unbalanced": (Place(_MANIFEST, "settings.balanced", is_false=True),),
     "ensemble": _of(_PIPELINE, "members"),
     "tuning": _of(_MANIFEST, "settings.trials", "settings.inner_folds"),
     "folds": _of(_MANIFEST, "settings.folds", "settings.repeats"),
@@ -103,6 +106,8 @@ TOPICS: dict[str, tuple[Place, ...]] = {
     "comparison": _of(_BENCHMARK, f"{_EXTERNAL}.difference.p_value"),
     "baseline": _of(_BENCHMARK, f"{_EXTERNAL}.baseline.auc.value"),
     "centre_results": _of(_BENCHMARK, "groups[scope=centre].model.auc.value"),
+    "subgroups": _of("benchmark/*/subgroups.csv", "factor"),
+    "recalibration": _of("benchmark/*/recalibration.csv", "what"),
     "counts": (Place(_BENCHMARK, "target"), *_of("benchmark/*/table_s2.csv", "true_positive", "false_negative")),
     "plots": (Place(_BENCHMARK, "target"), *(Place(f"figures/{kind}_*.svg") for kind in ("roc", "calibration", "decision"))),
     "locked": _of(_BENCHMARK, "model_id"),
@@ -149,7 +154,7 @@ class Evidence:
                 yield Pointer(name, place.key, in_short(values))
         else:
             content = self._once(path, _json)
-            for key, value in _walk(content, place.key.split(".")):
+            for key, value in _walk(content, place.key.split("."), is_false=place.is_false):
                 yield Pointer(name, key, in_short(value))
 
     def _column(self, path: Path, name: str) -> list[Any]:
@@ -187,14 +192,15 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _walk(value: Any, path: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield key and value of what ``path`` leads to, unless it is nothing: null, false, or empty."""
+def _walk(value: Any, path: list[str], *, is_false: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield key and value of what ``path`` leads to, unless it is nothing: null, false, or empty; or only if it is false."""
     if not path:
-        if not (value is None or value is False or value in ("", [], {})):
+        is_nothing = value is None or value is False or value in ("", [], {})
+        if value is False if is_false else not is_nothing:
             yield "", value
         return
     for key, step in _steps(value, path[0]):
-        found = [(f"{key}.{rest}" if rest else key, what) for rest, what in _walk(step, path[1:])]
+        found = [(f"{key}.{rest}" if rest else key, what) for rest, what in _walk(step, path[1:], is_false=is_false)]
         yield from found
         if found and _FILTER.fullmatch(path[0]):
             return
