@@ -15,7 +15,7 @@ MARGIN_MM = 25.0
 """Between what the coarse pass found and the faces of the boxes that the fine pass runs in."""
 
 FACE_MM = 5.0
-"""A label this near to a face may go on beyond it: then all of the body is looked at."""
+"""A plausible label this near to a face may go on beyond it: then all of the body is looked at."""
 
 BODY_HU = -300.0
 """Above air and lung, below fat."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 import torch
 
+from nnunet_ext.anatomy_rules import plausible_anatomy
 from nnunet_ext.inference.kidney_search import body_box, boxes_of_kidneys, reaches_a_face
 from nnunet_ext.inference.network_grid import Box, NetworkGrid
 from nnunet_ext.inference.sliding_window import FoldAgreement, Windows, classes_of
@@ -118,10 +119,15 @@ class _Pass:
         return Found(self.grid.to_mask(mask), searched, agreement.dice())
 
     def may_go_on(self, found: Found, boxes: Sequence[Box]) -> bool:
-        """Tell whether a label comes so near to the face of a box that it may go on beyond."""
+        """Tell whether something plausible comes so near to the face of a box that it may go on beyond."""
         mask = found.mask.transpose(self.grid.transpose)[self.grid.cropped.slices]
         seen = [self.grid.scan_box(box) for box in boxes]
-        return any(reaches_a_face(mask[one.slices], self.spacing_mm, one, mask.shape) for one in seen)
+
+        def at_a_face(labels: npt.NDArray[np.uint8]) -> bool:
+            return any(reaches_a_face(labels[one.slices], self.spacing_mm, one, labels.shape) for one in seen)
+
+        z, y, x = self.spacing_mm
+        return at_a_face(mask) and at_a_face(plausible_anatomy(mask, spacing_mm=(z, y, x)))
 
     def _windows(self, step: float) -> Windows:
         model = self.model

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from nnunet_ext import anatomy_rules
 from nnunet_ext import segment as module
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
@@ -287,6 +288,35 @@ def test_where_the_search_is_unsure_all_of_the_body_is_looked_at(
     assert rows["searched"].to_dict() == {"case0": "body", "case1": "kidneys"}
     assert rows.loc["case0", "flags"] == "single-kidney"
     assert [case.flags for case in masked.cases] == ["single-kidney", ""]
+
+
+@pytest.mark.usefixtures("threshold_network")
+@pytest.mark.parametrize("near_mm", [10.0, 100.0])
+def test_a_speck_at_the_face_of_a_box_counts_only_if_it_is_plausible(
+    two_scans: Cohort, tiny_training: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, near_mm: float
+) -> None:
+    monkeypatch.setattr(anatomy_rules, "MIN_KIDNEY_ML", 0.1)  # these kidneys are small, and certain
+    case = two_scans.cases[0]
+    image = sitk.ReadImage(str(case.image))
+    z, y, x = image.GetSpacing()[::-1]
+    boxes = kidney_search.boxes_of_kidneys(read(mask_of(two_scans, tiny_training, tmp_path)), (z, y, x), (8, 8, 8))
+    assert boxes is not None
+    values = sitk.GetArrayFromImage(image)
+    values[tuple(slice(n, n + 2) for n in boxes[0].start)] = 90  # a tumour in the corner, 14 mm from the kidney
+    changed = sitk.GetImageFromArray(values)
+    changed.CopyInformation(image)
+    sitk.WriteImage(changed, str(tmp_path / "changed.nii.gz"))
+    monkeypatch.setattr(anatomy_rules, "NEAR_MM", near_mm)
+    segment(two_scans.with_cases([replace(case, image=tmp_path / "changed.nii.gz")]), tiny_training.model, tmp_path / "out")
+    searched = pd.read_csv(tmp_path / "out" / "self_check.csv")["searched"].tolist()
+    assert searched == (["kidneys"] if near_mm == 10 else ["body"])
+
+
+def mask_of(scans: Cohort, training: Any, folder: Path) -> Path:
+    """Return the mask of the first scan, looked at everywhere."""
+    masked, _ = segment(scans.with_cases(scans.cases[:1]), training.model, folder / "whole", whole_scan=True)
+    assert masked.cases[0].mask is not None
+    return masked.cases[0].mask
 
 
 @pytest.mark.usefixtures("threshold_network")
