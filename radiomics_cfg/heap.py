@@ -15,7 +15,7 @@ LARGEST_KEPT = 32 * 2**20
 """Bytes. With larger blocks kept an extraction would take up to a tenth less time and a fifth more memory at its peak, since
 smaller blocks scatter over the holes that they leave."""
 
-MOST_KEPT = 512 * 2**20
+MOST_KEPT = 768 * 2**20
 """Bytes of the process above which what a case has freed goes back to the system before the next: the holes that one large
 case leaves would add to the peak of the following ones. Below, clearing the memory anew costs more than it saves."""
 
