@@ -21,6 +21,7 @@ from ccrcc_model.deep import Projections, projections_from_json
 from ccrcc_model.explanation import Explanation, GroupShare, contributions
 from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart
+from ccrcc_model.member_inputs import with_components
 from ccrcc_model.metrics import Estimate, format_difference
 from ccrcc_model.model_folder import read_model_folder
 from ccrcc_model.pipeline import Member
@@ -182,7 +183,7 @@ class Model:
             probability = self._probability(cases, baseline=baseline)
             frame[f"{prefix}probability"] = probability
             frame[f"{prefix}positive"] = probability >= decision.threshold
-        return frame.join(self.domain.judge(table)[["unlike", "unlike_reason"]], on="patient_id")
+        return frame.join(self._judge(table)[["unlike", "unlike_reason"]], on="patient_id")
 
     def refuse_features(self, preset: Mapping[str, Any], columns: Iterable[str]) -> None:
         """Refuse features that the model cannot use: see the function of this name."""
@@ -221,7 +222,7 @@ class Model:
             centre=cases.patient_centre,
             y_true=cases.patient_y,
             y_prob=self._probability(cases, baseline=baseline),
-            abstained=self.domain.judge(narrow)["unlike"].reindex(cases.patients).to_numpy(dtype=np.bool_),
+            abstained=self._judge(narrow)["unlike"].reindex(cases.patients).to_numpy(dtype=np.bool_),
         )
 
     def _probability(self, cases: Cases, *, baseline: bool) -> npt.NDArray[np.float64]:
@@ -229,6 +230,10 @@ class Model:
         if baseline:
             return self.baseline_decision.probability(patient_score([self.baseline], cases))
         return self.decision.probability(patient_score(self.members, cases))
+
+    def _judge(self, table: FeatureTable) -> pd.DataFrame:
+        """Whether each patient is unlike those of the development, in what the members see of the table."""
+        return self.domain.judge(with_components(table, self.members))
 
     def _refuse(self, table: FeatureTable) -> None:
         refuse_table(table, preset=self.manifest["preset"], columns=self.columns, patients=self.patients)

@@ -22,6 +22,7 @@ from ccrcc_model.deep import (
     source_columns,
 )
 from ccrcc_model.fit import fit
+from ccrcc_model.member_inputs import input_names, with_components
 from ccrcc_model.model import Model
 from ccrcc_model.report.facts import facts
 from ccrcc_model.targets import GRADE, LabelledCases, label
@@ -227,3 +228,45 @@ def test_a_model_without_deep_features_has_no_trace_of_them(model_folder):
     assert "projections" not in (model_folder / "pipeline.json").read_text()
     assert "deep" not in (model_folder / "steps.json").read_text()
     assert json.loads((model_folder / "manifest.json").read_text())["preset"].keys() == {"preset", "preset_sha256", "mode"}
+
+
+def test_the_domain_compares_the_components_that_the_members_see(folder):
+    model = Model.load(folder)
+    names = model.domain.distance.names
+    assert names == input_names(model.members)
+    assert not any("__deep_stage" in name for name in names)
+    kept = [
+        f"{name}__member_{place:02d}" for place, m in enumerate(model.members) for one in m.projections for name in one.names
+    ]
+    assert sorted(name for name in names if "__deep_" in name) == sorted(kept)
+
+
+def test_components_in_a_table_are_those_that_each_member_makes(folder, planted, cases):
+    members = Model.load(folder).members
+    development = planted(60, features=20)
+    held = with_components(with_deep(development), members)
+    for place, member in enumerate(members):
+        for one in member.projections:
+            names = [f"{name}__member_{place:02d}" for name in one.names]
+            np.testing.assert_array_equal(held.rows[names].to_numpy(), one.components(cases))
+
+
+def test_like_patients_are_answered_and_one_with_other_channels_is_declined(folder, planted):
+    model = Model.load(folder)
+    table = with_deep(planted(200, features=20, seed=4, role="external", cohort="north"), seed=5)
+    frame = model.predict_proba(table)
+    assert frame["unlike"].mean() < 0.12
+    like = int(np.flatnonzero(~frame["unlike"])[0])
+    rows = table.rows.copy()
+    deep = [name for name in table.feature_names if name.startswith(f"{PLACE}__deep_")]
+    rows.loc[like, deep] = rows.loc[like, deep] * 50
+    declined = model.predict_proba(FeatureTable(rows, table.provenance)).loc[like]
+    assert declined["unlike"]
+    assert "most in tumour__net2mm__deep_component_" in declined["unlike_reason"]
+
+
+def test_a_table_that_no_projection_needs_is_handed_on_as_it_is(model_folder, planted):
+    model = Model.load(model_folder)
+    table, _ = planted(20)
+    assert with_components(table, model.members) is table
+    assert input_names(model.members) == model.columns
