@@ -17,7 +17,7 @@ from ccrcc_model.applicability import ApplicabilityDomain
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
 from ccrcc_model.decision import Decision
-from ccrcc_model.deep import Projections, projections_from_json
+from ccrcc_model.deep import projections_from_json
 from ccrcc_model.explanation import Explanation, GroupShare, contributions
 from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart
@@ -113,7 +113,7 @@ class Model:
             id=model_id,
             manifest=manifest,
             target=target,
-            members=tuple(_member(member, files) for member in pipeline["members"]),
+            members=tuple(load_member(member, files) for member in pipeline["members"]),
             decision=Decision(**decisions["model"]),
             baseline=VolumeModel(**pipeline["baseline"], seen=seen),
             baseline_decision=Decision(**decisions["baseline"]),
@@ -330,19 +330,15 @@ def volume_to_json(volume: VolumeModel) -> dict[str, Any]:
     return {name: value for name, value in asdict(volume).items() if name != "seen"}
 
 
-def _member(content: Mapping[str, Any], files: Mapping[str, str]) -> Member:
+def load_member(content: Mapping[str, Any], files: Mapping[str, str]) -> Member:
+    """Return the member that ``member_to_json`` wrote, with its trees and projections from the folder's files."""
     projections = projections_from_json(files[content["projections"]]) if "projections" in content else ()
-    return member_from_json(content, files[content["trees"]], projections)
-
-
-def member_from_json(content: Mapping[str, Any], trees: str, projections: Projections = ()) -> Member:
-    """Return the member that ``member_to_json`` wrote."""
     names, *numbers = ([feature[key] for feature in content["features"]] for key in _FEATURE)
     typical, centre, spread, weights = (np.array(one, dtype=np.float64) for one in numbers)  # None becomes NaN
     volume = VolumeModel(**content["volume"], seen=frozenset())
     start = LinearStart(volume, tuple(names), centre, spread, weights)
     harmoniser = ComBat.from_json(content["harmoniser"]) if content["harmoniser"] is not None else None
-    return Member(start, typical, lgb.Booster(model_str=trees), frozenset(), harmoniser, projections)
+    return Member(start, typical, lgb.Booster(model_str=files[content["trees"]]), frozenset(), harmoniser, projections)
 
 
 def _explanation(content: Mapping[str, Any]) -> Explanation:

@@ -22,8 +22,13 @@ from ccrcc_model.deep import (
     source_columns,
 )
 from ccrcc_model.fit import fit
+from ccrcc_model.graded_fit import fit_graded
+from ccrcc_model.graded_model import GradedModel
+from ccrcc_model.graded_nested import fit_graded_procedure, graded_inner_folds, mean_score
+from ccrcc_model.graded_targets import GRADED, ISUP, LINKS, GradedCases, label_graded
 from ccrcc_model.member_inputs import input_names, with_components
 from ccrcc_model.model import Model
+from ccrcc_model.nested import Settings
 from ccrcc_model.report.facts import facts
 from ccrcc_model.targets import GRADE, LabelledCases, label
 from ccrcc_model.tune import inner_folds, tune
@@ -31,6 +36,7 @@ from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
 PLACE = "tumour__net2mm"
+ONCE = Settings(folds=3, repeats=1, trials=1, seed=1, inner_folds=3, inner_repeats=1)
 
 
 def with_deep(planted: tuple[FeatureTable, pd.DataFrame], *, channels: int = 30, seed: int = 0) -> FeatureTable:
@@ -270,3 +276,61 @@ def test_a_table_that_no_projection_needs_is_handed_on_as_it_is(model_folder, pl
     table, _ = planted(20)
     assert with_components(table, model.members) is table
     assert input_names(model.members) == model.columns
+
+
+@pytest.fixture(scope="module")
+def graded_cases(graded_planted) -> GradedCases:
+    development = graded_planted(70, features=20)
+    return label_graded(with_deep(development), development[1], ISUP)
+
+
+def test_a_graded_inner_fold_projects_by_its_training_part_alone(graded_cases):
+    link = LINKS[ISUP.kind]
+    before = graded_inner_folds(graded_cases, ONCE, link=link, seed=1)[0]
+    tested = np.isin(graded_cases.patient_id, before.test.patient_id)
+    features = graded_cases.features.copy()
+    features[tested] = np.random.default_rng(0).normal(size=features[tested].shape) ** 2
+    after = graded_inner_folds(replace(graded_cases, features=features), ONCE, link=link, seed=1)[0]
+    assert after.chosen == before.chosen
+    assert any("deep_component" in name for name in before.chosen)
+    assert not any("deep_stage" in name for name in before.chosen)
+    for one, other in zip(before.projections, after.projections, strict=True):
+        assert np.array_equal(one.axes, other.axes)
+        assert one.seen == other.seen == patient_hashes(before.train.patient_id)
+
+
+def test_graded_members_score_a_table_as_the_folds_that_fitted_them_and_each_projection_is_a_step(graded_cases):
+    fitted = fit_graded_procedure(graded_cases, ISUP, ONCE, seed=1)
+    folds = graded_inner_folds(graded_cases, ONCE, link=LINKS[ISUP.kind], seed=1)
+    for place, (fold, member) in enumerate(zip(folds, fitted.model.members, strict=True)):
+        test = graded_cases.take(np.flatnonzero(np.isin(graded_cases.patient_id, fold.test.patient_id)))
+        of_fold, _ = fold.fit(fitted.hyperparameters, seed=1 + place)
+        np.testing.assert_array_equal(mean_score([member], test), mean_score([of_fold], fold.test))
+    named = [step for step in fitted.steps if step.name.endswith("deep components")]
+    assert [step.seen for step in named] == [patient_hashes(fold.train.patient_id) for fold in folds for _ in range(2)]
+    assert [step.scored for step in named] == [patient_hashes(fold.test.patient_id) for fold in folds for _ in range(2)]
+    assert not leaking_steps(fitted.steps)
+
+
+@pytest.mark.parametrize("name", list(GRADED))
+def test_a_graded_folder_holds_the_projections_and_predicts_by_them(name, graded_planted, tmp_path):
+    development = graded_planted(70, features=20)
+    out = tmp_path / name
+    fit_graded(with_deep(development), development[1], GRADED[name], out_dir=out, folds=3, repeats=1, trials=1, seed=7)
+    model = GradedModel.load(out)
+    assert model.manifest["audit"]["no_leak"]
+    projected = [member for member in model.model.members if member.projections]
+    assert len(list(out.glob("projections_*.json"))) == len(projected) > 0
+    assert not any("__deep_stage" in column for member in projected for column in member.inputs)
+    external = graded_planted(40, features=20, seed=4, role="external", cohort="north")
+    table = with_deep(external, seed=5)
+    said = model.predict(table)
+    deep = [column for column in table.feature_names if "__deep_" in column]
+    swapped = table.rows.copy()
+    swapped[deep] = swapped[deep].to_numpy()[::-1]
+    other = model.predict(FeatureTable(swapped, table.provenance))
+    column = "expected_grade" if GRADED[name].levels else "percent"
+    assert not np.array_equal(other[column], said[column])
+    assert np.array_equal(other[f"baseline_{column}"], said[f"baseline_{column}"])
+    scored, _ = model.score(table, external[1])
+    np.testing.assert_array_equal(scored.expected, said.set_index("patient_id").loc[scored.patient_id, column])
