@@ -18,7 +18,8 @@ from ccrcc_model.comparators import clinical_covariates, compare_with_rivals, ri
 from ccrcc_model.controls import run_controls
 from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.lock import lock, mean_score
-from ccrcc_model.model import DOMAIN, Model, columns_of, preset_of
+from ccrcc_model.member_inputs import input_names, with_components
+from ccrcc_model.model import DOMAIN, Model, preset_of
 from ccrcc_model.model_folder import MANIFEST, write_model_folder
 from ccrcc_model.nested import Settings, run_nested
 from ccrcc_model.studies import open_studies
@@ -105,7 +106,8 @@ def fit(
     score = mean_score(cases, outer, "score")
     found = compare_with_rivals(cases, score, rivals, settings, jobs=jobs, on_progress=on_progress)
     manifest["comparators"] = [one.to_json() for one in found]
-    files[DOMAIN] = ApplicabilityDomain.fit(table, columns_of(final.members), cases.patients).to_json()
+    seen = with_components(table, final.members)
+    files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()
     if controls:
         manifest["controls"] = run_controls(cases, settings, jobs=jobs, on_progress=on_progress).to_json()
     about = {

@@ -19,7 +19,7 @@ from ccrcc_model.graded_metrics import GradedPredictions, calibrate_high, compar
 from ccrcc_model.graded_model import GradedModel, said_columns
 from ccrcc_model.graded_nested import GradedOuter, GradedProcedure, run_graded
 from ccrcc_model.graded_targets import GradedCases, GradedTarget, label_graded
-from ccrcc_model.lock import TOP_FEATURES, audit_steps, importance, steps_to_json
+from ccrcc_model.lock import TOP_FEATURES, audit_steps, importance, member_files, steps_to_json
 from ccrcc_model.model import IMPORTANCE, OUT_OF_FOLD, PIPELINE, STEPS, member_to_json, preset_of, volume_to_json
 from ccrcc_model.model_folder import MANIFEST, write_model_folder
 from ccrcc_model.nested import Settings
@@ -132,7 +132,7 @@ def lock_graded(
         "baseline": [volume_to_json(start) for start in final.baseline.members if not isinstance(start, Member)],
         "baseline_calibration": final.baseline.calibrated.to_json(),
     }
-    files = {content["trees"]: member.trees.model_to_string() for content, member in zip(contents, members, strict=True)} | {
+    files = member_files(contents, members) | {
         PIPELINE: _json(pipeline),
         OUT_OF_FOLD: frame.sort_values("patient").to_csv(index=False),
         IMPORTANCE: _json([asdict(entry) for entry in importance(cases, members)[:TOP_FEATURES]]),

@@ -16,7 +16,7 @@ from ccrcc_model.graded_nested import Scorer, say_graded
 from ccrcc_model.graded_targets import GRADED, GradedTarget, label_graded
 from ccrcc_model.link import Calibrated
 from ccrcc_model.metrics import format_difference
-from ccrcc_model.model import OUT_OF_FOLD, PIPELINE, member_from_json, one_cohort, refuse_table
+from ccrcc_model.model import OUT_OF_FOLD, PIPELINE, load_member, one_cohort, refuse_table
 from ccrcc_model.model_folder import GRADED_KINDS, read_model_folder
 from ccrcc_model.targets import Cases, feature_matrix
 from nnunet_ext.errors import InputError
@@ -60,7 +60,7 @@ class GradedModel:
             raise InputError(msg)
         target = GRADED[manifest["target"]["name"]]
         pipeline = json.loads(files[PIPELINE])
-        members = tuple(member_from_json(member, files[member["trees"]]) for member in pipeline["members"])
+        members = tuple(load_member(member, files) for member in pipeline["members"])
         starts = tuple(VolumeModel(**volume, seen=frozenset()) for volume in pipeline["baseline"])
         frame = pd.read_csv(io.StringIO(files[OUT_OF_FOLD]), dtype={"patient": str, "centre": str}, keep_default_na=False)
         cohort = " + ".join(manifest["cohorts"])

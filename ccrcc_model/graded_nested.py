@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from ccrcc_model.audit import Step, patient_hashes
 from ccrcc_model.baseline import VolumeModel, fit_volume
+from ccrcc_model.deep import Projections, fit_projections, project
 from ccrcc_model.graded_targets import LINKS, GradedCases, GradedTarget
 from ccrcc_model.linear import LinearStart, unit_start
 from ccrcc_model.link import Calibrated, Link, calibrate_scores
@@ -35,16 +36,20 @@ RIDGE = 1.0
 
 @dataclass(frozen=True)
 class GradedFold:
-    """One inner split with the volume scale and the features, the most associated first, of its training part."""
+    """One inner split with the volume scale and the features, the most associated first, of its training part.
+
+    Deep features, if there were any, are projected already, in both parts as the training part has it.
+    """
 
     train: GradedCases
     test: GradedCases
     volume: VolumeModel
     chosen: tuple[str, ...]
     link: type[Link]
+    projections: Projections = ()
 
     def fit(self, hyperparameters: Hyperparameters, *, seed: int) -> tuple[Member, Link]:
-        """Fit a member on the training part."""
+        """Fit a member on the training part; it scores the test part, and cases of a table ``after(self.projections)``."""
         return fit_graded_member(self.train, self.volume, self.chosen, hyperparameters, link=self.link, seed=seed)
 
     def losses(self, hyperparameters: Hyperparameters, *, seed: int) -> npt.NDArray[np.float64]:
@@ -164,7 +169,7 @@ def fit_graded_member(
 
 
 def graded_inner_folds(cases: GradedCases, settings: Settings, *, link: type[Link], seed: int) -> list[GradedFold]:
-    """Split ``cases`` by patient and choose features in each training part.
+    """Split ``cases`` by patient; project deep features and choose features in each training part.
 
     Raises:
         InputError: If too few patients lie on one side of the cut, or no feature is usable.
@@ -172,11 +177,13 @@ def graded_inner_folds(cases: GradedCases, settings: Settings, *, link: type[Lin
     result = []
     for split in patient_folds(cases, folds=settings.inner_folds, repeats=settings.inner_repeats, seed=seed):
         train, test = cases.take(split.train), cases.take(split.test)
+        projections = fit_projections(train)
+        train, test = project(train, projections), project(test, projections)
         ranks = (2 * rankdata(train.outcome)).astype(np.int_)  # twice a mean rank is whole
         chosen = choose_features(replace(train, y=ranks), most=MAX_FEATURES)
         volume = fit_volume(train)
         needed = tuple(dict.fromkeys((volume.column, *chosen)))
-        result.append(GradedFold(train.only(needed), test.only(needed), volume, chosen, link))
+        result.append(GradedFold(train.only(needed), test.only(needed), volume, chosen, link, projections))
     return result
 
 
@@ -210,12 +217,20 @@ def fit_graded_procedure(
         tuned = tune(first, trials=settings.trials, seed=seed, storage=storage, study=study)
         members = tuple(fold.fit(tuned.hyperparameters, seed=seed + place)[0] for place, fold in enumerate(folds))
         starts = tuple(fit_graded_linear(f.train, f.volume, (), prior=0.0, link=link)[0].volume for f in folds)
-        scorers = [Scorer(fitted, _calibrate(cases, folds, fitted, link)) for fitted in (members, starts)]
-    inner = [
-        Step(f"inner {place}", member.seen, patient_hashes(fold.test.patient_id))
-        for place, (member, fold) in enumerate(zip(members, folds, strict=True))
-    ]
-    return GradedProcedure(scorers[0], scorers[1], tuned.hyperparameters, (*tuned.steps, *inner))
+        calibrated, baseline_calibrated = (_calibrate(cases, folds, fitted, link) for fitted in (members, starts))
+    of_table = tuple(member.after(fold.projections) for member, fold in zip(members, folds, strict=True))
+    model, baseline = Scorer(of_table, calibrated), Scorer(starts, baseline_calibrated)
+    return GradedProcedure(model, baseline, tuned.hyperparameters, (*tuned.steps, *_inner_steps(folds, members)))
+
+
+def _inner_steps(folds: Sequence[GradedFold], members: Sequence[Member]) -> list[Step]:
+    """What each inner fold's projections and member saw, and whom they scored, in tuning too."""
+    steps = []
+    for place, (fold, member) in enumerate(zip(folds, members, strict=True)):
+        scored = patient_hashes(fold.test.patient_id)
+        steps += [Step(f"inner {place}: deep components", one.seen, scored) for one in fold.projections]
+        steps.append(Step(f"inner {place}", member.seen, scored))
+    return steps
 
 
 def _calibrate(

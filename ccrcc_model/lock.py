@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -79,20 +79,13 @@ def lock(
             "baseline_probability": baseline_decision.probability(baseline_score),
         }
     )
-    files = {
-        content["trees"]: member.trees.model_to_string() for content, member in zip(members, final.members, strict=True)
-    } | {
+    files = member_files(members, final.members) | {
         PIPELINE: _json({"members": members, "baseline": volume_to_json(final.baseline)}),
         DECISIONS: _json({"model": asdict(decision), "baseline": asdict(baseline_decision)}),
         OUT_OF_FOLD: frame.sort_values("patient").to_csv(index=False),
         EXPLANATION: _json(explanation.to_json()),
         IMPORTANCE: _json([asdict(entry) for entry in importance(cases, final.members)[:TOP_FEATURES]]),
         STEPS: _json(steps_to_json(steps)),
-    }
-    files |= {
-        content["projections"]: projections_to_json(member.projections)
-        for content, member in zip(members, final.members, strict=True)
-        if member.projections
     }
     manifest = {
         "target": asdict(target),
@@ -107,6 +100,15 @@ def lock(
         "patients": sorted(final.seen | final.baseline.seen),
     }
     return manifest, files
+
+
+def member_files(contents: Sequence[Mapping[str, Any]], members: Sequence[Member]) -> dict[str, str]:
+    """Return the trees and the projections of members by the names that ``member_to_json`` gave them in ``contents``."""
+    pairs = list(zip(contents, members, strict=True))
+    trees = {content["trees"]: member.trees.model_to_string() for content, member in pairs}
+    return trees | {
+        content["projections"]: projections_to_json(member.projections) for content, member in pairs if member.projections
+    }
 
 
 def audit_steps(steps: Sequence[Step], outer: Sequence[Scored], patients: npt.NDArray[np.str_]) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from ccrcc_model.applicability import ApplicabilityDomain
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.baseline import VolumeModel
 from ccrcc_model.decision import Decision
-from ccrcc_model.deep import Projections, projections_from_json
+from ccrcc_model.deep import projections_from_json
 from ccrcc_model.explanation import Explanation, GroupShare, contributions
 from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart
+from ccrcc_model.member_inputs import with_components
 from ccrcc_model.metrics import Estimate, format_difference
 from ccrcc_model.model_folder import read_model_folder
 from ccrcc_model.pipeline import Member
@@ -112,7 +113,7 @@ class Model:
             id=model_id,
             manifest=manifest,
             target=target,
-            members=tuple(_member(member, files) for member in pipeline["members"]),
+            members=tuple(load_member(member, files) for member in pipeline["members"]),
             decision=Decision(**decisions["model"]),
             baseline=VolumeModel(**pipeline["baseline"], seen=seen),
             baseline_decision=Decision(**decisions["baseline"]),
@@ -182,7 +183,7 @@ class Model:
             probability = self._probability(cases, baseline=baseline)
             frame[f"{prefix}probability"] = probability
             frame[f"{prefix}positive"] = probability >= decision.threshold
-        return frame.join(self.domain.judge(table)[["unlike", "unlike_reason"]], on="patient_id")
+        return frame.join(self._judge(table)[["unlike", "unlike_reason"]], on="patient_id")
 
     def refuse_features(self, preset: Mapping[str, Any], columns: Iterable[str]) -> None:
         """Refuse features that the model cannot use: see the function of this name."""
@@ -221,7 +222,7 @@ class Model:
             centre=cases.patient_centre,
             y_true=cases.patient_y,
             y_prob=self._probability(cases, baseline=baseline),
-            abstained=self.domain.judge(narrow)["unlike"].reindex(cases.patients).to_numpy(dtype=np.bool_),
+            abstained=self._judge(narrow)["unlike"].reindex(cases.patients).to_numpy(dtype=np.bool_),
         )
 
     def _probability(self, cases: Cases, *, baseline: bool) -> npt.NDArray[np.float64]:
@@ -229,6 +230,10 @@ class Model:
         if baseline:
             return self.baseline_decision.probability(patient_score([self.baseline], cases))
         return self.decision.probability(patient_score(self.members, cases))
+
+    def _judge(self, table: FeatureTable) -> pd.DataFrame:
+        """Whether each patient is unlike those of the development, in what the members see of the table."""
+        return self.domain.judge(with_components(table, self.members))
 
     def _refuse(self, table: FeatureTable) -> None:
         refuse_table(table, preset=self.manifest["preset"], columns=self.columns, patients=self.patients)
@@ -325,19 +330,15 @@ def volume_to_json(volume: VolumeModel) -> dict[str, Any]:
     return {name: value for name, value in asdict(volume).items() if name != "seen"}
 
 
-def _member(content: Mapping[str, Any], files: Mapping[str, str]) -> Member:
+def load_member(content: Mapping[str, Any], files: Mapping[str, str]) -> Member:
+    """Return the member that ``member_to_json`` wrote, with its trees and projections from the folder's files."""
     projections = projections_from_json(files[content["projections"]]) if "projections" in content else ()
-    return member_from_json(content, files[content["trees"]], projections)
-
-
-def member_from_json(content: Mapping[str, Any], trees: str, projections: Projections = ()) -> Member:
-    """Return the member that ``member_to_json`` wrote."""
     names, *numbers = ([feature[key] for feature in content["features"]] for key in _FEATURE)
     typical, centre, spread, weights = (np.array(one, dtype=np.float64) for one in numbers)  # None becomes NaN
     volume = VolumeModel(**content["volume"], seen=frozenset())
     start = LinearStart(volume, tuple(names), centre, spread, weights)
     harmoniser = ComBat.from_json(content["harmoniser"]) if content["harmoniser"] is not None else None
-    return Member(start, typical, lgb.Booster(model_str=trees), frozenset(), harmoniser, projections)
+    return Member(start, typical, lgb.Booster(model_str=files[content["trees"]]), frozenset(), harmoniser, projections)
 
 
 def _explanation(content: Mapping[str, Any]) -> Explanation:

@@ -22,7 +22,13 @@ from ccrcc_model.deep import (
     source_columns,
 )
 from ccrcc_model.fit import fit
+from ccrcc_model.graded_fit import fit_graded
+from ccrcc_model.graded_model import GradedModel
+from ccrcc_model.graded_nested import fit_graded_procedure, graded_inner_folds, mean_score
+from ccrcc_model.graded_targets import GRADED, ISUP, LINKS, GradedCases, label_graded
+from ccrcc_model.member_inputs import input_names, with_components
 from ccrcc_model.model import Model
+from ccrcc_model.nested import Settings
 from ccrcc_model.report.facts import facts
 from ccrcc_model.targets import GRADE, LabelledCases, label
 from ccrcc_model.tune import inner_folds, tune
@@ -30,6 +36,7 @@ from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
 PLACE = "tumour__net2mm"
+ONCE = Settings(folds=3, repeats=1, trials=1, seed=1, inner_folds=3, inner_repeats=1)
 
 
 def with_deep(planted: tuple[FeatureTable, pd.DataFrame], *, channels: int = 30, seed: int = 0) -> FeatureTable:
@@ -227,3 +234,103 @@ def test_a_model_without_deep_features_has_no_trace_of_them(model_folder):
     assert "projections" not in (model_folder / "pipeline.json").read_text()
     assert "deep" not in (model_folder / "steps.json").read_text()
     assert json.loads((model_folder / "manifest.json").read_text())["preset"].keys() == {"preset", "preset_sha256", "mode"}
+
+
+def test_the_domain_compares_the_components_that_the_members_see(folder):
+    model = Model.load(folder)
+    names = model.domain.distance.names
+    assert names == input_names(model.members)
+    assert not any("__deep_stage" in name for name in names)
+    kept = [
+        f"{name}__member_{place:02d}" for place, m in enumerate(model.members) for one in m.projections for name in one.names
+    ]
+    assert sorted(name for name in names if "__deep_" in name) == sorted(kept)
+
+
+def test_components_in_a_table_are_those_that_each_member_makes(folder, planted, cases):
+    members = Model.load(folder).members
+    development = planted(60, features=20)
+    held = with_components(with_deep(development), members)
+    for place, member in enumerate(members):
+        for one in member.projections:
+            names = [f"{name}__member_{place:02d}" for name in one.names]
+            np.testing.assert_array_equal(held.rows[names].to_numpy(), one.components(cases))
+
+
+def test_like_patients_are_answered_and_one_with_other_channels_is_declined(folder, planted):
+    model = Model.load(folder)
+    table = with_deep(planted(200, features=20, seed=4, role="external", cohort="north"), seed=5)
+    frame = model.predict_proba(table)
+    assert frame["unlike"].mean() < 0.12
+    like = int(np.flatnonzero(~frame["unlike"])[0])
+    rows = table.rows.copy()
+    deep = [name for name in table.feature_names if name.startswith(f"{PLACE}__deep_")]
+    rows.loc[like, deep] = rows.loc[like, deep] * 50
+    declined = model.predict_proba(FeatureTable(rows, table.provenance)).loc[like]
+    assert declined["unlike"]
+    assert "most in tumour__net2mm__deep_component_" in declined["unlike_reason"]
+
+
+def test_a_table_that_no_projection_needs_is_handed_on_as_it_is(model_folder, planted):
+    model = Model.load(model_folder)
+    table, _ = planted(20)
+    assert with_components(table, model.members) is table
+    assert input_names(model.members) == model.columns
+
+
+@pytest.fixture(scope="module")
+def graded_cases(graded_planted) -> GradedCases:
+    development = graded_planted(70, features=20)
+    return label_graded(with_deep(development), development[1], ISUP)
+
+
+def test_a_graded_inner_fold_projects_by_its_training_part_alone(graded_cases):
+    link = LINKS[ISUP.kind]
+    before = graded_inner_folds(graded_cases, ONCE, link=link, seed=1)[0]
+    tested = np.isin(graded_cases.patient_id, before.test.patient_id)
+    features = graded_cases.features.copy()
+    features[tested] = np.random.default_rng(0).normal(size=features[tested].shape) ** 2
+    after = graded_inner_folds(replace(graded_cases, features=features), ONCE, link=link, seed=1)[0]
+    assert after.chosen == before.chosen
+    assert any("deep_component" in name for name in before.chosen)
+    assert not any("deep_stage" in name for name in before.chosen)
+    for one, other in zip(before.projections, after.projections, strict=True):
+        assert np.array_equal(one.axes, other.axes)
+        assert one.seen == other.seen == patient_hashes(before.train.patient_id)
+
+
+def test_graded_members_score_a_table_as_the_folds_that_fitted_them_and_each_projection_is_a_step(graded_cases):
+    fitted = fit_graded_procedure(graded_cases, ISUP, ONCE, seed=1)
+    folds = graded_inner_folds(graded_cases, ONCE, link=LINKS[ISUP.kind], seed=1)
+    for place, (fold, member) in enumerate(zip(folds, fitted.model.members, strict=True)):
+        test = graded_cases.take(np.flatnonzero(np.isin(graded_cases.patient_id, fold.test.patient_id)))
+        of_fold, _ = fold.fit(fitted.hyperparameters, seed=1 + place)
+        np.testing.assert_array_equal(mean_score([member], test), mean_score([of_fold], fold.test))
+    named = [step for step in fitted.steps if step.name.endswith("deep components")]
+    assert [step.seen for step in named] == [patient_hashes(fold.train.patient_id) for fold in folds for _ in range(2)]
+    assert [step.scored for step in named] == [patient_hashes(fold.test.patient_id) for fold in folds for _ in range(2)]
+    assert not leaking_steps(fitted.steps)
+
+
+@pytest.mark.parametrize("name", list(GRADED))
+def test_a_graded_folder_holds_the_projections_and_predicts_by_them(name, graded_planted, tmp_path):
+    development = graded_planted(70, features=20)
+    out = tmp_path / name
+    fit_graded(with_deep(development), development[1], GRADED[name], out_dir=out, folds=3, repeats=1, trials=1, seed=7)
+    model = GradedModel.load(out)
+    assert model.manifest["audit"]["no_leak"]
+    projected = [member for member in model.model.members if member.projections]
+    assert len(list(out.glob("projections_*.json"))) == len(projected) > 0
+    assert not any("__deep_stage" in column for member in projected for column in member.inputs)
+    external = graded_planted(40, features=20, seed=4, role="external", cohort="north")
+    table = with_deep(external, seed=5)
+    said = model.predict(table)
+    deep = [column for column in table.feature_names if "__deep_" in column]
+    swapped = table.rows.copy()
+    swapped[deep] = swapped[deep].to_numpy()[::-1]
+    other = model.predict(FeatureTable(swapped, table.provenance))
+    column = "expected_grade" if GRADED[name].levels else "percent"
+    assert not np.array_equal(other[column], said[column])
+    assert np.array_equal(other[f"baseline_{column}"], said[f"baseline_{column}"])
+    scored, _ = model.score(table, external[1])
+    np.testing.assert_array_equal(scored.expected, said.set_index("patient_id").loc[scored.patient_id, column])
