@@ -25,9 +25,10 @@ from ccrcc_model.nested import Settings, fit_procedure
 from ccrcc_model.pipeline import FeatureFilter
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.splits import Fold, patient_folds
-from ccrcc_model.targets import MISSING, Cases, LabelledCases
+from ccrcc_model.targets import MISSING, OUTCOMES, Cases, LabelledCases
 from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
+from radiomics_cfg.stability import PerturbedValues
 
 Score = npt.NDArray[np.float64]
 Rule = Callable[[Cases], Score]
@@ -70,7 +71,12 @@ class Rival:
 
 
 def rivals_of(
-    cases: LabelledCases, settings: Settings, *, clinical: pd.DataFrame | None = None, ablation: bool = False
+    cases: LabelledCases,
+    settings: Settings,
+    *,
+    clinical: pd.DataFrame | None = None,
+    ablation: bool = False,
+    perturbed: PerturbedValues | None = None,
 ) -> list[Rival]:
     """Return what a model of these cases is compared with besides tumour volume.
 
@@ -79,16 +85,17 @@ def rivals_of(
         settings: Of the model's fit.
         clinical: Covariates, one row a patient, the index holds the ids.
         ablation: Also the whole procedure on fewer features, adding the others step by step.
+        perturbed: Features under perturbed masks, for the procedure's stability filter.
     """
     rivals = []
     if diameter := next((n for n in cases.names if n.startswith("tumour__") and n.endswith(DIAMETER)), None):
         rivals.append(Rival("tumour diameter", _of_columns([diameter], logarithm=True)))
     if clinical is not None:
         rivals.append(Rival(f"clinical: {', '.join(map(str, clinical.columns))}", _of_clinical(clinical)))
-    rivals.append(Rival("logistic regression on the same features", _logistic_regression))
+    rivals.append(Rival("logistic regression, its own 30 features", _logistic_regression))
     if ablation:
         steps = ablation_steps(cases.names)
-        rivals += [Rival(f"ablation: {name}", _of_procedure(columns, settings)) for name, columns in steps.items()]
+        rivals += [Rival(f"ablation: {name}", _of_procedure(columns, settings, perturbed)) for name, columns in steps.items()]
     return rivals
 
 
@@ -132,14 +139,14 @@ def clinical_covariates(outcomes: pd.DataFrame, columns: Sequence[str], *, targe
     """Return covariates of an outcomes file: numbers where every known cell is one, else text.
 
     Raises:
-        InputError: If a column is missing, holds nothing, or is the outcome itself.
+        InputError: If a column is missing, holds nothing or infinity, or is an outcome.
     """
     found = {}
     for column in columns:
         if column not in outcomes.columns:
             msg = f"The outcomes have no column {column}; they have {', '.join(map(str, outcomes.columns))}"
             raise InputError(msg)
-        if column in (target_column, "patient_id"):
+        if column in (target_column, "patient_id", *OUTCOMES):
             msg = f"{column} is no covariate of {target_column}; name others, such as age and sex"
             raise InputError(msg)
         text = outcomes[column].astype("str").str.strip()
@@ -149,6 +156,9 @@ def clinical_covariates(outcomes: pd.DataFrame, columns: Sequence[str], *, targe
             raise InputError(msg)
         numbers = pd.to_numeric(text.where(known), errors="coerce")
         is_number = bool(numbers[known].notna().all())
+        if is_number and not np.isfinite(numbers[known]).all():
+            msg = f"The covariate {column} holds infinity; correct those cells or leave them empty"
+            raise InputError(msg)
         found[column] = numbers.astype("float64") if is_number else text.where(known, "unknown").astype(object)
     return pd.DataFrame(found).set_axis(outcomes["patient_id"].astype("str"), axis=0)
 
@@ -216,12 +226,14 @@ def _of_clinical(clinical: pd.DataFrame) -> Callable[[LabelledCases, int], Rule]
 
 
 def _logistic_regression(train: LabelledCases, seed: int) -> Rule:
-    """Ridge-penalised, on the features that the filter keeps, its penalty chosen by cross-validation in the training part."""
-    folds = min(5, int(np.bincount(train.patient_y, minlength=2).min()))
+    """Ridge-penalised; its penalty is chosen by cross-validation in the training part, by patient, the filter fitted anew."""
     ridge = LogisticRegression(max_iter=2000, random_state=seed)
-    last = GridSearchCV(ridge, {"C": np.logspace(-4, 2, 7)}, cv=folds, scoring="neg_log_loss")
-    steps = (FeatureFilter(30), SimpleImputer(strategy="median"), StandardScaler(), last)
-    return _rule(make_pipeline(*steps), train, lambda cases: cases.features)
+    steps = make_pipeline(FeatureFilter(30), SimpleImputer(strategy="median"), StandardScaler(), ridge)
+    splits = [(fold.train, fold.test) for fold in patient_folds(train, folds=5, repeats=1, seed=seed)]
+    penalties = {"logisticregression__C": np.logspace(-4, 2, 7)}
+    search = GridSearchCV(steps, penalties, cv=splits, scoring="neg_log_loss")
+    search.fit(train.features, train.y, logisticregression__sample_weight=train.weight)
+    return lambda cases: np.asarray(search.decision_function(cases.features), dtype=np.float64)
 
 
 def _rule(pipeline: Pipeline, train: LabelledCases, values: Callable[[Cases], Any]) -> Rule:
@@ -229,9 +241,11 @@ def _rule(pipeline: Pipeline, train: LabelledCases, values: Callable[[Cases], An
     return lambda cases: np.asarray(pipeline.decision_function(values(cases)), dtype=np.float64)
 
 
-def _of_procedure(columns: Sequence[str], settings: Settings) -> Callable[[LabelledCases, int], Rule]:
+def _of_procedure(
+    columns: Sequence[str], settings: Settings, perturbed: PerturbedValues | None
+) -> Callable[[LabelledCases, int], Rule]:
     def fit(train: LabelledCases, seed: int) -> Rule:
-        fitted = fit_procedure(train.only(columns), settings, seed=seed)
+        fitted = fit_procedure(train.only(columns), settings, seed=seed, perturbed=perturbed)
 
         def rule(cases: Cases) -> Score:
             score = patient_score(fitted.members, cases)

@@ -15,6 +15,7 @@ from ccrcc_model.predictions import Predictions
 from ccrcc_model.splits import patient_folds
 from ccrcc_model.targets import LabelledCases
 from nnunet_ext.progress import OnProgress, silent
+from radiomics_cfg.stability import PerturbedValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,25 @@ class Controls:
         return asdict(self)
 
 
-def run_controls(cases: LabelledCases, settings: Settings, *, jobs: int = 1, on_progress: OnProgress = silent) -> Controls:
+def run_controls(
+    cases: LabelledCases,
+    settings: Settings,
+    *,
+    perturbed: PerturbedValues | None = None,
+    jobs: int = 1,
+    on_progress: OnProgress = silent,
+) -> Controls:
     """Run both controls, the first with one repeat of the outer folds.
 
     Args:
         cases: As the model was fitted on.
         settings: Of the model's fit.
+        perturbed: As the model's fit had them.
         jobs: Processes.
         on_progress: Told of each outer fold.
     """
     once = replace(settings, repeats=1)
-    outer, _ = run_nested(shuffled(cases, seed=settings.seed), once, jobs=jobs, on_progress=on_progress)
+    outer, _ = run_nested(shuffled(cases, seed=settings.seed), once, perturbed=perturbed, jobs=jobs, on_progress=on_progress)
     patients = [result.patients for result in outer]
     return Controls(
         _auc(shuffled(cases, seed=settings.seed), patients, [result.score for result in outer]), _centre_only(cases, once)

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.applicability import ApplicabilityDomain, acquisition_range
-from ccrcc_model.baseline import volume_column
 from ccrcc_model.comparators import clinical_covariates, compare_with_rivals, rivals_of
 from ccrcc_model.controls import run_controls
+from ccrcc_model.fit_checks import prepare_parent, refuse_repeated_scans, refuse_useless_volume
 from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.lock import lock, mean_score
 from ccrcc_model.member_inputs import input_names, with_components
@@ -81,12 +81,13 @@ def fit(
 
     Raises:
         InputError: If a cohort of the table is external or of unknown role, the folder holds something else, the cases
-            cannot be labelled or split, or the table lacks the tumour's volume.
+            cannot be labelled or split, patients share a scan, or the tumour's volume is lacking or tells nothing.
     """
     settings = Settings(folds, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
     refuse_external(table)
     cases = label(table, outcomes, target)
-    volume_column(cases.names)
+    refuse_useless_volume(cases)
+    refuse_repeated_scans(cases)
     covariates = clinical_covariates(outcomes, clinical, target_column=target.column) if clinical else None
     beside = {
         "clinical": list(clinical),
@@ -94,22 +95,24 @@ def fit(
         "controls": controls,
         "stability_sha256": perturbed.sha256 if perturbed is not None else None,
     }
-    request = _request(cases, table, target, settings, beside)
+    known = covariates.reindex(cases.patients).to_csv() if covariates is not None else None
+    request = _request(cases, table, target, settings, beside | {"covariates": known})
     if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
         return _existing(out_dir, request)
+    prepare_parent(out_dir)
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
     kept = (studies, request) if studies is not None else None
     outer, final = run_nested(cases, settings, perturbed=perturbed, studies=kept, jobs=jobs, on_progress=on_progress)
     manifest, files = lock(cases, outer, final, target, sensitivity=sensitivity)
-    rivals = rivals_of(cases, settings, clinical=covariates, ablation=ablation)
+    rivals = rivals_of(cases, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
     score = mean_score(cases, outer, "score")
     found = compare_with_rivals(cases, score, rivals, settings, jobs=jobs, on_progress=on_progress)
     manifest["comparators"] = [one.to_json() for one in found]
     seen = with_components(table, final.members)
     files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()
     if controls:
-        manifest["controls"] = run_controls(cases, settings, jobs=jobs, on_progress=on_progress).to_json()
+        manifest["controls"] = run_controls(cases, settings, perturbed=perturbed, jobs=jobs, on_progress=on_progress).to_json()
     about = {
         "request": request,
         "settings": asdict(settings) | beside,

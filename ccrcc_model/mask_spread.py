@@ -139,8 +139,12 @@ def mask_spread(
         on_progress: Told after each case.
 
     Raises:
-        InputError: If the model was fitted on another preset, needs features that this one lacks, or no case has values.
+        InputError: If the model was fitted on another preset, needs features that this one lacks, or is harmonised on whole
+            tables; or if no case has values.
     """
+    if any(member.harmoniser is not None and member.harmoniser.transductive for member in model.members):
+        msg = "The model is harmonised on each table as a whole (combat-transductive), so a case has no probability by itself"
+        raise InputError(msg)
     recipe = MaskRecipe.of(cohort, preset, perturbations, backend=backend, mode=mode)
     columns = recipe.recipe.columns()
     model.refuse_features({"preset": preset.name, "preset_sha256": preset.sha256, "mode": mode}, columns)
@@ -152,7 +156,7 @@ def mask_spread(
     for done, case in enumerate(cohort.cases, start=1):
         try:
             values, has_values = _kept(case, recipe, cases_dir, n_columns=len(columns))
-            found[case.id] = np.where(has_values, _probability(model, values[:, needed]), np.nan)
+            found[case.id] = np.where(has_values, _probability(model, values[:, needed], case.centre), np.nan)
         except CaseRefused as refused:
             refusals.append(Refusal(case.id, "spread", refused.code, refused.reason))
         on_progress(done, len(cohort.cases))
@@ -184,9 +188,8 @@ def _kept(case: Case, recipe: MaskRecipe, folder: Path, *, n_columns: int) -> tu
     return kept.values, np.array([not reason for reason in kept.lost])
 
 
-def _probability(model: Model, features: Values) -> Values:
+def _probability(model: Model, features: Values, centre: str) -> Values:
     """Return the calibrated probability of one case under each mask; ``features`` are the model's, a row a mask."""
-    names = np.full(len(features), "")
-    cases = Cases(model.columns, features, names, names)
+    cases = Cases(model.columns, features, np.full(len(features), ""), np.full(len(features), centre))
     uncalibrated = np.mean([member.log_odds(cases) for member in model.members], axis=0)
     return model.decision.probability(np.asarray(uncalibrated, dtype=np.float64))

@@ -75,6 +75,12 @@ def find_target(name: str, *, ki67_cut: float = 15.0) -> Target:
 _ALLOWED = {"isup_grade": "1, 2, 3 or 4", "ki67_percent": "a number from 0 to 100"}
 """What the outcome columns may hold besides a missing cell."""
 
+OUTCOMES = tuple(_ALLOWED)
+"""Columns of an outcomes file that hold outcomes, never covariates or features."""
+
+MAX_MAGNITUDE = 1e100
+"""Beyond it squares and sums overflow; no feature of an image is near."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cases:
@@ -253,15 +259,16 @@ def feature_matrix(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.f
     """Return columns of a feature table as floats, shape ``(n_cases, len(names))``.
 
     Raises:
-        InputError: If one of them is an outcome, or holds an infinite value.
+        InputError: If one of them is an outcome, or holds infinity or a value beyond 1e100.
     """
-    if leaked := [name for name in names if name in _ALLOWED]:
+    if leaked := [name for name in names if name.strip().lower() in _ALLOWED]:
         msg = f"The feature table holds the outcome {leaked[0]} among its features; remove that column"
         raise InputError(msg)
     values = rows[list(names)].to_numpy(dtype=np.float64)
-    infinite = np.flatnonzero(np.isinf(values).any(axis=0))
+    infinite = np.flatnonzero((np.abs(values) > MAX_MAGNITUDE).any(axis=0))
     if len(infinite):
-        msg = f"Features must be finite or missing; {len(infinite)} columns hold infinity, the first is {names[infinite[0]]}"
+        first = names[infinite[0]]
+        msg = f"Features must be finite or missing; {len(infinite)} columns hold infinity or over 1e100, the first is {first}"
         raise InputError(msg)
     return values
 

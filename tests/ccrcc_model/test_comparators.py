@@ -1,15 +1,24 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from ccrcc_model.comparators import ablation_steps, clinical_covariates, compare_with_rivals, rivals_of
+from ccrcc_model.controls import run_controls
 from ccrcc_model.fit import fit
 from ccrcc_model.metrics import auc
 from ccrcc_model.nested import Settings
+from ccrcc_model.pipeline import FeatureFilter
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.splits import patient_folds
-from ccrcc_model.targets import GRADE, label
+from ccrcc_model.targets import GRADE, LabelledCases, label
 from nnunet_ext.errors import InputError
+from radiomics_cfg.stability import PerturbedValues
 
 VOLUME = "tumour__1mm__original_shape_MeshVolume"
 NAMES = (
@@ -59,7 +68,7 @@ def test_clinical_covariates_go_through_the_same_folds(study):
     assert clinical["age"].dtype == np.float64
     assert clinical["sex"].iloc[3] == "unknown"
     rivals = rivals_of(cases, SETTINGS, clinical=clinical)
-    assert [one.name for one in rivals] == ["clinical: age, sex", "logistic regression on the same features"]
+    assert [one.name for one in rivals] == ["clinical: age, sex", "logistic regression, its own 30 features"]
     found = compare_with_rivals(cases, np.zeros(60), rivals, SETTINGS)
     by_age = Predictions(
         "x", "grade", cases.patients, cases.patient_centre, cases.patient_y, score_of_age(cases, clinical) / 200
@@ -91,7 +100,7 @@ def test_the_model_folder_tells_what_stood_beside_it(study, planted, tmp_path):
         planted(60)[0], outcomes, GRADE, out_dir=tmp_path / "m", folds=3, repeats=1, trials=2, clinical=["age"], ablation=True
     )
     names = [one["name"] for one in model.manifest["comparators"]]
-    assert names[:2] == ["clinical: age", "logistic regression on the same features"]
+    assert names[:2] == ["clinical: age", "logistic regression, its own 30 features"]
     assert all(0 <= one["auc"]["value"] <= 1 for one in model.manifest["comparators"])
 
 
@@ -106,3 +115,31 @@ def test_the_model_folder_tells_what_stood_beside_it(study, planted, tmp_path):
 def test_a_covariate_that_cannot_be_used_is_refused(study, column, message):
     with pytest.raises(InputError, match=message):
         clinical_covariates(study[1].assign(empty=pd.Series("", index=range(60))), [column], target_column="isup_grade")
+
+
+def test_logistic_regression_on_noise_is_penalised_to_nothing():
+    ids = np.array([f"p{place:02d}" for place in range(60)])
+    cases = LabelledCases(
+        tuple(f"f{place}" for place in range(600)),
+        np.random.default_rng(3).normal(size=(60, 600)),
+        ids,
+        ids,
+        np.arange(60) % 2,
+    )
+    (rival,) = rivals_of(cases, SETTINGS)
+    # What choosing features on the judged patients too would make of it: the penalty then looks needless.
+    ridge = GridSearchCV(LogisticRegression(max_iter=2000), {"C": np.logspace(-4, 2, 7)}, cv=5, scoring="neg_log_loss")
+    leaky = make_pipeline(FeatureFilter(30), StandardScaler(), ridge).fit(cases.features, cases.y)
+    assert np.std(rival.fit(cases, 0)(cases)) < 0.5 * np.std(leaky.decision_function(cases.features))
+
+
+def test_the_ablation_goes_through_the_stability_filter(study):
+    cases, _ = study
+    names = (*cases.names, "kidney__1mm__original_glcm_A")
+    wider = replace(cases, names=names, features=np.column_stack([cases.features, cases.features[:, 3] ** 2]))
+    few = PerturbedValues(names, cases.patients[:9], np.ones((9, 2, len(names))))
+    ablation = next(one for one in rivals_of(wider, SETTINGS, ablation=True, perturbed=few) if "ablation" in one.name)
+    with pytest.raises(InputError, match="at least 10 cases"):
+        ablation.fit(wider, 0)
+    with pytest.raises(InputError, match="at least 10 cases"):
+        run_controls(wider, SETTINGS, perturbed=few)

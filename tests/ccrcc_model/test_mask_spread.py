@@ -13,8 +13,11 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from ccrcc_model.cli import app
+from ccrcc_model.fit import fit
+from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.mask_spread import MaskSpread
 from ccrcc_model.model import Model
+from ccrcc_model.targets import GRADE, read_outcomes
 from nnunet_ext.cards import save_cohort
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
@@ -179,3 +182,22 @@ def test_another_preset_or_mode_is_refused(study: Path, tmp_path: Path) -> None:
         spread(study, tmp_path / "s.csv", "--mode", "pyradiomics")
     with pytest.raises(InputError, match=r"spread table is a \.parquet or a \.csv file"):
         spread(study, tmp_path / "s.xlsx")
+
+
+@pytest.mark.parametrize("harmonise", ["combat", "combat-transductive"])
+def test_a_harmonised_model_gives_its_own_probability_or_is_refused(
+    study: Path, tmp_path: Path, harmonise: Harmonisation
+) -> None:
+    home = FeatureTable.read(study / "home.parquet")
+    centres = replace(home, rows=home.rows.assign(centre=["north", "south"] * (len(home.rows) // 2)))
+    outcomes = read_outcomes(study / "home.csv")
+    model = fit(centres, outcomes, GRADE, out_dir=tmp_path / "model", folds=3, repeats=1, trials=1, harmonise=harmonise)
+    options = ("--cohort", study / "away" / "card.yaml", "--preset", study / "small", "--out", tmp_path / "spread.csv")
+    arguments = ("spread", tmp_path / "model", *options, "--cases", study / "stability.cases")
+    if harmonise == "combat-transductive":
+        with pytest.raises(InputError, match="no probability by itself"):
+            ccrcc(*arguments)
+        return
+    assert ccrcc(*arguments).exit_code == 0
+    expected = model.predict_proba(FeatureTable.read(study / "away.parquet"))["probability"]
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "spread.csv")["probability"], expected, rtol=1e-9)

@@ -169,7 +169,7 @@ def test_one_class_is_refused_for_fitting_only():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"f": [1.0, np.inf]}, "1 columns hold infinity, the first is f"),
+        ({"f": [1.0, np.inf]}, "1 columns hold infinity or over 1e100, the first is f"),
         ({"f": [1.0, 2.0], "isup_grade": [1.0, 3.0]}, "holds the outcome isup_grade among its features"),
     ],
 )

@@ -1,0 +1,66 @@
+"""What a fit refuses before it spends hours: a baseline without information, and one scan under several patients."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ccrcc_model.baseline import volume_column
+from ccrcc_model.targets import Cases
+from nnunet_ext.errors import InputError
+
+MIN_POSITIVE_VOLUMES = 0.75
+"""Share of the cases whose tumour volume must be known and above 0. Ours; the others get the mean."""
+
+MIN_KNOWN = 5
+"""Known features from which equal rows are taken for one scan; fewer may be equal by chance."""
+
+
+def refuse_useless_volume(cases: Cases) -> None:
+    """Refuse cases whose tumour volume tells nothing: to beat such a baseline would mean nothing.
+
+    Raises:
+        InputError: If too few volumes are above 0, or all that are above 0 are equal.
+    """
+    column = volume_column(cases.names)
+    volume = cases.columns([column])[:, 0]
+    positive = volume[volume > 0]
+    if len(positive) < MIN_POSITIVE_VOLUMES * len(cases):
+        msg = (
+            f"Only {len(positive)} of {len(cases)} tumour volumes ({column}) are above 0; the baseline needs "
+            f"{MIN_POSITIVE_VOLUMES:.0%} of them: extract the shape features again"
+        )
+        raise InputError(msg)
+    if positive.min() == positive.max():
+        msg = f"All tumour volumes ({column}) are {positive[0]:g}; the baseline needs volumes that differ"
+        raise InputError(msg)
+
+
+def refuse_repeated_scans(cases: Cases) -> None:
+    """Refuse patients who share a scan: cross-validation would fit on the one and test on the other.
+
+    Raises:
+        InputError: If cases of different patients are equal in every feature.
+    """
+    patients: dict[bytes, set[str]] = {}
+    known = ~np.isnan(cases.features)
+    values = np.where(known, cases.features, np.nan)  # one bit pattern for every NaN
+    for row, patient, n_known in zip(values, cases.patient_id, known.sum(axis=1), strict=True):
+        if n_known >= MIN_KNOWN:
+            patients.setdefault(row.tobytes(), set()).add(str(patient))
+    alike = set().union(*(each for each in patients.values() if len(each) > 1))
+    if alike:
+        msg = f"{len(alike)} patients share a scan with another patient: all their features are equal; keep one id of each"
+        raise InputError(msg)
+
+
+def prepare_parent(out_dir: Path) -> None:
+    """Make the folder that a model's folder will lie in, so that a wrong path fails before the fit.
+
+    Raises:
+        InputError: If it cannot be made.
+    """
+    try:
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"No folder can be made at {out_dir.parent} ({error.strerror}); choose another place for the model"
+        raise InputError(msg) from error

@@ -1,0 +1,81 @@
+"""What a fit refuses before it begins, each beside the nearest that it accepts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ccrcc_model.comparators import clinical_covariates
+from ccrcc_model.fit import fit
+from ccrcc_model.fit_checks import prepare_parent, refuse_repeated_scans, refuse_useless_volume
+from ccrcc_model.targets import GRADE, LabelledCases, feature_matrix
+from nnunet_ext.errors import InputError
+
+VOLUME = "tumour__1mm__original_shape_MeshVolume"
+
+
+@pytest.fixture
+def four() -> LabelledCases:
+    """Four patients of one case each, with five features."""
+    features = np.random.default_rng(0).lognormal(size=(4, 5))
+    ids = np.array(["a", "b", "c", "d"])
+    return LabelledCases((VOLUME, "f1", "f2", "f3", "f4"), features, ids, ids, np.array([0, 1, 0, 1]))
+
+
+def with_volume(cases: LabelledCases, volume: list[float]) -> LabelledCases:
+    return replace(cases, features=np.column_stack([volume, cases.features[:, 1:]]))
+
+
+def test_three_volumes_of_four_are_enough_and_two_are_not(four: LabelledCases) -> None:
+    refuse_useless_volume(with_volume(four, [1, 2, 3, np.nan]))
+    with pytest.raises(InputError, match="Only 2 of 4 tumour volumes"):
+        refuse_useless_volume(with_volume(four, [1, 2, -1, np.nan]))
+
+
+def test_volumes_must_differ(four: LabelledCases) -> None:
+    refuse_useless_volume(with_volume(four, [7, 7, 7, 8]))
+    with pytest.raises(InputError, match="are 7;"):
+        refuse_useless_volume(with_volume(four, [7, 7, 7, np.nan]))
+
+
+def test_one_scan_under_two_patients_is_refused_and_counted_not_named(four: LabelledCases) -> None:
+    twice = four.take(np.array([0, 1, 2, 0]))
+    refuse_repeated_scans(twice)
+    refuse_repeated_scans(replace(twice.only(four.names[:4]), patient_id=four.patient_id))
+    with pytest.raises(InputError, match="^2 patients share a scan"):
+        refuse_repeated_scans(replace(twice, patient_id=four.patient_id))
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    prepare_parent(tmp_path / "new" / "model")
+    (tmp_path / "o.csv").touch()
+    with pytest.raises(InputError, match="No folder can be made"):
+        prepare_parent(tmp_path / "o.csv" / "model")
+
+
+def test_covariates_are_finite_and_no_outcomes() -> None:
+    outcomes = pd.DataFrame({"patient_id": ["a", "b"], "age": ["50", "inf"], "isup_grade": [1.0, 2.0]})
+    with pytest.raises(InputError, match="age holds infinity"):
+        clinical_covariates(outcomes, ["age"], target_column="ki67_percent")
+    with pytest.raises(InputError, match="no covariate"):
+        clinical_covariates(outcomes, ["isup_grade"], target_column="ki67_percent")
+
+
+def test_features_are_bounded_and_no_outcome_in_any_case_of_letters() -> None:
+    assert feature_matrix(pd.DataFrame({"f": [1e100]}), ["f"]) == 1e100
+    with pytest.raises(InputError, match="the first is f"):
+        feature_matrix(pd.DataFrame({"f": [1.1e100]}), ["f"])
+    with pytest.raises(InputError, match="ISUP_grade"):
+        feature_matrix(pd.DataFrame({"ISUP_grade": [1.0]}), ["ISUP_grade"])
+
+
+def test_other_ages_are_another_request(planted, tmp_path: Path) -> None:
+    table, outcomes = planted(24, features=6)
+    ages = [str(50 + place) for place in range(24)]
+    few = {"out_dir": tmp_path / "model", "folds": 3, "repeats": 1, "trials": 1, "clinical": ["age"]}
+    first = fit(table, outcomes.assign(age=ages), GRADE, **few)
+    assert fit(table, outcomes.assign(age=ages), GRADE, **few).id == first.id
+    with pytest.raises(InputError, match="another locked model"):
+        fit(table, outcomes.assign(age=ages[::-1]), GRADE, **few)
