@@ -529,6 +529,7 @@ def fit(
     """
     from ccrcc_model.comparators import comparator_line
     from ccrcc_model.console import progress_bar, say
+    from ccrcc_model.controls import control_lines
     from ccrcc_model.fit import fit as fit_model
     from ccrcc_model.fit_targets import check_targets, find_targets, model_folders, refuse_for_graded
     from ccrcc_model.graded_fit import fit_graded
@@ -591,6 +592,7 @@ def fit(
                     on_progress=on_progress,
                 )
                 line, beside = model.headline, [comparator_line(each) for each in model.manifest["comparators"]]
+                beside += control_lines(model.manifest.get("controls"))
         say(f"{line}: {folder}")
         for each in beside:
             say(each)

@@ -1,6 +1,6 @@
 """Two negative controls of an evaluation: what it says where there is nothing to find, and what the site alone would tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -35,6 +35,15 @@ class Controls:
     def to_json(self) -> dict[str, Any]:
         """Return the controls as JSON."""
         return asdict(self)
+
+
+def control_lines(content: Mapping[str, Any] | None) -> list[str]:
+    """Return what a manifest says of the controls, a line each; none if they were not run."""
+    if content is None:
+        return []
+    shuffled_labels, centre = (Estimate(**content[name]) for name in ("shuffled_labels", "centre_only"))
+    by_centre = f"AUC {centre}" if centre.value is not None else f"not estimable, {centre.reason}"
+    return [f"Control, shuffled labels: AUC {shuffled_labels}; 0.5 is chance", f"Control, the centre alone: {by_centre}"]
 
 
 def run_controls(

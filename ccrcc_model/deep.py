@@ -20,6 +20,9 @@ from ccrcc_model.targets import Cases
 COMPONENTS = 10
 """Of each region at most; the filter and the tuned number of features choose among them."""
 
+DEEP = "__deep_"
+"""In the name of every deep feature, and of every component."""
+
 _DEEP = re.compile(r"(.+__.+)__deep_stage\d+_(?:mean|std)_\d+")
 """Name of a deep feature; its group is region and scale."""
 

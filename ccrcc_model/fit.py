@@ -15,7 +15,7 @@ import pandas as pd
 from ccrcc_model.applicability import ApplicabilityDomain, acquisition_range
 from ccrcc_model.comparators import clinical_covariates, compare_with_rivals, rivals_of
 from ccrcc_model.controls import run_controls
-from ccrcc_model.fit_checks import prepare_parent, refuse_repeated_scans, refuse_useless_volume
+from ccrcc_model.fit_checks import prepare_parent, refuse_foreign_stability, refuse_repeated_scans, refuse_useless_volume
 from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.lock import lock, mean_score
 from ccrcc_model.member_inputs import input_names, with_components
@@ -88,6 +88,7 @@ def fit(
     cases = label(table, outcomes, target)
     refuse_useless_volume(cases)
     refuse_repeated_scans(cases)
+    refuse_foreign_stability(cases, preset_of(table), perturbed)
     covariates = clinical_covariates(outcomes, clinical, target_column=target.column) if clinical else None
     beside = {
         "clinical": list(clinical),

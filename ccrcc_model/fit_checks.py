@@ -1,12 +1,16 @@
 """What a fit refuses before it spends hours: a baseline without information, and one scan under several patients."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ccrcc_model.baseline import volume_column
+from ccrcc_model.deep import DEEP
 from ccrcc_model.targets import Cases
 from nnunet_ext.errors import InputError
+from radiomics_cfg.stability import PerturbedValues
 
 MIN_POSITIVE_VOLUMES = 0.75
 """Share of the cases whose tumour volume must be known and above 0. Ours; the others get the mean."""
@@ -64,3 +68,29 @@ def prepare_parent(out_dir: Path) -> None:
     except OSError as error:
         msg = f"No folder can be made at {out_dir.parent} ({error.strerror}); choose another place for the model"
         raise InputError(msg) from error
+
+
+def refuse_foreign_stability(cases: Cases, preset: Mapping[str, Any], perturbed: PerturbedValues | None) -> None:
+    """Refuse values under perturbed masks that say nothing of these features: they would be left out without a word.
+
+    Deep features are not judged under perturbed masks, and pass.
+
+    Raises:
+        InputError: If the values are of another preset or mode, or lack features of the table.
+    """
+    if perturbed is None:
+        return
+    for key in ("preset_sha256", "mode"):
+        if perturbed.about.get(key) != preset.get(key):
+            msg = (
+                f"The values under perturbed masks have {key} {perturbed.about.get(key)}, the feature table has "
+                f"{preset.get(key)}; run `ccrcc stability` with the table's preset and mode"
+            )
+            raise InputError(msg)
+    judged = set(perturbed.names)
+    if missing := [name for name in cases.names if name not in judged and DEEP not in name]:
+        msg = (
+            f"{len(missing)} of the table's {len(cases.names)} features were not measured under perturbed masks, first "
+            f"{missing[0]}; run `ccrcc stability` with the table's preset"
+        )
+        raise InputError(msg)

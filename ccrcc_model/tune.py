@@ -11,7 +11,7 @@ import optuna
 
 from ccrcc_model.audit import Step, patient_hashes
 from ccrcc_model.baseline import VolumeModel, fit_volume
-from ccrcc_model.deep import Projections, fit_projections, project
+from ccrcc_model.deep import DEEP, Projections, fit_projections, project
 from ccrcc_model.harmonise import ComBat, Harmonisation, fit_combat
 from ccrcc_model.pipeline import Hyperparameters, Member, choose_features, fit_member
 from ccrcc_model.splits import patient_folds
@@ -144,7 +144,7 @@ def _stable_names(train: LabelledCases, perturbed: PerturbedValues | None) -> tu
     if perturbed is None:
         return train.names
     stable = set(perturbed.stable(train.patients))
-    names = tuple(name for name in train.names if name in stable)
+    names = tuple(name for name in train.names if name in stable or DEEP in name)
     if not names:
         msg = f"None of the {len(train.names)} features is stable under the perturbed masks; are they of another preset?"
         raise InputError(msg)

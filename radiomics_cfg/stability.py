@@ -1,8 +1,8 @@
 """Which features stay the same when the tumour's contour is drawn a little differently."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -68,7 +68,7 @@ class Stability:
         The values under every mask go to ``.values.parquet`` beside it: `PerturbedValues.read` reads them.
         """
         if self.values is not None:
-            self.values.write(path.with_name(f"{path.stem}.values.parquet"), self.about)
+            self.values.write(path.with_name(f"{path.stem}.values.parquet"))
         if path.suffix == ".csv":
             write_json(path.with_suffix(".about.json"), self.about)
             with atomic_path(path) as temporary:
@@ -106,11 +106,13 @@ class PerturbedValues:
         names: Features.
         patient_id: Shape ``(n_cases,)``.
         values: Shape ``(n_cases, n_masks, n_features)``; NaN where missing.
+        about: As the stability table tells it: preset, mode, masks, versions.
     """
 
     names: tuple[str, ...]
     patient_id: npt.NDArray[np.str_]
     values: npt.NDArray[np.float64]
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
@@ -135,7 +137,7 @@ class PerturbedValues:
         agreement = intraclass_correlation(self.values[chosen])
         return [name for name, begins in zip(self.names, agreement.low, strict=True) if begins >= low]
 
-    def write(self, path: Path, about: dict[str, Any]) -> None:
+    def write(self, path: Path) -> None:
         """Write one row a case and mask, atomically."""
         n_cases, n_masks, n_features = self.values.shape
         keys = {
@@ -145,7 +147,7 @@ class PerturbedValues:
         columns = self.values.reshape(-1, n_features)
         table = pa.table(keys | {name: columns[:, place] for place, name in enumerate(self.names)})
         with atomic_path(path) as temporary:
-            pq.write_table(table.replace_schema_metadata({_ABOUT: json.dumps(about).encode()}), temporary)
+            pq.write_table(table.replace_schema_metadata({_ABOUT: json.dumps(dict(self.about)).encode()}), temporary)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -161,8 +163,9 @@ class PerturbedValues:
             values = np.column_stack([table[name].to_numpy() for name in names])
             patients = np.array(table["patient_id"].to_pylist(), dtype=np.str_)
             n_masks = int(masks.max()) + 1
-            return cls(tuple(names), patients[::n_masks], values.reshape(-1, n_masks, len(names)))
-        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            about = json.loads(table.schema.metadata[_ABOUT])
+            return cls(tuple(names), patients[::n_masks], values.reshape(-1, n_masks, len(names)), about)
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             msg = f"{path} holds no values under perturbed masks; `ccrcc stability` writes them as .values.parquet"
             raise InputError(msg) from error
 
@@ -240,7 +243,7 @@ def stability(
     )
     patients = np.array([case.patient_id for case, _ in measured], dtype=np.str_)
     about = _about(cohort, recipe, form, n_cases=len(files), lost=lost)
-    return Stability(table, about, refusals, PerturbedValues(tuple(columns), patients, values))
+    return Stability(table, about, refusals, PerturbedValues(tuple(columns), patients, values, about))
 
 
 def _measure_all(

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ccrcc_model.controls import run_controls, shuffled
+from ccrcc_model.controls import control_lines, run_controls, shuffled
 from ccrcc_model.nested import Settings
 from ccrcc_model.targets import LabelledCases
 
@@ -47,3 +47,15 @@ def test_the_centre_tells_what_its_case_mix_tells(share_north: float, share_sout
     centre = np.array(["north", "south"]).repeat(40)
     controls = run_controls(cases_of(y, centre), replace(SETTINGS, repeats=1))
     assert low <= controls.centre_only.value <= high
+
+
+def test_controls_are_told_in_a_line_each():
+    told = {
+        "shuffled_labels": {"value": 0.51, "low": 0.4, "high": 0.62},
+        "centre_only": {"value": None, "reason": "one centre"},
+    }
+    assert control_lines(told) == [
+        "Control, shuffled labels: AUC 0.51(0.40-0.62); 0.5 is chance",
+        "Control, the centre alone: not estimable, one centre",
+    ]
+    assert control_lines(None) == []

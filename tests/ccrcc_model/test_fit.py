@@ -227,7 +227,7 @@ def perturbed_values(table, *, stable: int, n_cases: int) -> PerturbedValues:
     names = tuple(table.feature_names)
     values = np.repeat(rows[list(names)].to_numpy(dtype=np.float64)[:, None], 10, axis=1)
     values[:, :, stable:] = rng.normal(size=values[:, :, stable:].shape)
-    return PerturbedValues(names, rows["patient_id"].to_numpy(dtype=np.str_), values)
+    return PerturbedValues(names, rows["patient_id"].to_numpy(dtype=np.str_), values, table.provenance)
 
 
 def test_features_that_are_not_stable_are_never_chosen(planted, tmp_path):
@@ -275,3 +275,14 @@ def test_the_threshold_reaches_the_sensitivity_asked_for(planted, tmp_path):
         (model.baseline_out_of_fold, model.baseline_decision),
     ):
         assert (predictions.y_prob[predictions.y_true == 1] >= decision.threshold).mean() >= 0.95
+
+
+def test_values_under_masks_of_another_preset_or_of_fewer_features_are_refused(planted, tmp_path):
+    table, outcomes = planted(60)
+    values = perturbed_values(table, stable=4, n_cases=60)
+    other = replace(values, about={**table.provenance, "mode": "pyradiomics"})
+    with pytest.raises(InputError, match="have mode pyradiomics, the feature table has canonical"):
+        fit(table, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=other, **FAST)
+    fewer = replace(values, names=values.names[:30], values=values.values[:, :, :30])
+    with pytest.raises(InputError, match="10 of the table's 40 features were not measured under perturbed masks, first"):
+        fit(table, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=fewer, **FAST)
