@@ -16,6 +16,8 @@ from nnunet_ext.files import atomic_path
 
 SHARES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
 CALIBRATION = ("intercept", "slope", "brier", "ici")
+MOST_UNLIKE = 0.5
+"""Share of patients whom the model abstains from above which the command says so."""
 PREDICTORS = ("model", "baseline")
 UNCERTAINTY = (
     *("target", "group", "scope", "n", "events", "alpha", "patients", "class", "metric"),
@@ -179,7 +181,7 @@ def subgroups(result: BenchmarkResult) -> pd.DataFrame:
 
 
 def cautions(result: BenchmarkResult) -> tuple[str, ...]:
-    """Return a line for each external cohort that is too small or of one class, and so lacks figures or has rough ones."""
+    """Return lines for external cohorts that are too small, of one class, or mostly unlike the development patients."""
     lines = []
     for group in result.scope(Scope.EXTERNAL):
         name, n = group.name, group.model.n
@@ -187,6 +189,12 @@ def cautions(result: BenchmarkResult) -> tuple[str, ...]:
             lines.append(f"{name}: {group.model.auc.reason} among {n}, so AUC, AUPRC and calibration are not estimable")
         if n < MIN_PATIENTS:
             lines.append(f"{name}: {n} patients only; its figures are a rough guide at best, and an ICI is not estimable")
+        declined = group.uncertainty.declined if group.uncertainty is not None else None
+        if declined is not None and declined.value is not None and declined.value > MOST_UNLIKE:
+            lines.append(
+                f"{name}: the model abstains from {declined.numerator} of {declined.denominator} patients, who are unlike "
+                "its development patients (uncertainty.csv)"
+            )
     return tuple(lines)
 
 

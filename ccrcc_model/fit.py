@@ -15,7 +15,13 @@ import pandas as pd
 from ccrcc_model.applicability import ApplicabilityDomain, acquisition_range
 from ccrcc_model.comparators import clinical_covariates, compare_with_rivals, rivals_of
 from ccrcc_model.controls import run_controls
-from ccrcc_model.fit_checks import prepare_parent, refuse_foreign_stability, refuse_repeated_scans, refuse_useless_volume
+from ccrcc_model.fit_checks import (
+    prepare_parent,
+    refuse_foreign_stability,
+    refuse_other_content,
+    refuse_repeated_scans,
+    refuse_useless_volume,
+)
 from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.lock import lock, mean_score
 from ccrcc_model.member_inputs import input_names, with_components
@@ -98,6 +104,7 @@ def fit(
     }
     known = covariates.reindex(cases.patients).to_csv() if covariates is not None else None
     request = _request(cases, table, target, settings, beside | {"covariates": known})
+    refuse_other_content(out_dir)
     if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
         return _existing(out_dir, request)
     prepare_parent(out_dir)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ccrcc_model.baseline import volume_column
 from ccrcc_model.deep import DEEP
+from ccrcc_model.model_folder import MANIFEST
 from ccrcc_model.targets import Cases
 from nnunet_ext.errors import InputError
 from radiomics_cfg.stability import PerturbedValues
@@ -54,6 +55,17 @@ def refuse_repeated_scans(cases: Cases) -> None:
     alike = set().union(*(each for each in patients.values() if len(each) > 1))
     if alike:
         msg = f"{len(alike)} patients share a scan with another patient: all their features are equal; keep one id of each"
+        raise InputError(msg)
+
+
+def refuse_other_content(out_dir: Path) -> None:
+    """Refuse a folder that holds something, but no model.
+
+    Raises:
+        InputError: If so.
+    """
+    if out_dir.is_dir() and any(out_dir.iterdir()) and not (out_dir / MANIFEST).exists():
+        msg = f"{out_dir} is not empty and holds no model; choose another folder"
         raise InputError(msg)
 
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from ccrcc_model.audit import Step, patient_hash, patient_hashes
-from ccrcc_model.baseline import volume_column
 from ccrcc_model.fit import refuse_external, versions
+from ccrcc_model.fit_checks import prepare_parent, refuse_other_content, refuse_repeated_scans, refuse_useless_volume
 from ccrcc_model.graded_controls import run_graded_controls
 from ccrcc_model.graded_metrics import GradedPredictions, calibrate_high, compare_graded, concordance
 from ccrcc_model.graded_model import GradedModel, said_columns
@@ -68,10 +68,13 @@ def fit_graded(
     settings = Settings(folds, repeats, trials, seed)
     refuse_external(table)
     cases = label_graded(table, outcomes, target)
-    volume_column(cases.names)
+    refuse_useless_volume(cases)
+    refuse_repeated_scans(cases)
     request = _request(cases, table, target, settings, controls=controls)
+    refuse_other_content(out_dir)
     if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
         return _existing(out_dir, request)
+    prepare_parent(out_dir)
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
     kept = (studies, request) if studies is not None else None

@@ -378,3 +378,11 @@ def test_cohorts_that_are_small_or_of_one_class_get_a_line_each():
         "tiny: 5 patients only; its figures are a rough guide at best, and an ICI is not estimable",
         "healthy: no positive patients among 30, so AUC, AUPRC and calibration are not estimable",
     )
+
+
+@pytest.mark.parametrize(("n_unlike", "told"), [(15, 0), (16, 1)])
+def test_a_cohort_of_mostly_unlike_patients_gets_a_line(n_unlike, told):
+    pair = cohort("north", 30, seed=2)
+    unlike = Pair(replace(pair.model, abstained=np.arange(30) < n_unlike), pair.baseline)
+    result = assemble(cohort("home", 60, seed=1), [unlike], target=GRADE, threshold=0.4, baseline_threshold=0.3, replicates=50)
+    assert [f"abstains from {n_unlike} of 30" in line for line in cautions(result)] == [True] * told

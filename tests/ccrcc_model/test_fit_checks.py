@@ -9,7 +9,7 @@ import pytest
 
 from ccrcc_model.comparators import clinical_covariates
 from ccrcc_model.fit import fit
-from ccrcc_model.fit_checks import prepare_parent, refuse_repeated_scans, refuse_useless_volume
+from ccrcc_model.fit_checks import prepare_parent, refuse_other_content, refuse_repeated_scans, refuse_useless_volume
 from ccrcc_model.targets import GRADE, LabelledCases, feature_matrix
 from nnunet_ext.errors import InputError
 
@@ -79,3 +79,13 @@ def test_other_ages_are_another_request(planted, tmp_path: Path) -> None:
     assert fit(table, outcomes.assign(age=ages), GRADE, **few).id == first.id
     with pytest.raises(InputError, match="another locked model"):
         fit(table, outcomes.assign(age=ages[::-1]), GRADE, **few)
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    refuse_other_content(tmp_path / "new")
+    refuse_other_content(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and holds no model; choose another folder"):
+        refuse_other_content(tmp_path)
+    (tmp_path / "manifest.json").write_text("{}")
+    refuse_other_content(tmp_path)
