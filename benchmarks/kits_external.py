@@ -4,8 +4,8 @@
 
 Clear cell tumours of KiTS23 with a WHO/ISUP grade; features are the shape of tumour and kidney, measured from the reference
 masks, and age, sex and body mass index. Needs the data folder beside the checkout (`../shared/data/kits23`). `--out` keeps the
-model's folder, the tables and the figures. Both parts come from one challenge and its centres, so this is validation on later
-cases, not in another hospital.
+model's folder, the tables, the figures and the report. Both parts come from one challenge and its centres, so this is
+validation on later cases, not in another hospital.
 """
 
 import argparse
@@ -21,8 +21,10 @@ from ccrcc_model.benchmark import benchmark
 from ccrcc_model.benchmark_tables import discrimination, table_s2, write_tables
 from ccrcc_model.comparators import comparator_line
 from ccrcc_model.fit import fit
+from ccrcc_model.report import write_report
 from ccrcc_model.targets import GRADE
 from nnunet_ext.case import Role
+from nnunet_ext.record import write_record
 from radiomics_cfg.table import FeatureTable
 
 FIRST_EXTERNAL = 200
@@ -57,7 +59,10 @@ def main() -> None:
     write_tables(result, out / "benchmark" / "grade")
     print(table_s2(result).to_string(index=False))
     print(discrimination(result).to_string(index=False))
-    print(f"Model, tables: {out}")
+    settings = {"trials": options.trials, "first external case": FIRST_EXTERNAL}
+    title = "Grade from shape and clinical covariates: KiTS cases below 200, validated on those from 200 on"
+    write_record(out / "run.json", "uv run python benchmarks/kits_external.py", settings, title=title, synthetic=False, seed=0)
+    print(f"Report: {write_report(out)}")
 
 
 def cohorts() -> tuple[FeatureTable, FeatureTable, pd.DataFrame]:
