@@ -208,7 +208,7 @@ def test_a_repeated_request_is_loaded_and_another_is_refused(planted, tmp_path, 
         fit(replace(table, rows=rows), outcomes, GRADE, out_dir=tmp_path / "model", **FAST)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").touch()
-    with pytest.raises(InputError, match=r"manifest\.json is missing"):
+    with pytest.raises(InputError, match=r"is not empty and holds no model"):
         fit(table, outcomes, GRADE, out_dir=tmp_path / "notes", **FAST)
     with pytest.raises(InputError, match=r"No model at .*mine\.txt"):
         fit(table, outcomes, GRADE, out_dir=tmp_path / "notes" / "mine.txt", **FAST)
