@@ -592,7 +592,7 @@ def fit(
                     on_progress=on_progress,
                 )
                 line, beside = model.headline, [comparator_line(each) for each in model.manifest["comparators"]]
-                beside += control_lines(model.manifest.get("controls"))
+                beside += [*control_lines(model.manifest.get("controls")), *model.manifest["cautions"]]
         say(f"{line}: {folder}")
         for each in beside:
             say(each)

@@ -16,6 +16,7 @@ from ccrcc_model.applicability import ApplicabilityDomain, acquisition_range
 from ccrcc_model.comparators import clinical_covariates, compare_with_rivals, rivals_of
 from ccrcc_model.controls import run_controls
 from ccrcc_model.fit_checks import (
+    cautions,
     prepare_parent,
     refuse_foreign_stability,
     refuse_other_content,
@@ -116,6 +117,7 @@ def fit(
     rivals = rivals_of(cases, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
     score = mean_score(cases, outer, "score")
     found = compare_with_rivals(cases, score, rivals, settings, jobs=jobs, on_progress=on_progress)
+    manifest["cautions"] = list(cautions(cases))
     manifest["comparators"] = [one.to_json() for one in found]
     seen = with_components(table, final.members)
     files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()

@@ -1,5 +1,6 @@
 """What a fit refuses before it spends hours: a baseline without information, and one scan under several patients."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from ccrcc_model.baseline import volume_column
 from ccrcc_model.deep import DEEP
 from ccrcc_model.model_folder import MANIFEST
-from ccrcc_model.targets import Cases
+from ccrcc_model.targets import Cases, LabelledCases
 from nnunet_ext.errors import InputError
 from radiomics_cfg.stability import PerturbedValues
 
@@ -56,6 +57,37 @@ def refuse_repeated_scans(cases: Cases) -> None:
     if alike:
         msg = f"{len(alike)} patients share a scan with another patient: all their features are equal; keep one id of each"
         raise InputError(msg)
+
+
+def cautions(cases: LabelledCases) -> tuple[str, ...]:
+    """Return a line, with a code, for what a fit accepts and a reader should know.
+
+    ``FC001``: a patient has cases in several centres. ``FC002``: the centre tells the outcome without exception. ``FC003``: so
+    do features, which are then suspected to hold it. ``FC004``: features have no value in any case, or the same in all.
+    """
+    lines = []
+    pairs = np.unique(np.stack([cases.patient_id, cases.centre]), axis=1)
+    _, n_centres = np.unique(pairs[0], return_counts=True)
+    if several := int((n_centres > 1).sum()):
+        lines.append(f"FC001: {several} patients have cases in several centres; each counts for the centre of the first")
+    outcomes = [np.unique(cases.y[cases.centre == centre]) for centre in np.unique(cases.centre)]
+    if len(outcomes) > 1 and all(len(one) == 1 for one in outcomes):
+        lines.append(
+            "FC002: every centre has one class only, so it tells the outcome; a model of these cases cannot be judged"
+        )
+    positive, negative = cases.features[cases.y == 1], cases.features[cases.y == 0]
+    with warnings.catch_warnings(action="ignore"):  # of columns without any value
+        low_1, low_0 = (np.nanmin(part, axis=0) for part in (positive, negative))
+        high_1, high_0 = (np.nanmax(part, axis=0) for part in (positive, negative))
+    varies = np.fmin(low_1, low_0) < np.fmax(high_1, high_0)
+    if separating := np.flatnonzero(varies & ((low_1 > high_0) | (low_0 > high_1))).tolist():
+        first = cases.names[separating[0]]
+        lines.append(
+            f"FC003: {len(separating)} features part the classes without exception, first {first}; is it the outcome?"
+        )
+    if useless := int((~varies).sum()):
+        lines.append(f"FC004: {useless} of {len(cases.names)} features have no value or the same in all cases; none is chosen")
+    return tuple(lines)
 
 
 def refuse_other_content(out_dir: Path) -> None:

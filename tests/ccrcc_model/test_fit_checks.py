@@ -9,7 +9,7 @@ import pytest
 
 from ccrcc_model.comparators import clinical_covariates
 from ccrcc_model.fit import fit
-from ccrcc_model.fit_checks import prepare_parent, refuse_other_content, refuse_repeated_scans, refuse_useless_volume
+from ccrcc_model.fit_checks import cautions, prepare_parent, refuse_other_content, refuse_repeated_scans, refuse_useless_volume
 from ccrcc_model.targets import GRADE, LabelledCases, feature_matrix
 from nnunet_ext.errors import InputError
 
@@ -89,3 +89,24 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
         refuse_other_content(tmp_path)
     (tmp_path / "manifest.json").write_text("{}")
     refuse_other_content(tmp_path)
+
+
+def codes(cases: LabelledCases) -> list[str]:
+    return [line.split(":")[0] for line in cautions(cases)]
+
+
+def test_what_a_fit_accepts_and_a_reader_should_know_has_a_code(four: LabelledCases) -> None:
+    centre = np.array(["n", "n", "s", "s"])
+    plain = replace(
+        four, centre=centre, features=np.array([[1, 5, 9, 2, 1], [2, 6, 8, 1, 2], [3, 7, 7, 2, 3], [2.5, 4, 6, 3, 1]])
+    )
+    assert codes(plain) == []
+    moved = replace(plain, patient_id=np.array(["a", "b", "c", "b"]))
+    assert codes(moved) == ["FC001"]
+    assert codes(replace(plain, centre=np.array(["n", "s", "n", "s"]))) == ["FC002"]
+    leaking, useless = plain.features.copy(), plain.features.copy()
+    leaking[:, 3] = plain.y
+    useless[:, 3], useless[:, 4] = np.nan, 7.0
+    assert codes(replace(plain, features=leaking)) == ["FC003"]
+    assert codes(replace(plain, features=useless)) == ["FC004"]
+    assert "2 of 5 features" in cautions(replace(plain, features=useless))[0]
