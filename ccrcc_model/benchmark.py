@@ -4,17 +4,17 @@ The core knows predictions only, so that nothing can leak into a figure: `evalua
 patients, `assemble` the groups that a paper reports. `benchmark` adds the model that predicts.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from ccrcc_model.audit import patient_hashes
+from ccrcc_model.benchmark_audit import AuditAnswer, audit_answers
 from ccrcc_model.bootstrap import REPLICATES, SEED, Bootstrap, bootstrap
 from ccrcc_model.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
 from ccrcc_model.conformal import ConformalSets
@@ -102,21 +102,6 @@ class GroupResult:
     difference: Difference
     calls: CallComparison | None = None
     uncertainty: Uncertainty | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AuditAnswer:
-    """One question of the leak audit.
-
-    Args:
-        question: What must hold for the figures to be honest.
-        finding: What was found, with its numbers.
-        passed: Whether it holds.
-    """
-
-    question: str
-    finding: str
-    passed: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +233,9 @@ def benchmark(
         replicates=replicates,
         seed=seed,
     )
-    return replace(result, model_id=model.id, audit=_audit(model, external), prevalence=prevalence)
+    return replace(
+        result, model_id=model.id, audit=audit_answers(model, [pair.model for pair in external]), prevalence=prevalence
+    )
 
 
 def predict_cohorts(
@@ -284,65 +271,6 @@ def check_tables(cards: Sequence[Cohort], tables: Sequence["FeatureTable"]) -> N
                 "order, or extract the table with this card"
             )
             raise InputError(msg)
-
-
-def _audit(model: "Model", external: Sequence[Pair]) -> tuple[AuditAnswer, ...]:
-    """Ask whether any figure was reached by having seen the answer."""
-    scored = patient_hashes(str(patient) for pair in external for patient in pair.model.patient_id)
-    both = len(scored & model.patients)
-    proof = model.manifest["audit"]
-    leaks = len(proof["leaks"])
-    once = bool(proof["every_patient_scored_once_in_each_repeat"])
-    return (
-        AuditAnswer(
-            "No external patient has the id of a development patient.",
-            f"{len(scored)} external and {len(model.patients)} development patients, {both} in both.",
-            passed=both == 0,
-        ),
-        AuditAnswer(
-            "No step of the nested cross-validation scored a patient that it had seen.",
-            f"{proof['steps']} fitted steps recorded whom they saw, {leaks} scored one of them.",
-            passed=leaks == 0,
-        ),
-        AuditAnswer(
-            "Every development patient was scored out-of-fold exactly once in each repeat.",
-            f"{model.manifest['n_patients']} patients; repeats: {model.manifest['settings']['repeats']}.",
-            passed=once,
-        ),
-        AuditAnswer(
-            "Model, calibration and threshold are unchanged since they were locked.",
-            f"Every file matches the manifest {model.id[:12]}; threshold {model.decision.threshold:.3f}.",
-            passed=True,  # a folder that does not match cannot be loaded
-        ),
-        *_control_answers(model.manifest.get("controls")),
-    )
-
-
-def _control_answers(controls: Mapping[str, Any] | None) -> tuple[AuditAnswer, ...]:
-    """Ask what the negative controls found, where the fit ran them."""
-    if controls is None:
-        return ()
-    shuffled, centre = (Estimate(**controls[name]) for name in ("shuffled_labels", "centre_only"))
-    answers = [
-        AuditAnswer(
-            "With shuffled labels the same procedure finds nothing.",
-            f"AUC {shuffled}; 0.5 is chance{_untold(shuffled)}.",
-            passed=_is_chance(shuffled),
-        )
-    ]
-    if centre.value is not None:
-        finding = f"AUC {centre} by the centre as the only feature, over the same folds{_untold(centre)}."
-        answers.append(AuditAnswer("The centre alone does not tell the outcome.", finding, passed=_is_chance(centre)))
-    return tuple(answers)
-
-
-def _is_chance(area: Estimate) -> bool:
-    """Whether the interval reaches chance; one that is missing does not, as where classes are separated completely."""
-    return area.low is not None and area.low <= 0.5
-
-
-def _untold(area: Estimate) -> str:
-    return "; there is no interval, so chance cannot be told" if area.low is None else ""
 
 
 def evaluate(predictions: Predictions, threshold: float, *, replicates: int = REPLICATES, seed: int = SEED) -> Evaluation:

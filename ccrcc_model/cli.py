@@ -8,7 +8,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -527,75 +526,28 @@ def fit(
 
     Patient-grouped nested cross-validation; tumour volume alone beside it.
     """
-    from ccrcc_model.comparators import comparator_line
-    from ccrcc_model.console import progress_bar, say
-    from ccrcc_model.controls import control_lines
-    from ccrcc_model.fit import fit as fit_model
-    from ccrcc_model.fit_targets import check_targets, find_targets, model_folders, refuse_for_graded
-    from ccrcc_model.graded_fit import fit_graded
-    from ccrcc_model.graded_targets import GradedTarget
-    from ccrcc_model.targets import read_outcomes
-    from radiomics_cfg.stability import PerturbedValues
-    from radiomics_cfg.table import FeatureTable
+    from ccrcc_model.fit_command import FitOrder, run_fit
 
-    chosen = find_targets(target, ki67_cut=ki67_cut)
-    folders = model_folders(chosen, out)
-    given = {
-        "--harmonise": harmonise != "none",
-        "--balanced": balanced,
-        "--sensitivity": sensitivity is not None,
-        "--stability": stability is not None,
-        "--clinical": bool(clinical),
-        "--ablation": ablation,
-    }
-    refuse_for_graded(chosen, given)
-    features, truth = FeatureTable.read(table), read_outcomes(outcomes)
-    check_targets(features, truth, chosen)
-    perturbed = PerturbedValues.read(stability) if stability is not None else None
-    for one, folder in zip(chosen, folders, strict=True):
-        with progress_bar(f"Fitting {one.name}") as on_progress:
-            if isinstance(one, GradedTarget):
-                line = fit_graded(
-                    features,
-                    truth,
-                    one,
-                    out_dir=folder,
-                    trials=trials,
-                    folds=folds,
-                    repeats=repeats,
-                    seed=seed,
-                    controls=controls,
-                    studies=studies,
-                    jobs=jobs,
-                    on_progress=on_progress,
-                ).headline
-                beside: list[str] = []
-            else:
-                model = fit_model(
-                    features,
-                    truth,
-                    one,
-                    out_dir=folder,
-                    trials=trials,
-                    folds=folds,
-                    repeats=repeats,
-                    seed=seed,
-                    harmonise=harmonise,
-                    balanced=balanced,
-                    sensitivity=sensitivity,
-                    perturbed=perturbed,
-                    clinical=tuple(clinical or ()),
-                    ablation=ablation,
-                    controls=controls,
-                    studies=studies,
-                    jobs=jobs,
-                    on_progress=on_progress,
-                )
-                line, beside = model.headline, [comparator_line(each) for each in model.manifest["comparators"]]
-                beside += [*control_lines(model.manifest.get("controls")), *model.manifest["cautions"]]
-        say(f"{line}: {folder}")
-        for each in beside:
-            say(each)
+    order = FitOrder(
+        table=table,
+        outcomes=outcomes,
+        targets=tuple(target),
+        out=out,
+        ki67_cut=ki67_cut,
+        trials=trials,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        controls=controls,
+        sensitivity=sensitivity,
+        balanced=balanced,
+        harmonise=harmonise,
+        clinical=tuple(clinical or ()),
+        ablation=ablation,
+        stability=stability,
+        studies=studies,
+    )
+    run_fit(order, jobs=jobs)
 
 
 @app.command()
@@ -623,63 +575,21 @@ def benchmark(
 
     Nothing is refitted; recalibration in the large is a separate table. docs/how-to/benchmark.md tells what is in each.
     """
-    from ccrcc_model.benchmark import benchmark as score
-    from ccrcc_model.benchmark import check_tables, predict_cohorts
-    from ccrcc_model.benchmark_tables import cautions, write_tables
-    from ccrcc_model.bootstrap import REPLICATES, SEED
-    from ccrcc_model.console import say
-    from ccrcc_model.graded_benchmark import benchmark_graded
-    from ccrcc_model.graded_model import GradedModel
-    from ccrcc_model.model import Model
-    from ccrcc_model.model_folder import GRADED_KINDS, model_kind
-    from ccrcc_model.result_file import share_of_model
-    from ccrcc_model.small_cells import SMALLEST_CELL
-    from ccrcc_model.targets import outcomes_of
-    from nnunet_ext.cards import load_cohort
-    from radiomics_cfg.table import FeatureTable
+    from ccrcc_model.benchmark_command import BenchmarkOrder, run_benchmark
 
-    given = {
-        "--share": share is not None,
-        "--prevalence": prevalence is not None,
-        "--replicates": replicates != REPLICATES,
-        "--seed": seed != SEED,
-        "--print-rule": print_rule != "round",
-        "--smallest-cell": smallest_cell != SMALLEST_CELL,
-    }
-    if given["--smallest-cell"] and share is None:
-        msg = "--smallest-cell is of the result files that --share writes; give --share DIR, or leave it out"
-        raise InputError(msg)
-    if len(cohort) != len(table):
-        msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
-        raise InputError(msg)
-    locked = GradedModel.load(model) if model_kind(model) in GRADED_KINDS else Model.load(model)
-    cards = [load_cohort(card) for card in cohort]
-    cohorts = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)]
-    check_tables(cards, [features for features, _ in cohorts])
-    if isinstance(locked, GradedModel):
-        if ignored := next((option for option, is_given in given.items() if is_given), None):
-            msg = f"{ignored} is for models of yes or no; a graded model's figures stand in graded_figures.csv"
-            raise InputError(msg)
-        found = benchmark_graded(locked, cohorts)
-        found.write(out)
-        for line in found.lines:
-            say(line)
-        say(f"Benchmark of {found.target} on {len(cohort)} cohorts: {out}")
-        return
-    pairs = predict_cohorts(locked, cohorts)
-    result = score(locked, cohorts, cards=cards, predicted=pairs, prevalence=prevalence, replicates=replicates, seed=seed)
-    result = replace(result, print_rule=print_rule)
-    result.write(out)
-    write_tables(result, out)
-    for line in cautions(result):
-        say(line)
-    if share is not None:
-        sites = [share_of_model(locked, pair.model, pair.baseline, smallest=smallest_cell) for pair in pairs]
-        for site in sites:
-            path = share / f"{site.cohort}.{site.target}.json"
-            site.write(path)
-            say(f"Result file to send: {path}, SHA-256 {site.sha256}")
-    say(f"Benchmark of {result.target} on {len(cohort)} cohorts: {out}")
+    order = BenchmarkOrder(
+        model=model,
+        cards=tuple(cohort),
+        tables=tuple(table),
+        out=out,
+        print_rule=print_rule,
+        prevalence=prevalence,
+        replicates=replicates,
+        seed=seed,
+        share=share,
+        smallest_cell=smallest_cell,
+    )
+    run_benchmark(order)
 
 
 @app.command()

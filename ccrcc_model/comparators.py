@@ -21,7 +21,7 @@ from ccrcc_model.baseline import volume_column
 from ccrcc_model.feature_names import FeatureName
 from ccrcc_model.metrics import Difference, Estimate, auc, auc_difference, format_difference
 from ccrcc_model.model import patient_score
-from ccrcc_model.nested import Settings, fit_procedure
+from ccrcc_model.nested import MIN_FOLDS, Settings, fit_procedure
 from ccrcc_model.pipeline import FeatureFilter
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.splits import Fold, patient_folds
@@ -59,6 +59,8 @@ class Comparator:
 def comparator_line(content: Mapping[str, Any]) -> str:
     """Return what a manifest says of a comparator as a line."""
     area, apart = Estimate(**content["auc"]), Estimate(**content["model_less_it"])
+    if area.value is None:
+        return f"Beside it, {content['name']}: not estimable, {area.reason}"
     return f"Beside it, {content['name']}: AUC {area}, the model less it {format_difference(apart)}"
 
 
@@ -89,7 +91,7 @@ def rivals_of(
     """
     rivals = []
     if diameter := next((n for n in cases.names if n.startswith("tumour__") and n.endswith(DIAMETER)), None):
-        rivals.append(Rival("tumour diameter", _of_columns([diameter], logarithm=True)))
+        rivals.append(Rival("tumour diameter", _of_logarithm(diameter)))
     if clinical is not None:
         rivals.append(Rival(f"clinical: {', '.join(map(str, clinical.columns))}", _of_clinical(clinical)))
     rivals.append(Rival("logistic regression, its own 30 features", _logistic_regression))
@@ -118,17 +120,24 @@ def compare_with_rivals(
         jobs: Processes.
         on_progress: Told of each fit.
     """
-    splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=3)
+    splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=MIN_FOLDS)
     calls = [joblib.delayed(_scores)(cases, split, rival) for rival in rivals for split in splits]
     on_progress(0, len(calls))
     model = _predictions(cases, score)
     found: list[Comparator] = []
-    results: Iterator[Score] = joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
+    results: Iterator[Score | str] = joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
     for place, rival in enumerate(rivals):
-        total = np.zeros(len(cases.patients))
+        total, reason = np.zeros(len(cases.patients)), None
         for done, split in enumerate(splits, start=place * len(splits) + 1):
-            total[np.searchsorted(cases.patients, np.unique(cases.patient_id[split.test]))] += next(results)
+            scores = next(results)
+            if isinstance(scores, str):
+                reason = scores
+            else:
+                total[np.searchsorted(cases.patients, np.unique(cases.patient_id[split.test]))] += scores
             on_progress(done, len(calls))
+        if reason is not None:
+            found.append(Comparator(rival.name, Estimate(None, reason=reason), Estimate(None, reason=reason)))
+            continue
         other = _predictions(cases, total / settings.repeats)
         difference: Difference = auc_difference(model, other)
         found.append(Comparator(rival.name, auc(other), difference.estimate))
@@ -190,17 +199,21 @@ def ablation_steps(names: Sequence[str]) -> dict[str, list[str]]:
     return kept
 
 
-def _scores(cases: LabelledCases, split: Fold, rival: Rival) -> Score:
+def _scores(cases: LabelledCases, split: Fold, rival: Rival) -> Score | str:
+    """Return a rival's scores of the test part, or why it cannot be fitted: the model beside it can."""
     train, test = cases.take(split.train), cases.take(split.test)
     with threadpool_limits(1):
-        rule = rival.fit(train, split.repeat * 1000 + split.index)
+        try:
+            rule = rival.fit(train, split.repeat * 1000 + split.index)
+        except InputError as error:
+            return str(error)
         return test.per_patient(rule(test))
 
 
-def _of_columns(columns: Sequence[str], *, logarithm: bool) -> Callable[[LabelledCases, int], Rule]:
+def _of_logarithm(column: str) -> Callable[[LabelledCases, int], Rule]:
     def values(cases: Cases) -> Score:
-        found = cases.columns(columns)
-        return np.log(np.where(found > 0, found, np.nan)) if logarithm else found
+        found = cases.columns([column])
+        return np.log(np.where(found > 0, found, np.nan))
 
     def fit(train: LabelledCases, _seed: int) -> Rule:
         steps = (SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), LogisticRegression(C=1.0))

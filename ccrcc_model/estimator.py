@@ -66,6 +66,9 @@ class RadiomicsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             kind = type_of_target(y, input_name="y")
             msg = f"Only binary classification is supported. The type of the target is {kind}: {len(self.classes_)} class(es)"
             raise ValueError(msg)
+        if self.volume is not None and not -X.shape[1] <= self.volume < X.shape[1]:
+            msg = f"volume is column {self.volume} of X, which has {X.shape[1]} columns"
+            raise ValueError(msg)
         cases = self._cases(X)
         settings = Settings(3, 1, self.trials, 0, self.inner_folds, self.inner_repeats, balanced=self.balanced)
         labelled = LabelledCases(cases.names, cases.features, cases.patient_id, cases.centre, place.astype(np.int_))

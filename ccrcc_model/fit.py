@@ -1,38 +1,31 @@
 """From a feature table and outcomes to a locked model with its baseline, in a folder."""
 
-import hashlib
-import json
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ccrcc_model.applicability import ApplicabilityDomain, acquisition_range
+from ccrcc_model.applicability import ApplicabilityDomain
 from ccrcc_model.comparators import clinical_covariates, compare_with_rivals, rivals_of
 from ccrcc_model.controls import run_controls
 from ccrcc_model.fit_checks import (
     cautions,
     prepare_parent,
+    refuse_external,
     refuse_foreign_stability,
-    refuse_other_content,
     refuse_repeated_scans,
     refuse_useless_volume,
 )
+from ccrcc_model.fit_request import FitRequest
 from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.lock import lock, mean_score
 from ccrcc_model.member_inputs import input_names, with_components
 from ccrcc_model.model import DOMAIN, Model, preset_of
-from ccrcc_model.model_folder import MANIFEST, write_model_folder
+from ccrcc_model.model_folder import write_model_folder
 from ccrcc_model.nested import Settings, run_nested
 from ccrcc_model.studies import open_studies
-from ccrcc_model.targets import LabelledCases, Target, label
-from nnunet_ext.case import Role
-from nnunet_ext.errors import InputError
+from ccrcc_model.targets import Target, label
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.stability import PerturbedValues
 from radiomics_cfg.table import FeatureTable
@@ -104,14 +97,13 @@ def fit(
         "stability_sha256": perturbed.sha256 if perturbed is not None else None,
     }
     known = covariates.reindex(cases.patients).to_csv() if covariates is not None else None
-    request = _request(cases, table, target, settings, beside | {"covariates": known})
-    refuse_other_content(out_dir)
-    if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
-        return _existing(out_dir, request)
+    request = FitRequest.of(table, cases, cases.y, settings, told=beside, depends_on=[asdict(target), known])
+    if (model := request.existing(out_dir, Model.load)) is not None:
+        return model
     prepare_parent(out_dir)
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
-    kept = (studies, request) if studies is not None else None
+    kept = (studies, request.sha256) if studies is not None else None
     outer, final = run_nested(cases, settings, perturbed=perturbed, studies=kept, jobs=jobs, on_progress=on_progress)
     manifest, files = lock(cases, outer, final, target, sensitivity=sensitivity)
     rivals = rivals_of(cases, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
@@ -123,61 +115,7 @@ def fit(
     files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()
     if controls:
         manifest["controls"] = run_controls(cases, settings, perturbed=perturbed, jobs=jobs, on_progress=on_progress).to_json()
-    about = {
-        "request": request,
-        "settings": asdict(settings) | beside,
-        "versions": versions(),
-        "preset": preset_of(table),
-        "cohorts": sorted(set(table.rows["cohort"].astype("str"))),
-    }
-    if (out_dir / MANIFEST).exists():  # another process was faster
-        return _existing(out_dir, request)
-    write_model_folder(out_dir, files, about | manifest)
+    if (model := request.existing(out_dir, Model.load)) is not None:  # another process was faster
+        return model
+    write_model_folder(out_dir, files, request.about | manifest)
     return Model.load(out_dir)
-
-
-def refuse_external(table: FeatureTable) -> None:
-    """Refuse a table that is not of development cohorts alone.
-
-    Raises:
-        InputError: If a cohort is external, or its role is not known.
-    """
-    roles = table.provenance.get("cohorts", {})
-    external = [name for name, role in roles.items() if role != Role.DEVELOPMENT]
-    if external:
-        msg = f"Models are fitted on development cohorts only; cohort {external[0]} of the table is {roles[external[0]]}"
-        raise InputError(msg)
-    unknown = sorted(set(table.rows["cohort"].astype("str")) - set(roles))
-    if unknown:
-        msg = f"The feature table does not say the role of cohort {unknown[0]}; make the table with `ccrcc extract`"
-        raise InputError(msg)
-
-
-def _request(
-    cases: LabelledCases,
-    table: FeatureTable,
-    target: Target,
-    settings: Settings,
-    beside: Mapping[str, Any],
-) -> str:
-    """SHA-256 of all that a fit depends on, so that a repeated request is recognised."""
-    digest = hashlib.sha256()
-    about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
-    about.append(asdict(acquisition_range(table, cases.patients)))
-    digest.update(json.dumps([*about, asdict(target), asdict(settings), beside, versions()]).encode())
-    digest.update(np.ascontiguousarray(cases.features).tobytes())
-    return digest.hexdigest()
-
-
-def _existing(out_dir: Path, request: str) -> Model:
-    model = Model.load(out_dir)
-    if model.manifest["request"] != request:
-        msg = f"{out_dir} holds another locked model ({model.id[:12]}); remove it or choose another folder"
-        raise InputError(msg)
-    return model
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a model depends on."""
-    packages = ("ccrcc-radiomics", "lightgbm", "numpy", "optuna", "scikit-learn", "scipy")
-    return {"python": platform.python_version()} | {package: version(package) for package in packages}

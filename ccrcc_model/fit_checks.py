@@ -11,14 +11,33 @@ from ccrcc_model.baseline import volume_column
 from ccrcc_model.deep import DEEP
 from ccrcc_model.model_folder import MANIFEST
 from ccrcc_model.targets import Cases, LabelledCases
+from nnunet_ext.case import Role
 from nnunet_ext.errors import InputError
 from radiomics_cfg.stability import PerturbedValues
+from radiomics_cfg.table import FeatureTable
 
 MIN_POSITIVE_VOLUMES = 0.75
 """Share of the cases whose tumour volume must be known and above 0. Ours; the others get the mean."""
 
 MIN_KNOWN = 5
 """Known features from which equal rows are taken for one scan; fewer may be equal by chance."""
+
+
+def refuse_external(table: FeatureTable) -> None:
+    """Refuse a table that is not of development cohorts alone.
+
+    Raises:
+        InputError: If a cohort is external, or its role is not known.
+    """
+    roles = table.provenance.get("cohorts", {})
+    external = [name for name, role in roles.items() if role != Role.DEVELOPMENT]
+    if external:
+        msg = f"Models are fitted on development cohorts only; cohort {external[0]} of the table is {roles[external[0]]}"
+        raise InputError(msg)
+    unknown = sorted(set(table.rows["cohort"].astype("str")) - set(roles))
+    if unknown:
+        msg = f"The feature table does not say the role of cohort {unknown[0]}; make the table with `ccrcc extract`"
+        raise InputError(msg)
 
 
 def refuse_useless_volume(cases: Cases) -> None:

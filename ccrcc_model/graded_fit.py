@@ -1,6 +1,5 @@
 """From a feature table and graded outcomes to a locked model with its baseline, in a folder."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,20 +11,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from ccrcc_model.audit import Step, patient_hash, patient_hashes
-from ccrcc_model.fit import refuse_external, versions
-from ccrcc_model.fit_checks import prepare_parent, refuse_other_content, refuse_repeated_scans, refuse_useless_volume
+from ccrcc_model.fit_checks import prepare_parent, refuse_external, refuse_repeated_scans, refuse_useless_volume
+from ccrcc_model.fit_request import FitRequest
 from ccrcc_model.graded_controls import run_graded_controls
 from ccrcc_model.graded_metrics import GradedPredictions, calibrate_high, compare_graded, concordance
 from ccrcc_model.graded_model import GradedModel, said_columns
 from ccrcc_model.graded_nested import GradedOuter, GradedProcedure, run_graded
 from ccrcc_model.graded_targets import GradedCases, GradedTarget, label_graded
-from ccrcc_model.lock import TOP_FEATURES, audit_steps, importance, member_files, steps_to_json
-from ccrcc_model.model import IMPORTANCE, OUT_OF_FOLD, PIPELINE, STEPS, member_to_json, preset_of, volume_to_json
-from ccrcc_model.model_folder import MANIFEST, write_model_folder
+from ccrcc_model.lock import TOP_FEATURES, importance, member_files, prove_no_leak, steps_to_json
+from ccrcc_model.model import IMPORTANCE, OUT_OF_FOLD, PIPELINE, STEPS, member_to_json, volume_to_json
+from ccrcc_model.model_folder import write_model_folder
 from ccrcc_model.nested import Settings
 from ccrcc_model.pipeline import Member
 from ccrcc_model.studies import open_studies
-from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.table import FeatureTable
 
@@ -70,29 +68,22 @@ def fit_graded(
     cases = label_graded(table, outcomes, target)
     refuse_useless_volume(cases)
     refuse_repeated_scans(cases)
-    request = _request(cases, table, target, settings, controls=controls)
-    refuse_other_content(out_dir)
-    if out_dir.exists() and not (out_dir.is_dir() and not any(out_dir.iterdir())):
-        return _existing(out_dir, request)
+    request = FitRequest.of(
+        table, cases, cases.outcome, settings, told={"controls": controls}, depends_on=[target.kind, asdict(target)]
+    )
+    if (model := request.existing(out_dir, GradedModel.load)) is not None:
+        return model
     prepare_parent(out_dir)
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
-    kept = (studies, request) if studies is not None else None
+    kept = (studies, request.sha256) if studies is not None else None
     outer, final = run_graded(cases, target, settings, studies=kept, jobs=jobs, on_progress=on_progress)
     manifest, files = lock_graded(cases, outer, final, target, seed=seed)
     if controls:
         manifest["controls"] = run_graded_controls(cases, target, settings, jobs=jobs, on_progress=on_progress)
-    about = {
-        "kind": target.kind,
-        "request": request,
-        "settings": asdict(settings),
-        "versions": versions(),
-        "preset": preset_of(table),
-        "cohorts": sorted(set(table.rows["cohort"].astype("str"))),
-    }
-    if (out_dir / MANIFEST).exists():  # another process was faster
-        return _existing(out_dir, request)
-    write_model_folder(out_dir, files, about | manifest)
+    if (model := request.existing(out_dir, GradedModel.load)) is not None:  # another process was faster
+        return model
+    write_model_folder(out_dir, files, {"kind": target.kind} | request.about | manifest)
     return GradedModel.load(out_dir)
 
 
@@ -113,10 +104,7 @@ def lock_graded(
             a fault of this software, and such a model must not exist.
     """
     steps = _steps(cases, outer, final)
-    audit = audit_steps(steps, outer, cases.patients)
-    if not audit["no_leak"]:
-        msg = f"The evaluation leaks and no model was locked: {audit}"
-        raise RuntimeError(msg)
+    audit = prove_no_leak(steps, outer, cases.patients)
     said, baseline_said = (_mean_said(cases, outer, which) for which in ("said", "baseline_said"))
     frame = pd.DataFrame(
         {
@@ -212,23 +200,6 @@ def _steps(cases: GradedCases, outer: Sequence[GradedOuter], final: GradedProced
         Step("final: baseline", final.baseline.seen),
         Step("final: calibration, on inner out-of-fold scores", patient_hashes(cases.patient_id)),
     ]
-
-
-def _request(cases: GradedCases, table: FeatureTable, target: GradedTarget, settings: Settings, *, controls: bool) -> str:
-    """SHA-256 of all that a fit depends on, so that a repeated request is recognised."""
-    digest = hashlib.sha256()
-    about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.outcome.tolist(), preset_of(table)]
-    digest.update(json.dumps([*about, asdict(target), asdict(settings), controls, versions()]).encode())
-    digest.update(np.ascontiguousarray(cases.features).tobytes())
-    return digest.hexdigest()
-
-
-def _existing(out_dir: Path, request: str) -> GradedModel:
-    model = GradedModel.load(out_dir)
-    if model.manifest["request"] != request:
-        msg = f"{out_dir} holds another locked model ({model.id[:12]}); remove it or choose another folder"
-        raise InputError(msg)
-    return model
 
 
 def _json(value: Any) -> str:

@@ -8,8 +8,8 @@ the out-of-fold scores of the inner folds, so that an outer fold judges probabil
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-import joblib
 import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from ccrcc_model.deep import Projections, fit_projections, project
 from ccrcc_model.graded_targets import LINKS, GradedCases, GradedTarget
 from ccrcc_model.linear import LinearStart, unit_start
 from ccrcc_model.link import Calibrated, Link, calibrate_scores
-from ccrcc_model.nested import MIN_FOLDS, Settings
+from ccrcc_model.nested import Settings, run_parts
 from ccrcc_model.pipeline import TREES, Hyperparameters, Member, choose_features
 from ccrcc_model.splits import Fold, patient_folds
 from ccrcc_model.studies import open_studies
@@ -270,25 +270,13 @@ def run_graded(
     Raises:
         InputError: If too few patients lie on one side of the cut, or no feature is usable.
     """
-    splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=MIN_FOLDS)
-    seeds = [int(seed) for seed in np.random.default_rng([settings.seed, 1]).integers(2**30, size=len(splits) + 1)]
-    parts = [*(f"outer {split.repeat}.{split.index}" for split in splits), "final"]
-    kept = [{"studies": studies[0], "study": f"{studies[1]}, {part}"} if studies is not None else {} for part in parts]
-    calls = [
-        joblib.delayed(_outer)(cases, target, split, settings, seed=seed, **where)
-        for split, seed, where in zip(splits, seeds, kept, strict=False)
-    ]
-    calls.append(joblib.delayed(fit_graded_procedure)(cases, target, settings, seed=seeds[-1], **kept[-1]))
-    on_progress(0, len(calls))
-    results = []
-    for result in joblib.Parallel(n_jobs=jobs, return_as="generator")(calls):
-        results.append(result)
-        on_progress(len(results), len(calls))
-    return results[:-1], results[-1]
+    judged = partial(_outer, cases, target=target, settings=settings)
+    final = partial(fit_graded_procedure, cases, target, settings)
+    return run_parts(cases, settings, judged, final, studies=studies, jobs=jobs, on_progress=on_progress)
 
 
 def _outer(
-    cases: GradedCases, target: GradedTarget, split: Fold, settings: Settings, *, seed: int, **kept: str
+    cases: GradedCases, split: Fold, *, target: GradedTarget, settings: Settings, seed: int, **kept: str
 ) -> GradedOuter:
     train, test = cases.take(split.train), cases.take(split.test)
     fitted = fit_graded_procedure(train, target, settings, seed=seed, **kept)

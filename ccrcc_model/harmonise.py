@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.audit import patient_hashes
 from ccrcc_model.targets import Cases
 
 Harmonisation = Literal["none", "combat", "combat-transductive"]
@@ -42,6 +43,7 @@ class ComBat:
         shift: Of each centre, in spreads.
         scale: Of each centre, a variance in squared spreads.
         transductive: Whether a centre that is met for the first time is estimated from its own cases.
+        seen: Hashes of the patients fitted on; a model folder keeps them in its proof, not here.
 
     References:
         Johnson et al. 2007, doi:10.1093/biostatistics/kxj037; for radiomics Orlhac et al. 2018, doi:10.2967/jnumed.117.199935.
@@ -53,6 +55,7 @@ class ComBat:
     shift: Mapping[str, Values]
     scale: Mapping[str, Values]
     transductive: bool = False
+    seen: frozenset[str] = frozenset()
 
     def only(self, names: Sequence[str]) -> Self:
         """Return it for those of its features that are among ``names``."""
@@ -125,6 +128,7 @@ def fit_combat(cases: Cases, names: Sequence[str], *, transductive: bool = False
         {centre: shift for centre, (shift, _) in found.items()},
         {centre: scale for centre, (_, scale) in found.items()},
         transductive=transductive,
+        seen=patient_hashes(cases.patient_id),
     )
 
 

@@ -58,10 +58,7 @@ def lock(
             a fault of this software, and such a model must not exist.
     """
     steps = _steps(cases, outer, final)
-    audit = audit_steps(steps, outer, cases.patients)
-    if not audit["no_leak"]:
-        msg = f"The evaluation leaks and no model was locked: {audit}"
-        raise RuntimeError(msg)
+    audit = prove_no_leak(steps, outer, cases.patients)
     y = cases.patient_y
     score, baseline_score = (mean_score(cases, outer, which) for which in ("score", "baseline_score"))
     decision, baseline_decision = (fit_decision(each, y, sensitivity=sensitivity) for each in (score, baseline_score))
@@ -109,6 +106,19 @@ def member_files(contents: Sequence[Mapping[str, Any]], members: Sequence[Member
     return trees | {
         content["projections"]: projections_to_json(member.projections) for content, member in pairs if member.projections
     }
+
+
+def prove_no_leak(steps: Sequence[Step], outer: Sequence[Scored], patients: npt.NDArray[np.str_]) -> dict[str, Any]:
+    """Return ``audit_steps``.
+
+    Raises:
+        RuntimeError: If it finds a leak.
+    """
+    audit = audit_steps(steps, outer, patients)
+    if not audit["no_leak"]:
+        msg = f"The evaluation leaks and no model was locked: {audit}"
+        raise RuntimeError(msg)
+    return audit
 
 
 def audit_steps(steps: Sequence[Step], outer: Sequence[Scored], patients: npt.NDArray[np.str_]) -> dict[str, Any]:

@@ -212,7 +212,7 @@ class Model:
 
     def _predict(self, table: FeatureTable, outcomes: pd.DataFrame, cohort: str | None, *, baseline: bool) -> Predictions:
         table, name = one_cohort(table, cohort)
-        self._refuse(table)
+        everyone = self._cases(table)  # also whose outcome is missing: a transductive harmonisation learns from all
         narrow = FeatureTable(table.rows[[*KEYS, *self.columns]], table.provenance)
         cases = label(narrow, outcomes, self.target, allow_one_class=True)
         return Predictions(
@@ -221,7 +221,7 @@ class Model:
             patient_id=cases.patients,
             centre=cases.patient_centre,
             y_true=cases.patient_y,
-            y_prob=self._probability(cases, baseline=baseline),
+            y_prob=self._probability(everyone, baseline=baseline)[np.searchsorted(everyone.patients, cases.patients)],
             abstained=self._judge(narrow)["unlike"].reindex(cases.patients).to_numpy(dtype=np.bool_),
         )
 

@@ -107,7 +107,11 @@ def _read_manifest(folder: Path) -> tuple[str, dict[str, Any]]:
     if seal != f"{manifest_id}\n".encode():
         msg = f"The model in {folder} was changed: {MANIFEST} and {SEAL} do not match; copy the model again"
         raise InputError(msg)
-    manifest: dict[str, Any] = json.loads(content)
+    try:
+        manifest = json.loads(content)
+    except ValueError as error:  # not JSON, or not text
+        msg = f"The model in {folder} is damaged: {MANIFEST} is not JSON; copy the model again"
+        raise InputError(msg) from error
     return manifest_id, manifest
 
 

@@ -6,9 +6,10 @@ filter of its own, are averaged: on some 80 patients and thousands of features t
 step, and averaging over it gains more than averaging over seeds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from functools import partial
+from typing import Any, TypeVar, get_args
 
 import joblib
 import numpy as np
@@ -28,6 +29,9 @@ from ccrcc_model.tune import inner_folds, tune
 from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.stability import PerturbedValues
+
+Judged = TypeVar("Judged")
+Final = TypeVar("Final")
 
 MIN_FOLDS = 3
 """With two outer folds a model would be judged by others fitted on half of the patients."""
@@ -69,7 +73,8 @@ class Settings:
         if self.sensitivity is not None and not 0 < self.sensitivity <= 1:
             msg = f"The threshold's sensitivity must lie inside (0, 1], not {self.sensitivity:g}"
             raise InputError(msg)
-        for name, least in (("folds", MIN_FOLDS), ("repeats", 1), ("trials", 1), ("seed", 0)):
+        least_of = {"folds": MIN_FOLDS, "repeats": 1, "trials": 1, "seed": 0, "inner_folds": 2, "inner_repeats": 1}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 msg = f"Fitting needs {name} of at least {least}, not {getattr(self, name)}"
                 raise InputError(msg)
@@ -177,17 +182,42 @@ def run_nested(
     Raises:
         InputError: If a class has too few patients, or no feature is usable.
     """
+    judged = partial(_outer, cases, settings=settings, perturbed=perturbed)
+    final = partial(fit_procedure, cases, settings, perturbed=perturbed)
+    return run_parts(cases, settings, judged, final, studies=studies, jobs=jobs, on_progress=on_progress)
+
+
+def run_parts(
+    cases: LabelledCases,
+    settings: Settings,
+    judge: Callable[..., Judged],
+    fit_all: Callable[..., Final],
+    *,
+    studies: tuple[str, str] | None,
+    jobs: int,
+    on_progress: OnProgress,
+) -> tuple[list[Judged], Final]:
+    """Call ``judge`` for every outer split and ``fit_all`` once, each with a seed and a place for its study.
+
+    Args:
+        cases: To split.
+        settings: How to split.
+        judge: Takes a ``Fold``, ``seed``, and where to keep the study; fits on the training part and scores the test part.
+        fit_all: Takes ``seed`` and where to keep the study; fits on all cases.
+        studies: See ``run_nested``.
+        jobs: Processes.
+        on_progress: Told of each call.
+
+    Returns:
+        What ``judge`` returned, repeat by repeat, and what ``fit_all`` did.
+    """
     splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=MIN_FOLDS)
     seeds = [int(seed) for seed in np.random.default_rng([settings.seed, 1]).integers(2**30, size=len(splits) + 1)]
     kept = [_kept(studies, f"outer {split.repeat}.{split.index}") for split in splits]
-    calls = [
-        joblib.delayed(_outer)(cases, split, settings, seed=seed, perturbed=perturbed, **where)
-        for split, seed, where in zip(splits, seeds, kept, strict=False)
-    ]
-    last = joblib.delayed(fit_procedure)
-    calls.append(last(cases, settings, seed=seeds[-1], perturbed=perturbed, **_kept(studies, "final")))
+    calls = [joblib.delayed(judge)(split, seed=seed, **where) for split, seed, where in zip(splits, seeds, kept, strict=False)]
+    calls.append(joblib.delayed(fit_all)(seed=seeds[-1], **_kept(studies, "final")))
     on_progress(0, len(calls))
-    results = []
+    results: list[Any] = []
     for result in _in_order(calls, jobs):
         results.append(result)
         on_progress(len(results), len(calls))
@@ -209,8 +239,8 @@ def _in_order(calls: Sequence[Any], jobs: int) -> Iterator[Any]:
 def _outer(
     cases: LabelledCases,
     split: Fold,
-    settings: Settings,
     *,
+    settings: Settings,
     seed: int,
     perturbed: PerturbedValues | None,
     **kept: str,

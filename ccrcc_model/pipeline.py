@@ -303,5 +303,5 @@ def fit_member(
     trees = lgb.train(parameters, data, num_boost_round=TREES, keep_training_booster=True)
     if balanced:
         start = start.shifted(float(np.log(share / (1 - share))))
-    seen = volume.seen | patient_hashes(cases.patient_id)
+    seen = volume.seen | patient_hashes(cases.patient_id) | (harmoniser.seen if harmoniser is not None else frozenset())
     return Member(start, np.median(values, axis=0), trees, seen, harmoniser)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -42,7 +42,8 @@ class TunedFold(Protocol):
 class InnerFold:
     """One inner split with what was fitted on its training part: volume model, harmonisation, features by association.
 
-    Deep features, if there were any, are projected already, in both parts as the training part has it.
+    Deep features, if there were any, are projected already, in both parts as the training part has it. ``stability_seen``
+    has the hashes of the patients whose perturbed masks the stability filter looked at.
     """
 
     train: LabelledCases
@@ -52,10 +53,11 @@ class InnerFold:
     harmoniser: ComBat | None = None
     balanced: bool = False
     projections: Projections = ()
+    stability_seen: frozenset[str] = frozenset()
 
     def fit(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
         """Fit a member on the training part; it scores the test part."""
-        return fit_member(
+        member = fit_member(
             self.train,
             self.start,
             self.chosen,
@@ -64,6 +66,15 @@ class InnerFold:
             balanced=self.balanced,
             harmoniser=self.harmoniser,
         )
+        return replace(member, seen=member.seen | self.stability_seen)
+
+    @property
+    def seen_before(self) -> list[tuple[str, frozenset[str]]]:
+        """Name and patients of each step that was fitted before the members."""
+        fitted = [("deep components", one.seen) for one in self.projections]
+        if self.harmoniser is not None:
+            fitted.append(("harmonisation", self.harmoniser.seen))
+        return fitted + ([("stability filter", self.stability_seen)] if self.stability_seen else [])
 
     def losses(self, hyperparameters: Hyperparameters, *, seed: int) -> npt.NDArray[np.float64]:
         """Return the log loss of each test case, shape ``(n_test_cases,)``."""
@@ -122,7 +133,8 @@ def inner_folds(
         projections = fit_projections(train)
         train, test = project(train, projections), project(test, projections)
         start = fit_volume(train)
-        names = _stable_names(train, perturbed)
+        judged_by = perturbed.of(train.patients) if perturbed is not None else None
+        names = _stable_names(train, judged_by)
         harmoniser = None
         if harmonise != "none":
             others = [name for name in names if name != start.column]
@@ -131,19 +143,21 @@ def inner_folds(
         chosen = choose_features(judged if names == judged.names else judged.only(names), most=MAX_FEATURES)
         needed = tuple(dict.fromkeys((start.column, *chosen)))
         kept = harmoniser.only(chosen) if harmoniser is not None else None
-        result.append(InnerFold(train.only(needed), test.only(needed), start, chosen, kept, balanced, projections))
+        seen = patient_hashes(judged_by.patient_id) if judged_by is not None else frozenset()
+        parts = train.only(needed), test.only(needed)
+        result.append(InnerFold(*parts, start, chosen, kept, balanced, projections, stability_seen=seen))
     return result
 
 
 def _stable_names(train: LabelledCases, perturbed: PerturbedValues | None) -> tuple[str, ...]:
-    """Return the features that are stable in the training part.
+    """Return the features that are stable under the perturbed masks of the training part.
 
     Raises:
-        InputError: If too few of its cases were perturbed, or no feature is stable.
+        InputError: If none is.
     """
     if perturbed is None:
         return train.names
-    stable = set(perturbed.stable(train.patients))
+    stable = set(perturbed.stable())
     names = tuple(name for name in train.names if name in stable or DEEP in name)
     if not names:
         msg = f"None of the {len(train.names)} features is stable under the perturbed masks; are they of another preset?"
@@ -217,8 +231,8 @@ def _steps(folds: Sequence[TunedFold]) -> tuple[Step, ...]:
     steps = []
     for place, fold in enumerate(folds):
         scored = patient_hashes(fold.test.patient_id)
-        projections = fold.projections if isinstance(fold, InnerFold) else ()
-        steps += [Step(f"tuning {place}: deep components", one.seen, scored) for one in projections]
+        if isinstance(fold, InnerFold):
+            steps += [Step(f"tuning {place}: {name}", seen, scored) for name, seen in fold.seen_before]
         steps.append(Step(f"tuning {place}", patient_hashes(fold.train.patient_id), scored))
     return tuple(steps)
 

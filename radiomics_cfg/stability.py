@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -121,8 +121,8 @@ class PerturbedValues:
         digest.update(np.ascontiguousarray(self.values).tobytes())
         return digest.hexdigest()
 
-    def stable(self, patients: npt.NDArray[np.str_], *, low: float = STABLE) -> list[str]:
-        """Return the features whose interval of ICC(A,1) begins at ``low`` or above over the cases of these patients.
+    def of(self, patients: npt.NDArray[np.str_]) -> Self:
+        """Return the values of the cases of these patients.
 
         Raises:
             InputError: If fewer than ten cases are of these patients.
@@ -134,7 +134,11 @@ class PerturbedValues:
                 f"{len(self.patient_id)} cases with perturbed masks {int(chosen.sum())} are theirs; perturb more cases"
             )
             raise InputError(msg)
-        agreement = intraclass_correlation(self.values[chosen])
+        return replace(self, patient_id=self.patient_id[chosen], values=self.values[chosen])
+
+    def stable(self, *, low: float = STABLE) -> list[str]:
+        """Return the features whose interval of ICC(A,1) begins at ``low`` or above."""
+        agreement = intraclass_correlation(self.values)
         return [name for name, begins in zip(self.names, agreement.low, strict=True) if begins >= low]
 
     def write(self, path: Path) -> None:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from ccrcc_model.benchmark import FILE, AuditAnswer, BenchmarkResult, Pair, Scope, assemble, benchmark, compare, evaluate
+from ccrcc_model.benchmark import FILE, BenchmarkResult, Pair, Scope, assemble, benchmark, compare, evaluate
+from ccrcc_model.benchmark_audit import AuditAnswer
 from ccrcc_model.benchmark_tables import (
     calibration,
     calls,

@@ -1,9 +1,6 @@
 """The command line end to end on small studies: results, refusals, one clear line and its exit status for a mistake."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from command_line import ccrcc, mistake
 
 from nnunet_ext.case import Role
 from nnunet_ext.phantom import CohortPlan, Grid, write_study
@@ -19,18 +17,6 @@ from radiomics_cfg.table import FeatureTable
 Planted = Callable[..., tuple[FeatureTable, pd.DataFrame]]
 
 SMALL_GRID = Grid(columns=84, rows=60, spacing_mm=4.0, z_extent_mm=192.0, minimum_slice_spacing_mm=4.0)
-
-
-def ccrcc(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).with_name("ccrcc")
-    variables = {key: value for key, value in os.environ.items() if not key.startswith("nnUNet_")}
-    return subprocess.run(
-        [str(program), *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        env={**variables, **environment},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +31,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def away(study: Path, tmp_path: Path) -> Path:
     """A copy of the external cohort that a test may spoil."""
     return Path(shutil.copytree(study / "away", tmp_path / "away"))
-
-
-def mistake(*arguments: str | Path, **environment: str) -> str:
-    """Run a command that must fail as a user's mistake, and return its one line."""
-    run = ccrcc(*arguments, **environment)
-    assert run.returncode == 2, run.stderr
-    assert "Traceback" not in run.stderr
-    lines = [line for line in run.stderr.splitlines() if line.startswith("ccrcc: ")]
-    assert len(lines) == 1, run.stderr
-    return lines[0]
 
 
 def test_masks_that_are_compared_with_themselves_agree(away: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ccrcc_model.comparators import ablation_steps, clinical_covariates, compare_with_rivals, rivals_of
+from ccrcc_model.comparators import Rival, ablation_steps, clinical_covariates, comparator_line, compare_with_rivals, rivals_of
 from ccrcc_model.controls import run_controls
 from ccrcc_model.fit import fit
 from ccrcc_model.metrics import auc
@@ -143,3 +143,14 @@ def test_the_ablation_goes_through_the_stability_filter(study):
         ablation.fit(wider, 0)
     with pytest.raises(InputError, match="at least 10 cases"):
         run_controls(wider, SETTINGS, perturbed=few)
+
+
+def test_a_step_of_the_ablation_that_cannot_be_fitted_says_why(study):
+    cases, _ = study
+
+    def impossible(_train, _seed):
+        msg = "None of the 3 features is stable"
+        raise InputError(msg)
+
+    (found,) = compare_with_rivals(cases, np.zeros(60), [Rival("ablation: tumour", impossible)], SETTINGS)
+    assert comparator_line(found.to_json()) == "Beside it, ablation: tumour: not estimable, None of the 3 features is stable"

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import SimpleITK as sitk
 import yaml
+from balls import write_ball
 from typer.testing import CliRunner, Result
 
 pytest.importorskip("torch")
@@ -18,33 +18,25 @@ from ccrcc_model.model import Model, preset_of
 from nnunet_ext.cards import save_cohort
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
-from nnunet_ext.labels import Label
 from radiomics_cfg import deep_case
 from radiomics_cfg.table import FeatureTable
 
 N_CASES = 24
 
 
-def write_ball(folder: Path, number: int) -> Case:
-    """Write a scan of a noisy tumour in a kidney in fat; every second tumour is darker."""
-    distance_mm = np.linalg.norm(np.indices((28, 28, 28)) * 3.0 - 40.5, axis=0)
-    radius = 10 + np.random.default_rng(number).uniform(0, 6)
-    labels = np.select([distance_mm <= radius, distance_mm <= 28], [Label.TUMOUR, Label.KIDNEY]).astype(np.uint8)
-    noise = np.random.default_rng(number).normal(0, 20, labels.shape)
+def ball(folder: Path, number: int) -> Case:
+    """Write a scan; every second tumour is darker."""
     case = Case(f"case{number:02}", f"p{number}", "north", folder / f"{number}.nii.gz", folder / f"{number}_mask.nii.gz")
-    hu = np.choose(labels, [-100, 160, 90 - 40 * (number % 2)]) + noise
-    for array, file in ((hu, case.image), (labels, case.mask)):
-        image = sitk.GetImageFromArray(array.astype(np.int16))
-        image.SetSpacing((3.0, 3.0, 3.0))
-        sitk.WriteImage(image, str(file))
-    return case
+    radius_mm = 10 + np.random.default_rng(number).uniform(0, 6)
+    hu = 90 - 40 * (number % 2)
+    return write_ball(case, seed=number, side=28, tumour_mm=radius_mm, kidney_mm=28, tumour_hu=hu)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A development cohort of small scans, its outcomes, a preset and the feature table."""
     folder = tmp_path_factory.mktemp("study")
-    save_cohort(Cohort("balls", Role.DEVELOPMENT, tuple(write_ball(folder, number) for number in range(N_CASES))), folder)
+    save_cohort(Cohort("balls", Role.DEVELOPMENT, tuple(ball(folder, number) for number in range(N_CASES))), folder)
     grades = {"patient_id": [f"p{number}" for number in range(N_CASES)], "isup_grade": [2 + n % 2 for n in range(N_CASES)]}
     pd.DataFrame(grades).to_csv(folder / "outcomes.csv", index=False)
     preset = folder / "small"

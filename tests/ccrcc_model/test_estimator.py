@@ -52,3 +52,9 @@ def test_the_audit_of_pipelines_watches_it(cases):
     cv = StratifiedGroupKFold(3)
     cross_val_predict(watched, frame, cases.y, groups=frame.index, cv=cv, method="predict_proba")
     assert not audit.findings()
+
+
+@pytest.mark.parametrize("volume", [20, -21])
+def test_a_volume_that_is_no_column_is_refused(cases, volume):
+    with pytest.raises(ValueError, match=f"volume is column {volume} of X, which has 20 columns"):
+        RadiomicsClassifier(volume).fit(cases.features, cases.y)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import SimpleITK as sitk
 import yaml
+from balls import write_ball
 from typer.testing import CliRunner, Result
 
 from ccrcc_model.cli import app
@@ -19,7 +19,6 @@ from ccrcc_model.extraction import INTERRUPTED, TableOrder, run_extraction
 from nnunet_ext.cards import save_cohort
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
-from nnunet_ext.labels import Label
 from radiomics_cfg.backend import load_backend
 from radiomics_cfg.batch import DEFAULT_BACKEND, Batch
 from radiomics_cfg.table import FeatureTable
@@ -27,17 +26,9 @@ from radiomics_cfg.table import FeatureTable
 N_CASES = 12
 
 
-def write_ball(folder: Path, number: int) -> Case:
-    """Write a scan of a noisy tumour in a kidney in fat."""
-    distance_mm = np.linalg.norm(np.indices((32, 32, 32)) * 3.0 - 46.5, axis=0)
-    labels = np.select([distance_mm <= 15, distance_mm <= 30], [Label.TUMOUR, Label.KIDNEY]).astype(np.uint8)
-    noise = np.random.default_rng(number).normal(0, 20, labels.shape)
+def ball(folder: Path, number: int) -> Case:
     case = Case(f"case{number:02}", f"p{number}", "north", folder / f"{number}.nii.gz", folder / f"{number}_mask.nii.gz")
-    for array, file in ((np.choose(labels, [-100, 160, 90]) + noise, case.image), (labels, case.mask)):
-        image = sitk.GetImageFromArray(array.astype(np.int16))
-        image.SetSpacing((3.0, 3.0, 3.0))
-        sitk.WriteImage(image, str(file))
-    return case
+    return write_ball(case, seed=number, side=32, tumour_mm=15, kidney_mm=30)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +39,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except InputError as missing:
         pytest.skip(str(missing))
     folder = tmp_path_factory.mktemp("study")
-    cases = tuple(write_ball(folder, number) for number in range(N_CASES))
+    cases = tuple(ball(folder, number) for number in range(N_CASES))
     save_cohort(Cohort("balls", Role.EXTERNAL, cases), folder)
     (folder / "small").mkdir()
     (folder / "small" / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour", "kidney"]}))

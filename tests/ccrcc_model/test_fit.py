@@ -11,7 +11,7 @@ from ccrcc_model.audit import Step, leaking_steps, patient_hashes
 from ccrcc_model.baseline import fit_volume
 from ccrcc_model.fit import fit
 from ccrcc_model.model import Model
-from ccrcc_model.nested import Settings, run_nested
+from ccrcc_model.nested import Settings, fit_procedure, run_nested
 from ccrcc_model.pipeline import Hyperparameters, choose_features, fit_member
 from ccrcc_model.splits import Fold, patient_folds
 from ccrcc_model.targets import GRADE, LabelledCases, ki67, label
@@ -286,3 +286,21 @@ def test_values_under_masks_of_another_preset_or_of_fewer_features_are_refused(p
     fewer = replace(values, names=values.names[:30], values=values.values[:, :, :30])
     with pytest.raises(InputError, match="10 of the table's 40 features were not measured under perturbed masks, first"):
         fit(table, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=fewer, **FAST)
+
+
+def test_the_proof_names_the_stability_filter_and_whom_it_saw(planted):
+    table, outcomes = planted(60)
+    cases = label(table, outcomes, GRADE)
+    values = perturbed_values(table, stable=4, n_cases=50)
+    procedure = fit_procedure(cases, THREE, seed=0, perturbed=values)
+    steps = {step.name: step for step in procedure.tuning}
+    for place in range(3):
+        filtered, tuned = steps[f"tuning {place}: stability filter"], steps[f"tuning {place}"]
+        assert filtered.seen == patient_hashes(values.patient_id) & tuned.seen
+        assert filtered.scored == tuned.scored
+
+
+@pytest.mark.parametrize(("setting", "value"), [("inner_folds", 1), ("inner_repeats", 0)])
+def test_inner_folds_that_cannot_be_drawn_are_refused(setting, value):
+    with pytest.raises(InputError, match=f"Fitting needs {setting} of at least {value + 1}, not {value}"):
+        replace(THREE, **{setting: value})

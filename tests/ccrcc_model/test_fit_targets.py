@@ -1,12 +1,11 @@
 """Several and graded targets end to end through the command."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import ccrcc, mistake
 
 from ccrcc_model.fit_targets import find_targets, refuse_for_graded
 from ccrcc_model.graded_model import GradedModel
@@ -17,20 +16,6 @@ from radiomics_cfg.table import FeatureTable
 Planted = Callable[..., tuple[FeatureTable, pd.DataFrame]]
 
 FAST = ("--folds", "3", "--repeats", "1", "--trials", "1")
-
-
-def ccrcc(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).with_name("ccrcc")
-    return subprocess.run([str(program), *map(str, arguments)], capture_output=True, encoding="utf-8", check=False)
-
-
-def mistake(*arguments: str | Path) -> str:
-    """Run a command that must fail as a user's mistake, and return its one line."""
-    run = ccrcc(*arguments)
-    assert run.returncode == 2, run.stderr
-    lines = [line for line in run.stderr.splitlines() if line.startswith("ccrcc: ")]
-    assert len(lines) == 1, run.stderr
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

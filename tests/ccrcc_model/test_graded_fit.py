@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import ccrcc_model.graded_nested
+import ccrcc_model.nested
 from ccrcc_model.audit import patient_hash
 from ccrcc_model.graded_benchmark import FILE, TABLE, benchmark_graded
 from ccrcc_model.graded_controls import shuffled_outcomes
@@ -107,7 +108,8 @@ def test_a_leak_is_found_and_no_model_is_locked(graded_planted, tmp_path, monkey
     def leaky(*args: object, **kwargs: object) -> list[Fold]:
         return [replace(fold, train=np.sort(np.append(fold.train, fold.test[0]))) for fold in patient_folds(*args, **kwargs)]
 
-    monkeypatch.setattr(ccrcc_model.graded_nested, "patient_folds", leaky)
+    for module in (ccrcc_model.nested, ccrcc_model.graded_nested):  # outer folds, inner folds
+        monkeypatch.setattr(module, "patient_folds", leaky)
     with pytest.raises(RuntimeError, match=r"leaks and no model was locked: .*outer 0\.0: inner 0.*outer 0\.0: model"):
         fit_graded(*graded_planted(40), ISUP, out_dir=tmp_path / "model", **FAST)
     assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from ccrcc_model.audit import patient_hashes
 from ccrcc_model.fit import fit
 from ccrcc_model.harmonise import MIN_CASES, ComBat, fit_combat
 from ccrcc_model.model import Model
+from ccrcc_model.pipeline import Hyperparameters
 from ccrcc_model.targets import GRADE, Cases, label
 from ccrcc_model.tune import inner_folds
 from nnunet_ext.errors import InputError
@@ -116,3 +117,23 @@ def test_a_locked_model_harmonises_as_it_was_fitted(planted, tmp_path):
 def test_an_unknown_harmonisation_is_refused(planted, tmp_path):
     with pytest.raises(InputError, match="No harmonisation 'magic'; known ones are none, combat, combat-transductive"):
         fit(*planted(40), GRADE, out_dir=tmp_path / "model", harmonise="magic", **FAST)
+
+
+def test_a_patient_without_outcome_counts_for_a_transductive_harmonisation(planted, tmp_path):
+    model = fit(*planted(60), GRADE, out_dir=tmp_path / "model", harmonise="combat-transductive", **FAST)
+    north, truth = planted(40, seed=3, cohort="north", role="external")
+    rows = north.rows.assign(centre="new")
+    north = type(north)(rows, north.provenance)
+    fewer = truth.assign(isup_grade=truth["isup_grade"].where(np.arange(40) % 2 == 0))
+    everyone = model.predict_proba(north).set_index("patient_id")["probability"]
+    some = model.predict(north, fewer)
+    assert len(some) == 20
+    np.testing.assert_array_equal(some.y_prob, everyone.loc[some.patient_id])
+
+
+def test_the_proof_names_harmonisation_and_whom_it_saw(planted):
+    cases = label(*planted(60), GRADE)
+    fold = inner_folds(cases, folds=3, repeats=1, seed=0, harmonise="combat")[0]
+    (step,) = fold.seen_before
+    assert step == ("harmonisation", patient_hashes(fold.train.patient_id))
+    assert fold.fit(Hyperparameters(), seed=0).seen == patient_hashes(fold.train.patient_id)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import SimpleITK as sitk
 import yaml
+from balls import write_ball
 from typer.testing import CliRunner, Result
 
 from ccrcc_model.cli import app
@@ -21,7 +21,6 @@ from ccrcc_model.targets import GRADE, read_outcomes
 from nnunet_ext.cards import save_cohort
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
-from nnunet_ext.labels import Label
 from radiomics_cfg.backend import load_backend
 from radiomics_cfg.batch import DEFAULT_BACKEND
 from radiomics_cfg.table import FeatureTable
@@ -58,18 +57,11 @@ def test_development_is_summarised_apart_and_cases_without_spread_not_at_all(kno
     assert summary["unsteady_cases"].tolist() == [1, 1]
 
 
-def write_ball(folder: Path, name: str, number: int) -> Case:
-    """Write a scan of a noisy tumour in a kidney in fat; the larger the number the larger and darker."""
-    distance_mm = np.linalg.norm(np.indices((28, 28, 28)) * 3.0 - 40.5, axis=0)
-    labels = np.select([distance_mm <= 9 + 0.5 * number, distance_mm <= 27], [Label.TUMOUR, Label.KIDNEY]).astype(np.uint8)
-    noise = np.random.default_rng(number).normal(0, 20, labels.shape)
+def ball(folder: Path, name: str, number: int) -> Case:
+    """Write a scan; the larger the number the larger and darker the tumour."""
     stem = f"{name}{number:02}"
     case = Case(f"{stem}-ct", stem, "north", folder / f"{stem}.nii.gz", folder / f"{stem}_mask.nii.gz", phase="nephrographic")
-    for array, file in ((np.choose(labels, [-100, 160, 90 - 3 * number]) + noise, case.image), (labels, case.mask)):
-        image = sitk.GetImageFromArray(array.astype(np.int16))
-        image.SetSpacing((3.0, 3.0, 3.0))
-        sitk.WriteImage(image, str(file))
-    return case
+    return write_ball(case, seed=number, side=28, tumour_mm=9 + 0.5 * number, kidney_mm=27, tumour_hu=90 - 3 * number)
 
 
 def ccrcc(*arguments: str | Path) -> Result:
@@ -94,7 +86,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "small" / "native.yaml").write_text(yaml.safe_dump(parameters))
     for name, role, numbers in (("home", Role.DEVELOPMENT, range(16)), ("away", Role.EXTERNAL, (4, 9, 14))):
         (folder / name).mkdir()
-        cases = tuple(write_ball(folder / name, name, number) for number in numbers)
+        cases = tuple(ball(folder / name, name, number) for number in numbers)
         save_cohort(Cohort(name, role, cases), folder / name)
         run = ccrcc("extract", folder / name / "card.yaml", "--preset", folder / "small", "--out", folder / f"{name}.parquet")
         assert run.exit_code == 0, run.output

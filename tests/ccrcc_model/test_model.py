@@ -268,3 +268,10 @@ def test_importance_finds_what_was_planted(model):
     assert top.members == 10
     assert sum(entry.share for entry in model.importance) == pytest.approx(1)
     assert [entry.log_odds for entry in model.importance] == sorted((e.log_odds for e in model.importance), reverse=True)
+
+
+def test_a_sealed_manifest_that_is_not_json_is_refused_in_one_line(copy):
+    (copy / "manifest.json").write_bytes(b"\xff")
+    (copy / "manifest.sha256").write_text(hashlib.sha256(b"\xff").hexdigest() + "\n")
+    with pytest.raises(InputError, match="manifest.json is not JSON; copy the model again"):
+        Model.load(copy)

@@ -1,8 +1,6 @@
 """From a locked model at two hospitals to one table, through the commands: beside the benchmark of both at once."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,25 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from command_line import ccrcc, mistake
 
 from ccrcc_model.result_file import SiteResult
 from nnunet_ext.case import Role
 from nnunet_ext.phantom import CohortPlan, Grid, write_study
-
-
-def ccrcc(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).with_name("ccrcc")
-    return subprocess.run([str(program), *map(str, arguments)], capture_output=True, encoding="utf-8", check=False)
-
-
-def mistake(*arguments: str | Path) -> str:
-    """Run a command that must fail as a user's mistake, and return its one line."""
-    run = ccrcc(*arguments)
-    assert run.returncode == 2, run.stderr
-    lines = [line for line in run.stderr.splitlines() if line.startswith("ccrcc: ")]
-    assert len(lines) == 1, run.stderr
-    return lines[0]
-
 
 SITES = ("north", "south")
 

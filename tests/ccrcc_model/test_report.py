@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from scipy.special import expit
 
-from ccrcc_model.benchmark import AuditAnswer, BenchmarkResult, Pair, assemble
+from ccrcc_model.benchmark import BenchmarkResult, Pair, assemble
+from ccrcc_model.benchmark_audit import AuditAnswer
 from ccrcc_model.benchmark_tables import table_s2
 from ccrcc_model.fit import fit
 from ccrcc_model.metrics import Estimate

@@ -1,11 +1,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import SimpleITK as sitk
 import yaml
+from balls import write_ball
 
 from ccrcc_model import stability as module
 from ccrcc_model.console import QUARANTINED
@@ -14,27 +13,18 @@ from ccrcc_model.stability import StabilityOrder, run_stability
 from nnunet_ext.cards import save_cohort
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
-from nnunet_ext.labels import Label
 from radiomics_cfg.stability import Stability
 
 
-def write_ball(folder: Path, number: int) -> Case:
-    """Write a scan of a noisy tumour in a kidney in fat."""
-    distance_mm = np.linalg.norm(np.indices((28, 28, 28)) * 3.0 - 40.5, axis=0)
-    labels = np.select([distance_mm <= 10 + number, distance_mm <= 27], [Label.TUMOUR, Label.KIDNEY]).astype(np.uint8)
-    noise = np.random.default_rng(number).normal(0, 20, labels.shape)
+def ball(folder: Path, number: int) -> Case:
     case = Case(f"case{number:02}", f"p{number}", "north", folder / f"{number}.nii.gz", folder / f"{number}_mask.nii.gz")
-    for array, file in ((np.choose(labels, [-100, 160, 90]) + noise, case.image), (labels, case.mask)):
-        image = sitk.GetImageFromArray(array.astype(np.int16))
-        image.SetSpacing((3.0, 3.0, 3.0))
-        sitk.WriteImage(image, str(file))
-    return case
+    return write_ball(case, seed=number, side=28, tumour_mm=10 + number, kidney_mm=27)
 
 
 @pytest.fixture
 def order(tmp_path: Path) -> StabilityOrder:
     """A cohort of two small scans, and a preset that measures two features of one region."""
-    cases = [write_ball(tmp_path, number) for number in range(2)]
+    cases = [ball(tmp_path, number) for number in range(2)]
     card = save_cohort(Cohort("balls", Role.DEVELOPMENT, tuple(cases)), tmp_path)
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"]}))

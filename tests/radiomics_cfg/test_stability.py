@@ -354,7 +354,7 @@ def test_stability_is_judged_from_ten_cases_of_the_patients_asked_for(n_cases: i
     )
     patients = values.patient_id[:n_cases]
     if enough:
-        assert values.stable(patients) == ["steady"]
+        assert values.of(patients).stable() == ["steady"]
     else:
         with pytest.raises(InputError, match="at least 10 cases .* of the 30 cases with perturbed masks 9 are theirs"):
-            values.stable(patients)
+            values.of(patients)

@@ -1,0 +1,29 @@
+"""The command as a user types it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def ccrcc(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command without nnU-Net's variables, but with those of ``environment``."""
+    program = Path(sys.executable).with_name("ccrcc")
+    variables = {key: value for key, value in os.environ.items() if not key.startswith("nnUNet_")}
+    return subprocess.run(
+        [str(program), *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env={**variables, **environment},
+    )
+
+
+def mistake(*arguments: str | Path, **environment: str) -> str:
+    """Run a command that must fail as a user's mistake, and return its one line."""
+    run = ccrcc(*arguments, **environment)
+    assert run.returncode == 2, run.stderr
+    assert "Traceback" not in run.stderr
+    lines = [line for line in run.stderr.splitlines() if line.startswith("ccrcc: ")]
+    assert len(lines) == 1, run.stderr
+    return lines[0]
