@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nnunet_ext.errors import CaseRefused
-from radiomics_cfg.engine import matrices as module
 from radiomics_cfg.engine.discretise import GreyLevels
 from radiomics_cfg.engine.matrices import Layout, Matrices, Neighbourhood
 
@@ -148,20 +147,24 @@ def test_a_layout_serves_one_image_after_another(region: Region) -> None:
             assert np.array_equal(getattr(again, name), getattr(fresh, name)), name
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
-@pytest.mark.parametrize("flat_axis", [None, 0, 2])
-def test_runs_do_not_depend_on_how_many_planes_are_kept(
-    monkeypatch: pytest.MonkeyPatch, share: float, flat_axis: int | None
-) -> None:
-    rng = np.random.default_rng(0)
-    region = rng.integers(1, 4, (40, 9, 60)) * (rng.random((40, 9, 60)) < share)
-    region[:, 4, 30] = 1  # a run through all planes
-    monkeypatch.setattr(module, "_PLANES", 1000)
-    whole = measured(region, flat_axis=flat_axis)
-    monkeypatch.setattr(module, "_PLANES", 1)
-    few = measured(region, flat_axis=flat_axis)
-    assert np.array_equal(few.runs, whole.runs)
-    assert np.array_equal(few.zones, whole.zones)
+@pytest.mark.parametrize("levels", [2, 12, 40, 300])
+@pytest.mark.parametrize("flat_axis", [None, 0, 1, 2])
+def test_large_regions_are_counted_as_pyradiomics_counts_them(oracle: Any, levels: int, flat_axis: int | None) -> None:
+    # Few levels share a table between two directions, many do not; 300 take a wider type; runs of 1 to 300 are short and long.
+    rng = np.random.default_rng(levels)
+    region = rng.integers(1, levels + 1, (14, 17, 300)) * (rng.random((14, 17, 300)) < 0.8)
+    region[3, 4] = region[:, 9, 70] = region[7, :, 200] = levels  # a run through the whole of each axis
+    region[2:12, 2:12, 100:140] = levels
+    region[0, 0, :3] = levels, 0, levels
+    np.einsum("iij->ij", region[:, :14])[:, 210:230] = 1
+    ours = measured(region, flat_axis=flat_axis)
+    everywhere, along = (region, region > 0), flat(flat_axis)
+    pairs, _ = oracle.matrices.calculate_glcm(*everywhere, np.array([1]), levels, *along)
+    runs, _ = oracle.matrices.calculate_glrlm(*everywhere, levels, max(region.shape), *along)
+    dependent = oracle.matrices.calculate_gldm(*everywhere, np.array([1]), levels, 0, *along)[0]
+    assert np.array_equal(np.moveaxis(spread(ours, spread(ours, ours.cooccurrence, 1), 2), 0, -1), pairs[0])
+    assert np.array_equal(np.moveaxis(spread(ours, ours.runs, 1), 0, -1), runs[0])
+    assert np.array_equal(spread(ours, ours.dependence), dependent[:, : ours.dependence.shape[1]])
 
 
 @pytest.mark.parametrize(("distances", "gap"), [((1,), 1), ((1,), 2), ((1, 3), 3), ((1, 3), 4)])
