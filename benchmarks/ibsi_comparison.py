@@ -111,7 +111,7 @@ def features(prepared: Prepared, binning: Binning) -> dict[Key, float]:
     region = RegionOnGrid(prepared.kept[box], spacing)
     image = np.ascontiguousarray(prepared.image[box])
     for norm, suffix in ((None, "avg"), ("no_weighting", "comb")):
-        values = region.image_features(image, wanted, FeatureSettings(binning=binning, weighting_norm=norm))
+        values = region.image_features(region.values_on(image), wanted, FeatureSettings(binning=binning, weighting_norm=norm))
         found |= {(name, aggregation(name, "3D", suffix)): value for name, value in values.items()}
     return found
 

@@ -151,7 +151,7 @@ class Extractor:
         for kind, own in self.enabledImagetypes.items():
             both = {**settings, **own}
             for name, filtered in filtered_images(kind, source, both):
-                features = region.image_features(filtered, wanted, feature_settings(both))
+                features = region.image_features(region.values_on(filtered), wanted, feature_settings(both))
                 found |= {f"{name}_{feature}": np.float64(value) for feature, value in features.items()}
         return found
 

@@ -20,6 +20,10 @@ SPLINE_MARGIN = 24
 """Voxels of the scan around a box that its B-spline coefficients are computed from. The cubic spline's pole is sqrt(3) - 2, so
 whatever lies further away weighs less than 2e-14 (Unser 1999, doi:10.1109/79.799930)."""
 
+SLAB_VOXELS = 12_000_000
+"""Most voxels of the scan, margins apart, that B-spline coefficients are held of: at 8 bytes each they are among the largest
+arrays of an extraction. Two slabs compute the margins between them twice."""
+
 SPLINE_VOXELS = 4
 """Fewest voxels along an axis that are resampled: as many as one value of a cubic spline looks at."""
 
@@ -171,13 +175,18 @@ def _voxels_of(image: sitk.Image) -> npt.NDArray[np.float64]:
 
 
 def _interpolate(scan: sitk.Image, grid: Grid, box: Box, values: npt.NDArray[np.float64]) -> None:
-    """Interpolate the scan by a cubic B-spline into ``values``, from the part of it that the box needs."""
+    """Interpolate the scan by a cubic B-spline into ``values``, from the part of it that the box needs, slab by slab."""
     voxels = sitk.GetArrayViewFromImage(scan)
-    at = [grid.centres_mm(axis, box) / grid.scan_spacing[axis] - 0.5 for axis in (2, 1, 0)]
-    first = [max(int(np.floor(along[0])) - SPLINE_MARGIN, 0) for along in at]
-    last = [int(np.ceil(along[-1])) + SPLINE_MARGIN for along in at]
-    coefficient = spline.coefficients(voxels[tuple(slice(a, b) for a, b in zip(first, last, strict=True))])
-    spline.interpolate(coefficient, at[0], at[1], at[2], offset=(first[0], first[1], first[2]), values=values)
+    z, y, x = (grid.centres_mm(axis, box) / grid.scan_spacing[axis] - 0.5 for axis in (2, 1, 0))
+    size = int(np.prod([along[-1] - along[0] + 1 for along in (z, y, x)]))
+    for planes in np.array_split(np.arange(len(z)), min(-(-size // SLAB_VOXELS), len(z))):
+        at = z[planes], y, x
+        first = [max(int(np.floor(along[0])) - SPLINE_MARGIN, 0) for along in at]
+        last = [int(np.ceil(along[-1])) + SPLINE_MARGIN for along in at]
+        coefficient = spline.coefficients(voxels[tuple(slice(a, b) for a, b in zip(first, last, strict=True))])
+        offset = (first[0], first[1], first[2])
+        spline.interpolate(coefficient, *at, offset=offset, values=values[planes[0] : planes[-1] + 1])
+        del coefficient  # else it stays while the next are made
 
 
 def nearest(labels: npt.NDArray[np.uint8], grid: Grid, box: Box) -> npt.NDArray[np.uint8]:

@@ -67,16 +67,15 @@ class Engine:
         found = {name: region.shape_features(wanted.get("shape", ())) for name, region in regions.items()}
         found = {name: {f"original_shape_{key}": v for key, v in values.items()} for name, values in found.items()}
         for kind, settings in _filters(parameters):
-            for name, filtered in box.filtered(kind, settings):
+            for name, values in box.values_of(kind, settings, regions):
                 for region_name, region in regions.items():
                     try:
-                        values = region.image_features(filtered, wanted, feature_settings(settings))
+                        features = region.image_features(values[region_name], wanted, feature_settings(settings))
                     except CaseRefused:  # too many grey levels on this image
                         if refuses:
                             raise
                         continue
-                    found[region_name].update({f"{name}_{feature}": value for feature, value in values.items()})
-                del filtered  # else it stays while the next one is made
+                    found[region_name].update({f"{name}_{feature}": value for feature, value in features.items()})
         return found
 
 
@@ -112,31 +111,30 @@ class _FilterBox:
         """Return a mask as a region that reads images of the box."""
         inside = sitk.GetArrayViewFromImage(mask) == 1
         part = bounds(inside)
-        first = (self.corners[id(mask)] - self.lower + [along.start for along in part]).tolist()
-        shape = tuple((self.upper - self.lower).tolist())
-        return RegionOnGrid(inside[part].copy(), self.spacing_mm, corner=tuple(first), image_shape=shape)
+        first = (self.corners[id(mask)] + [along.start for along in part]).tolist()
+        return RegionOnGrid(inside[part].copy(), self.spacing_mm, corner=tuple(first))
 
-    def filtered(self, kind: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
-        """Yield the filtered images on the box; parts that lie far enough apart for the filter are filtered one by one."""
+    def values_of(
+        self, kind: str, settings: Mapping[str, Any], regions: Mapping[str, RegionOnGrid]
+    ) -> Iterator[tuple[str, Mapping[str, npt.NDArray[np.generic]]]]:
+        """Yield the filtered images by name, with their values on each region.
+
+        Parts that lie far enough apart for the filter are filtered one after the other. Of all but the last only values on the
+        regions are kept, not images.
+        """
         margin = _margin(kind, settings, self.spacing_mm[::-1])
-        pieces = self.parts if _is_worth_parting(self.parts, margin) else ((self.lower, self.upper),)
-        streams = [filtered_images(kind, self._source(*piece, margin, kind), settings) for piece in pieces]
-        for images in zip(*streams, strict=True):
-            name, first = images[0]
-            if len(images) == 1:
-                yield name, np.ascontiguousarray(first)
-                continue
-            yield name, self._joined(pieces, [image for _, image in images])
-            del images, first  # else they stay while the next ones are made
-
-    def _joined(
-        self, pieces: Sequence[tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]], images: list[npt.NDArray[np.generic]]
-    ) -> npt.NDArray[np.generic]:
-        """Return images of pieces of the box as one; it is 0 between them."""
-        whole = np.zeros(tuple((self.upper - self.lower).tolist()), images[0].dtype)
-        for (low, high), image in zip(pieces, images, strict=True):
-            whole[tuple(map(slice, low - self.lower, high - self.lower))] = image
-        return whole
+        *earlier, last = self.parts if _is_worth_parting(self.parts, margin) else ((self.lower, self.upper),)
+        kept: dict[str, dict[str, npt.NDArray[np.generic]]] = {}
+        for part in (*earlier, last):
+            begin = tuple(part[0].tolist())
+            for name, image in filtered_images(kind, self._source(*part, margin, kind), settings):
+                known = kept.pop(name, {})
+                values = {key: one.values_on(image, begin=begin, others=known.get(key)) for key, one in regions.items()}
+                del image  # else it stays while the next one is made
+                if part is last:
+                    yield name, values
+                else:
+                    kept[name] = values
 
     def _source(
         self, lower: npt.NDArray[np.int_], upper: npt.NDArray[np.int_], margin: npt.NDArray[np.int_], kind: str

@@ -66,42 +66,69 @@ class RegionOnGrid:
     Args:
         inside: The region, of at least one voxel, on its own box; shape (z, y, x).
         spacing_mm: Voxel size along z, y, x.
-        corner: Where the region's box begins in the images, along z, y, x.
-        image_shape: Shape of the images, that of the region's box by default.
+        corner: Where the region's box begins on the grid, along z, y, x.
     """
 
     def __init__(
-        self,
-        inside: npt.NDArray[np.bool_],
-        spacing_mm: tuple[float, float, float],
-        *,
-        corner: tuple[int, ...] = (0, 0, 0),
-        image_shape: tuple[int, ...] | None = None,
+        self, inside: npt.NDArray[np.bool_], spacing_mm: tuple[float, float, float], *, corner: tuple[int, ...] = (0, 0, 0)
     ) -> None:
         self.inside = inside
         self.spacing_mm = spacing_mm
-        places = tuple(along + first for along, first in zip(np.nonzero(inside), corner, strict=True))
-        self._places = np.ravel_multi_index(places, image_shape or inside.shape)
+        self.corner = corner
+        self._places: dict[tuple[int, ...], tuple[slice | npt.NDArray[np.intp], npt.NDArray[np.intp]]] = {}
         self._layouts: dict[Neighbourhood, Layout] = {}
+
+    def values_on(
+        self,
+        image: npt.NDArray[np.generic],
+        *,
+        begin: tuple[int, ...] = (0, 0, 0),
+        others: npt.NDArray[np.generic] | None = None,
+    ) -> npt.NDArray[np.generic]:
+        """Return the values of the region's voxels on an image, in C order of the voxels.
+
+        Args:
+            image: A box of the grid.
+            begin: Where it begins on the grid, along z, y, x.
+            others: Values that stay where the image does not hold the voxel, 0 by default. They are overwritten elsewhere.
+        """
+        which, where = self._places_in(begin, image.shape)
+        found = image.ravel()[where]  # of a contiguous image this is a view
+        if isinstance(which, slice):
+            return found
+        values = np.zeros(np.count_nonzero(self.inside), image.dtype) if others is None else others
+        values[which] = found
+        return values
+
+    def _places_in(
+        self, begin: tuple[int, ...], shape: tuple[int, ...]
+    ) -> tuple[slice | npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Return which voxels of the region an image holds, a slice if all of them, and where they are in it."""
+        if (*begin, *shape) not in self._places:
+            found = np.nonzero(self.inside)
+            at = [along + (first - start) for along, first, start in zip(found, self.corner, begin, strict=True)]
+            held = np.logical_and.reduce([(along >= 0) & (along < n) for along, n in zip(at, shape, strict=True)])
+            which = slice(None) if held.all() else np.flatnonzero(held)
+            self._places[*begin, *shape] = which, np.ravel_multi_index([along[which] for along in at], shape)
+        return self._places[*begin, *shape]
 
     def shape_features(self, names: Iterable[str]) -> dict[str, float]:
         """Return the named shape features."""
         return SHAPE.compute(Shape.of(self.inside, self.spacing_mm), names)
 
     def image_features(
-        self, image: npt.NDArray[np.generic], wanted: Mapping[str, tuple[str, ...]], settings: FeatureSettings
+        self, values: npt.NDArray[np.generic], wanted: Mapping[str, tuple[str, ...]], settings: FeatureSettings
     ) -> dict[str, float]:
         """Return the wanted features, named ``<class>_<feature>``, of the region on an image.
 
         Args:
-            image: Of the shape that was announced.
+            values: What ``values_on`` the image returns.
             wanted: Names of the features of each class; ``shape`` is passed over.
             settings: How to compute them.
 
         Raises:
             CaseRefused: ``grey-levels`` if the region holds too many.
         """
-        values = image.ravel()[self._places]  # of a contiguous image this is a view
         grey = discretise(values, settings.binning)
         found: dict[str, float] = {}
         texture = {name for name in wanted if name not in ("shape", "firstorder")}

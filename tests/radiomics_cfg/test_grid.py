@@ -1,8 +1,12 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
+from radiomics_cfg import grid as grid_module
+from radiomics_cfg.engine import spline
 from radiomics_cfg.grid import Box, Grid, bounds, nearest, resample
 
 
@@ -53,6 +57,17 @@ def test_resampled_values_do_not_depend_on_the_box() -> None:
     whole = sitk.GetArrayFromImage(resample(scan, grid, Box((0, 0, 0), grid.size)))
     part = sitk.GetArrayFromImage(resample(scan, grid, Box((30, 31, 50), (41, 43, 56))))
     assert np.array_equal(part, whole[50:56, 31:43, 30:41])
+
+
+@pytest.mark.parametrize(("most", "slabs"), [(200_000, 3), (1, 167)])
+def test_resampled_values_do_not_depend_on_the_slabs(monkeypatch: pytest.MonkeyPatch, most: int, slabs: int) -> None:
+    scan = scan_of(noise((80, 80, 120)), (0.9, 0.9, 1.5))
+    grid, box = Grid.of(scan, (1.0, 1.0, 1.0)), Box((10, 0, 3), (60, 70, 170))
+    whole = sitk.GetArrayFromImage(resample(scan, grid, box))
+    monkeypatch.setattr(grid_module, "SLAB_VOXELS", most)  # the box spans 55 x 78 x 111 of the scan's voxels
+    with mock.patch.object(spline, "coefficients", wraps=spline.coefficients) as made:
+        assert np.array_equal(sitk.GetArrayFromImage(resample(scan, grid, box)), whole)
+    assert made.call_count == slabs
 
 
 def test_where_the_grid_meets_the_scans_voxels_their_whole_hu_come_back() -> None:

@@ -65,7 +65,8 @@ def ours(
     values: npt.NDArray[Any], inside: npt.NDArray[np.bool_], asked: dict[str, tuple[str, ...]], **settings: Any
 ) -> dict[str, float]:
     known = feature_settings(settings)
-    return RegionOnGrid(inside, SPACING).image_features(values, asked, known)
+    region = RegionOnGrid(inside, SPACING)
+    return region.image_features(region.values_on(values), asked, known)
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
@@ -177,9 +178,17 @@ def test_a_region_is_read_where_it_lies_in_the_image() -> None:
     values, inside = blob()
     around = np.full((20, 20, 20), 30_000, np.int16)
     around[5:12, 2:13, 7:20] = values
-    known = feature_settings({})
-    there = RegionOnGrid(inside, SPACING, corner=(5, 2, 7), image_shape=around.shape)
-    assert there.image_features(around, EVERY, known) == ours(values, inside, EVERY)
+    there = RegionOnGrid(inside, SPACING, corner=(5, 2, 7))
+    assert there.values_on(around).tolist() == values[inside].tolist()
+    assert there.values_on(around[3:, 1:], begin=(3, 1, 0)).tolist() == values[inside].tolist()
+
+
+def test_a_region_is_read_from_two_images_that_each_hold_a_part() -> None:
+    values, inside = blob()
+    region = RegionOnGrid(inside, SPACING)
+    upper = region.values_on(values[3:], begin=(3, 0, 0))
+    assert upper.tolist() == np.where(np.nonzero(inside)[0] < 3, 0, values[inside]).tolist()
+    assert region.values_on(values[:4], others=upper).tolist() == values[inside].tolist()
 
 
 def test_only_what_is_wanted_is_computed() -> None:
