@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import SimpleITK as sitk
 
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
+from nnunet_ext.segment import segment
 from nnunet_ext.training import NnUNetFolders, prepare, train
 
 pytest.importorskip("nnunetv2")
@@ -57,6 +59,24 @@ def test_nnunetv2_predict_finds_the_trainer_with_nothing_exported_but_three_fold
     mask = sitk.ReadImage(str(tmp_path / "out" / "scan.nii.gz"))
     assert mask.GetSize() == sitk.ReadImage(str(case.image)).GetSize()
     assert set(np.unique(sitk.GetArrayViewFromImage(mask))) <= {0, 1, 2}
+
+
+@pytest.mark.slow
+def test_residual_encoder_plans_are_trained_and_segmented(two_ball_cohort: Cohort, tiny_training: Any, tmp_path: Path) -> None:
+    folders = replace(tiny_training.folders, preprocessed=tmp_path / "preprocessed", results=tmp_path / "results")
+    shutil.copytree(tiny_training.folders.preprocessed, folders.preprocessed)
+    program = f"{sysconfig.get_path('scripts')}/nnUNetv2_plan_and_preprocess"
+    wanted = ["-d", "7", "-pl", "nnUNetPlannerResEncM", "-c", "3d_fullres", "-npfp", "1", "-np", "1"]
+    subprocess.run([program, *wanted], env={**os.environ, **folders.variables()}, capture_output=True, check=True)
+    plans, name = "nnUNetResEncUNetMPlans", tiny_training.dataset.name
+    for trainer in ("nnUNetTrainerCCRCC", "nnUNetTrainerCCRCCSmallTumours"):
+        chosen = {"plans": plans, "configuration": "3d_fullres", "trainer": trainer}
+        model = train(name, folders, **chosen, epochs=1, iterations=1)
+        network = json.loads((model / "plans.json").read_text())["configurations"]["3d_fullres"]["architecture"]
+        assert network["network_class_name"].endswith("ResidualEncoderUNet")
+        masks, refusals = segment(two_ball_cohort.with_cases(two_ball_cohort.cases[:1]), model, tmp_path / trainer)
+        assert not refusals
+        assert all(case.mask is not None and case.mask.is_file() for case in masks.cases)
 
 
 @pytest.fixture
