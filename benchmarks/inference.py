@@ -48,7 +48,6 @@ from nnunet_ext.plans import CPU_CONFIGURATION
 from nnunet_ext.training import NnUNetFolders, prepare, train
 
 TRAINER = "nnUNetTrainerUnvalidated"
-CPU_SPACING_MM = 2.0
 DRAWN_GRID = Grid(columns=128, rows=128, spacing_mm=3.0, z_extent_mm=300.0, minimum_slice_spacing_mm=3.0)
 SCAN_VOXELS = (512, 512, 300)
 STRUCTURES = ("kidney", "tumour")
@@ -63,7 +62,8 @@ def main() -> None:
     )
     parser.add_argument("--synthetic", action="store_true", help="draw the anatomy too")
     parser.add_argument("--patients", type=int, default=24, help="that the network learns from")
-    parser.add_argument("--configuration", default=CPU_CONFIGURATION, help="at 2 mm if it is 3d_cpu, else as nnU-Net plans it")
+    parser.add_argument("--configuration", default=CPU_CONFIGURATION, help="3d_cpu, or as nnU-Net plans it")
+    parser.add_argument("--spacing-mm", type=float, default=2.0, help="that a network of 3d_cpu sees")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--iterations", type=int, default=100)
@@ -85,7 +85,7 @@ def trained(work: Path, options: argparse.Namespace) -> tuple[Path, NnUNetFolder
     """Train a network on other patients' scans, and return its folder."""
     others = sorted({file.name.removesuffix(".nii.gz") for file in (DATA / "masks").glob("case_*")} - set(options.cases))
     names = others[:: max(1, len(others) // options.patients)][: options.patients] if others else ["none"] * options.patients
-    spacing_mm = CPU_SPACING_MM if options.configuration == CPU_CONFIGURATION else None
+    spacing_mm = options.spacing_mm if options.configuration == CPU_CONFIGURATION else None
     cohort = scans_of(names, Role.DEVELOPMENT, work / "development", seed=11, synthetic=options.synthetic, at_mm=spacing_mm)
     folders = NnUNetFolders.below(work / "nnunet")
     dataset, _ = convert(cohort, 501, raw_dir=folders.raw, preprocessed_dir=folders.preprocessed)

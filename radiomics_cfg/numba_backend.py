@@ -123,15 +123,15 @@ class _FilterBox:
         regions are kept, not images.
         """
         margin = _margin(kind, settings, self.spacing_mm[::-1])
-        *earlier, last = self.parts if _is_worth_parting(self.parts, margin) else ((self.lower, self.upper),)
+        parts = self.parts if _is_worth_parting(self.parts, margin) else ((self.lower, self.upper),)
         kept: dict[str, dict[str, npt.NDArray[np.generic]]] = {}
-        for part in (*earlier, last):
+        for part in parts:
             begin = tuple(part[0].tolist())
             for name, image in filtered_images(kind, self._source(*part, margin, kind), settings):
                 known = kept.pop(name, {})
                 values = {key: one.values_on(image, begin=begin, others=known.get(key)) for key, one in regions.items()}
                 del image  # else it stays while the next one is made
-                if part is last:
+                if part is parts[-1]:
                     yield name, values
                 else:
                     kept[name] = values

@@ -147,7 +147,7 @@ def follow_runs(ranks, voxels, planes, steps, row, bits, behind, lengths, early,
         planes: Of the region.
         steps: From a voxel to the next in each direction: planes, and voxels in the plane; shape ``(n_steps, 2)``, at most 15.
         row: Voxels of a row of the box.
-        bits: Of a length in the keys of ``early``; lengths from the highest that it holds are counted in ``late``.
+        bits: Of a length in the 16-bit keys of ``early``; lengths from the highest that it holds are counted in ``late``.
         behind: Filled: bit ``a`` is set where the voxel before in direction ``a`` has the same rank.
         lengths: Scratch, shape ``(n_steps, 2, plane)``: lengths in each direction, on a plane of the box and the one before.
         early: Filled, shape ``(n_pairs, n_ranks << 2 * bits)``: voxels by rank and length in two directions.
