@@ -1,5 +1,4 @@
 import json
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -268,14 +267,6 @@ def test_curves_hold_the_points_that_are_drawn(study):
     np.testing.assert_array_equal(chosen["sensitivity"], study.groups[0].model.roc.sensitivity)
     assert set(curves(study, "calibration")["kind"]) == {"group", "smoothed"}
     assert set(curves(study, "decision").columns) >= {"threshold", "net_benefit", "treat_all"}
-
-
-def test_a_benchmark_of_ten_thousand_predictions_with_two_thousand_resamples_takes_seconds():
-    internal, pair = cohort("home", 1_000, seed=4), cohort("large", 10_000, seed=5, centres=("a", "b"))
-    started = time.process_time()
-    result = assemble(internal, [pair], target=GRADE, threshold=0.4, baseline_threshold=0.3, replicates=2000)
-    assert time.process_time() - started < 20
-    assert result.headline.model.bootstrap.replicates == 2000
 
 
 def test_figures_by_the_bootstrap_stand_beside_delongs(study):
