@@ -145,9 +145,10 @@ class Layout:
     def _ranks_on_box(self, grey: GreyLevels, n: int) -> npt.NDArray[Any]:
         """Return the rank of each voxel of the padded box, 0 outside, in the smallest type."""
         kind = np.uint8 if n - 1 <= np.iinfo(np.uint8).max else np.uint16
-        ranks = self._ranks.setdefault(kind, np.zeros(self._size, kind))
-        place(self.voxels, grey.ranks, ranks)
-        return ranks
+        if kind not in self._ranks:
+            self._ranks[kind] = np.zeros(self._size, kind)
+        place(self.voxels, grey.ranks, self._ranks[kind])
+        return self._ranks[kind]
 
     def _around(
         self, ranks: npt.NDArray[Any], grey: GreyLevels, tolerance: int
