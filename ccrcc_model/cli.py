@@ -665,3 +665,23 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run, such as ru
     from ccrcc_model.report import write_report
 
     say(f"Report: {write_report(run)}")
+
+
+@app.command()
+def doctor(
+    faults: Annotated[
+        bool,
+        typer.Option("--faults", help="Meet every fault of the corpus: damaged files, masks in the wrong place, full disks."),
+    ] = False,
+) -> None:
+    """Check this installation.
+
+    `--faults` makes small synthetic files, each with one fault that real ones have had, and says of each whether it was
+    read right or refused by its true name.
+    """
+    from ccrcc_model.faults.doctor import check_faults
+
+    if not faults:
+        msg = "Say what to check: --faults"
+        raise InputError(msg)
+    raise typer.Exit(check_faults())

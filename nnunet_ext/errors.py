@@ -2,6 +2,8 @@
 
 from typing import Self
 
+from nnunet_ext.refusals import REASONS
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
@@ -14,11 +16,17 @@ class CaseRefused(InputError):  # noqa: N818 - a decision about a case, not a fa
     """One case cannot be used; the rest of its cohort can.
 
     Args:
-        code: Stable name of the reason, such as ``"mask-shape"``.
+        code: Stable name of the reason, such as ``"mask-shape"``: one of ``nnunet_ext.refusals.REASONS``.
         reason: One plain line with the value found and the value allowed.
+
+    Raises:
+        LookupError: If the code is none that the page of refusals explains.
     """
 
     def __init__(self, code: str, reason: str) -> None:
+        if code not in REASONS:
+            msg = f"{code!r} is no code of nnunet_ext.refusals"
+            raise LookupError(msg)
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason

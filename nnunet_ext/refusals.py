@@ -1,0 +1,179 @@
+"""Every code with which a case, a series, a mask or a region is refused: what was found, and what to do.
+
+``docs/reference/refusals.md`` is this module printed: ``python -m nnunet_ext.refusals > docs/reference/refusals.md``.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is refused.
+
+    Args:
+        found: What it has or lacks, as the end of "the case has …".
+        remedy: What the user can do.
+    """
+
+    found: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Codes that one reader raises.
+
+    Args:
+        title: Heading of the page.
+        intro: Who raises them.
+        reasons: By code.
+    """
+
+    title: str
+    intro: str
+    reasons: Mapping[str, Reason]
+
+
+GATE = Chapter(
+    "Scans and masks",
+    "Every command reads scans and masks through the gate.",
+    {
+        "image-missing": Reason("no image where the case list says", "correct the path or the data root"),
+        "mask-missing": Reason("no mask where the case list says", "correct the path or the data root"),
+        "mask-absent": Reason("no mask, where a stage needs one", "name one in the case list, or `ccrcc segment` first"),
+        "unreadable": Reason("a damaged file, or one cut short (ITK would read the rest as zeros)", "copy or export it again"),
+        "not-3d": Reason("other than three dimensions", "give one volume"),
+        "not-scalar": Reason("several values per voxel, such as colours", "give the grey-level image"),
+        "too-large": Reason("a header that claims more than 2³¹ voxels", "export it again; the header is damaged"),
+        "no-series": Reason("a folder without a DICOM series of CT", "name the folder of one series, or `ccrcc import dicom`"),
+        "several-series": Reason(
+            "a folder with more than one DICOM series", "name the folder of one, or `ccrcc import dicom`"
+        ),
+        "qform-sform": Reason(
+            "a NIfTI header whose two descriptions of the grid's place are more than half a voxel apart",
+            "find out which is right and write the file again",
+        ),
+        "nan": Reason("voxels that are not a number (ITK would turn them into 0)", "export it again"),
+        "inf": Reason("infinite voxels (ITK would turn them into 0)", "export it again"),
+        "hu-range": Reason("a voxel outside -10240 to 30710, the extended CT scale", "undo the wrapped or scaled export"),
+        "not-hu": Reason("no voxel below -20: no air and no fat, so the values are not HU", "apply slope and intercept"),
+        "mask-shape": Reason("a mask of another shape than its scan", "pair it with its own scan"),
+        "mask-spacing": Reason("voxel sizes that differ from the scan's by more than 0.1 %", "resample the mask to its scan"),
+        "mask-direction": Reason("direction cosines that differ from the scan's by more than 0.001", "resample the mask"),
+        "mask-origin": Reason("a mask shifted by more than 0.1 voxel against its scan", "resample the mask to its scan"),
+        "unknown-label": Reason("a mask value that the card does not name", "name it in the card's `labels`"),
+        "mask-empty": Reason("a mask that labels no voxel", "draw the mask, or leave the case out"),
+        "mask-hu": Reason("a median under the mask outside -100 to 500 HU", "check scan and mask for each other"),
+    },
+)
+
+IMPORT = Chapter(
+    "DICOM series and masks",
+    "`ccrcc import dicom` gives every series and mask that it leaves out one of these in `series.csv`.",
+    {
+        "not-ct": Reason("another modality than CT", "nothing; it is left out"),
+        "localiser": Reason("an image type that says LOCALIZER", "nothing; it is left out"),
+        "few-slices": Reason("fewer than ten slices", "export the whole series"),
+        "not-axial": Reason("slices that are not axial", "export the axial series"),
+        "mixed-series": Reason("several matrices, pixel spacings or orientations in one series", "split the series"),
+        "no-geometry": Reason("no position, orientation or pixel spacing, in all or some slices", "export it again"),
+        "slice-duplicate": Reason("two slices at one place", "split the acquisitions"),
+        "slice-gap": Reason("slice distances that differ by more than a tenth", "export the missing slices"),
+        "gantry-tilt": Reason("a gantry tilted by more than half a degree, so a sheared volume", "resample it upright"),
+        "several-masks": Reason("several masks of one scan, and no rule which is meant", "leave the right one, or join them"),
+        "mask-unreadable": Reason("a damaged RTSTRUCT or SEG file", "export it again"),
+        "no-structure": Reason("no region named like a kidney, a tumour or a cyst", "name the regions"),
+        "contour-outside": Reason("contours that lie on none of the slices", "pair the contours with their own scan"),
+    },
+)
+
+STAGES = Chapter(
+    "What stages refuse",
+    "Extraction keeps what the gate decided, and tries `failed`, `out-of-memory`, `worker-lost`, `io-error` and missing files "
+    "again on the next run.",
+    {
+        "tumour-absent": Reason("no tumour voxel, so nothing to extract", "check the mask"),
+        "too-thin": Reason(
+            "fewer than four voxels, or less than half a voxel of the preset's scale, along an axis", "use thinner slices"
+        ),
+        "slices-thick": Reason("slices not thinner than those that `ccrcc thicken` is to make", "ask for thicker ones"),
+        "prediction-failed": Reason("an error of the network, such as too little memory", "read the reason"),
+        "prediction-missing": Reason("no predicted mask", "run `ccrcc segment` for it"),
+        "prediction-unreadable": Reason("a predicted mask that cannot be read", "remove it and segment again"),
+        "prediction-shape": Reason("a predicted mask of another shape", "segment this scan"),
+        "prediction-geometry": Reason("a predicted mask on another grid", "segment this scan"),
+        "prediction-label": Reason("a predicted mask with values that its card does not name", "correct the card's `labels`"),
+        "changed": Reason("another image or mask than the one that the table's features are of", "extract the table again"),
+        "not-extracted": Reason("no result yet, in a table that was made with `--partial`", "extract the rest"),
+        "not-measured": Reason("no values under changed contours", "run `ccrcc stability` for it"),
+        "failed": Reason("an error of ITK, of the linear algebra or of our own code over its voxels", "report it"),
+        "out-of-memory": Reason("a need for more memory than there was", "use fewer jobs"),
+        "worker-lost": Reason("a process that the system killed", "use fewer jobs"),
+        "io-error": Reason("a file that could not be read this time", "run the same command again"),
+    },
+)
+
+EXTRACTOR = Chapter(
+    "Regions that `Extractor` refuses",
+    "`Extractor` measures one region and raises `CaseRefused`, a `ValueError`. `unreadable`, `not-3d`, `not-scalar`, `nan`, "
+    "`inf` and `too-thin` are as above.",
+    {
+        "label-absent": Reason("no voxel of that label in the mask, or none left on the grid", "choose a label of the mask"),
+        "label-channel": Reason("no such channel in the mask", "choose one of its channels"),
+        "mask-geometry": Reason("a mask on another grid than the image", "`correctMask` moves it"),
+        "mask-outside": Reason("a region that leaves the image", "crop the mask"),
+        "roi-dimensions": Reason("one voxel, or fewer dimensions than `minimumROIDimensions`", "leave the region out"),
+        "roi-size": Reason("no more voxels than `minimumROISize`, also once resegmented", "leave the region out"),
+        "resegmented": Reason("fewer than two voxels left in `resegmentRange`", "widen the range"),
+        "grey-levels": Reason("more than 1000 grey levels, whose matrices would take the memory", "choose wider bins"),
+    },
+)
+
+FLAGS = Chapter(
+    "Flags of predicted masks",
+    "`ccrcc segment` writes `self_check.csv` beside the masks: volumes, what the rules of anatomy removed (in ml, and in how "
+    "many pieces), and flags. A flag refuses nothing; it says which masks to look at first. The column `searched` says where "
+    "the network looked closely: around the kidneys alone (`kidneys`), all over the body (`body`), or over the whole scan "
+    "(`scan`). The card beside the masks carries the flags in its case list, a feature table in its provenance.",
+    {
+        "no-kidney": Reason("no kidney", "look at the scan: does it show the kidneys?"),
+        "single-kidney": Reason("one connected body that holds parenchyma", "check for a missed kidney"),
+        "kidney-volume": Reason("a kidney's parenchyma below 50 ml or above 500 ml", "look at the kidneys"),
+        "no-tumour": Reason("no tumour; `ccrcc extract` will refuse the case", "look for a missed tumour"),
+        "tumour-volume": Reason("tumours of more than 1500 ml", "look at the tumours"),
+        "tumour-apart": Reason("a tumour that touches no body that holds parenchyma", "look at the tumours"),
+        "removed": Reason("more than 5 ml that the rules of anatomy removed", "look at what was removed"),
+        "folds-disagree": Reason(
+            "several folds averaged, whose mean Dice with each other is below 0.9 for kidney or 0.7 for tumour", "look at all"
+        ),
+    },
+)
+
+CHAPTERS = (GATE, IMPORT, STAGES, EXTRACTOR, FLAGS)
+
+REASONS: Mapping[str, Reason] = MappingProxyType(
+    {code: reason for chapter in CHAPTERS if chapter is not FLAGS for code, reason in chapter.reasons.items()}
+)
+"""Of refusals, by code."""
+
+
+def page() -> str:
+    """Return ``docs/reference/refusals.md``."""
+    lines = [
+        "# Reasons for refusal",
+        "",
+        "<!-- Printed by `python -m nnunet_ext.refusals`. -->",
+        "",
+        "A case that cannot be used is quarantined with a code; the batch goes on, and the command exits with 3.",
+    ]
+    for chapter in CHAPTERS:
+        lines += ["", f"## {chapter.title}", "", chapter.intro, "", "| code | found | what to do |", "| --- | --- | --- |"]
+        lines += [f"| `{code}` | {reason.found} | {reason.remedy} |" for code, reason in chapter.reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
