@@ -18,6 +18,7 @@ from ccrcc_model.benchmark_audit import AuditAnswer, audit_answers
 from ccrcc_model.bootstrap import REPLICATES, SEED, Bootstrap, bootstrap
 from ccrcc_model.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
 from ccrcc_model.conformal import ConformalSets
+from ccrcc_model.coverage import Coverage, coverage
 from ccrcc_model.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
 from ccrcc_model.mcnemar import CallComparison, compare_calls
 from ccrcc_model.metrics import Counts, Difference, Estimate, PrintRule, auc, auc_difference, counts, one_class
@@ -121,6 +122,7 @@ class BenchmarkResult:
             result, fitted on the very patients that it is judged on.
         prevalence: Share of positive patients at which PPV, NPV and net benefit are wanted as well; None for none.
         print_rule: How printed shares lose their further digits.
+        coverage: Of each cohort whose card was given, which patients could not be scored.
     """
 
     target: str
@@ -133,6 +135,7 @@ class BenchmarkResult:
     recalibrated: tuple[Recalibrated, ...] = ()
     prevalence: float | None = None
     print_rule: PrintRule = "round"
+    coverage: tuple[Coverage, ...] = ()
 
     def scope(self, *scopes: Scope) -> tuple[GroupResult, ...]:
         """Return the groups of these scopes, in order."""
@@ -234,7 +237,11 @@ def benchmark(
         seed=seed,
     )
     return replace(
-        result, model_id=model.id, audit=audit_answers(model, [pair.model for pair in external]), prevalence=prevalence
+        result,
+        model_id=model.id,
+        audit=audit_answers(model, [pair.model for pair in external], [table for table, _ in cohorts]),
+        prevalence=prevalence,
+        coverage=tuple(coverage(card, *cohort, model.target) for card, cohort in zip(cards, cohorts, strict=False)),
     )
 
 

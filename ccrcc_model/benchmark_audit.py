@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from ccrcc_model.audit import patient_hashes
 from ccrcc_model.metrics import Estimate
 from ccrcc_model.predictions import Predictions
+from ccrcc_model.scan_prints import ScanPrints, patients_of_one_scan, together
 
 if TYPE_CHECKING:  # a benchmark of predictions needs no LightGBM
     from ccrcc_model.model import Model
+    from radiomics_cfg.table import FeatureTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,15 @@ class AuditAnswer:
     passed: bool
 
 
-def audit_answers(model: "Model", external: Sequence[Predictions]) -> tuple[AuditAnswer, ...]:
+def audit_answers(
+    model: "Model", external: Sequence[Predictions], tables: Sequence["FeatureTable"]
+) -> tuple[AuditAnswer, ...]:
     """Ask whether any figure was reached by having seen the answer.
 
     Args:
         model: The locked model.
         external: Its predictions of each external cohort.
+        tables: Features of the same cohorts.
     """
     scored = patient_hashes(str(patient) for predictions in external for patient in predictions.patient_id)
     both = len(scored & model.patients)
@@ -45,6 +50,7 @@ def audit_answers(model: "Model", external: Sequence[Predictions]) -> tuple[Audi
             f"{len(scored)} external and {len(model.patients)} development patients, {both} in both.",
             passed=both == 0,
         ),
+        *scan_answers(model.scans, tables),
         AuditAnswer(
             "No step of the nested cross-validation scored a patient that it had seen.",
             f"{proof['steps']} fitted steps recorded whom they saw, {leaks} scored one of them.",
@@ -61,6 +67,30 @@ def audit_answers(model: "Model", external: Sequence[Predictions]) -> tuple[Audi
             passed=True,  # a folder that does not match cannot be loaded
         ),
         *_control_answers(model.manifest.get("controls")),
+    )
+
+
+def scan_answers(known: ScanPrints, tables: Sequence["FeatureTable"]) -> tuple[AuditAnswer, AuditAnswer]:
+    """Ask whether a scan stands under two names.
+
+    Args:
+        known: Prints of the development scans.
+        tables: Features of external cohorts.
+    """
+    matches = [known.matches(table) for table in tables]
+    cohorts = [" + ".join(sorted(set(table.rows["cohort"].astype("str")))) for table in tables]
+    twice = len(patients_of_one_scan(together(tables)))
+    return (
+        AuditAnswer(
+            "No external scan is a development scan under another name.",
+            "; ".join(f"{cohort}: {found}" for cohort, found in zip(cohorts, matches, strict=True)) + ".",
+            passed=all(found.comparable and not found.any for found in matches),
+        ),
+        AuditAnswer(
+            "No scan stands under two patients of the external cohorts.",
+            f"{twice} patients share a scan with another patient, of the same cohort or of another one.",
+            passed=twice == 0,
+        ),
     )
 
 

@@ -78,7 +78,7 @@ def run_benchmark(order: BenchmarkOrder) -> None:
     check_tables(cards, [features for features, _ in external])
     if isinstance(locked, GradedModel):
         order.refuse_for_graded()
-        graded = benchmark_graded(locked, external)
+        graded = benchmark_graded(locked, external, cards=cards)
         graded.write(order.out)
         lines, target = graded.lines, graded.target
     else:

@@ -1,6 +1,7 @@
 """The tables of a benchmark: each row a group of patients, each figure beside the counts or bounds it comes from."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -181,8 +182,13 @@ def subgroups(result: BenchmarkResult) -> pd.DataFrame:
 
 
 def cautions(result: BenchmarkResult) -> tuple[str, ...]:
-    """Return lines for external cohorts that are too small, of one class, or mostly unlike the development patients."""
-    lines = []
+    """Return lines for what a reader has to know before any figure.
+
+    These are questions of the audit that were answered badly, patients who could not be scored, and external cohorts that are
+    too small, of one class, or mostly unlike the development patients.
+    """
+    lines = [f"Leak audit failed: {answer.question} {answer.finding}" for answer in result.audit if not answer.passed]
+    lines += [str(covered) for covered in result.coverage if covered.cases_absent]
     for group in result.scope(Scope.EXTERNAL):
         name, n = group.name, group.model.n
         if group.model.auc.value is None:
@@ -255,6 +261,7 @@ def write_tables(result: BenchmarkResult, folder: Path) -> None:
         "subgroups": subgroups(result),
         "at_prevalence": prevalence(result),
         "uncertainty": uncertainty(result),
+        "coverage": pd.DataFrame([asdict(covered) for covered in result.coverage]),
         **{f"{kind}_curve": curves(result, kind) for kind in _POINTS},
     }
     for name, frame in tables.items():

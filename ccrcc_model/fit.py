@@ -21,9 +21,10 @@ from ccrcc_model.fit_request import FitRequest
 from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.lock import lock, mean_score
 from ccrcc_model.member_inputs import input_names, with_components
-from ccrcc_model.model import DOMAIN, Model, preset_of
+from ccrcc_model.model import DOMAIN, SCANS, Model, preset_of
 from ccrcc_model.model_folder import write_model_folder
 from ccrcc_model.nested import Settings, run_nested
+from ccrcc_model.scan_prints import ScanPrints, fitted_rows
 from ccrcc_model.studies import open_studies
 from ccrcc_model.targets import Target, label
 from nnunet_ext.progress import OnProgress, silent
@@ -87,7 +88,7 @@ def fit(
     refuse_external(table)
     cases = label(table, outcomes, target)
     refuse_useless_volume(cases)
-    refuse_repeated_scans(cases)
+    refuse_repeated_scans(table, cases)
     refuse_foreign_stability(cases, preset_of(table), perturbed)
     covariates = clinical_covariates(outcomes, clinical, target_column=target.column) if clinical else None
     beside = {
@@ -112,6 +113,7 @@ def fit(
     manifest["cautions"] = list(cautions(cases))
     manifest["comparators"] = [one.to_json() for one in found]
     seen = with_components(table, final.members)
+    files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
     files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()
     if controls:
         manifest["controls"] = run_controls(cases, settings, perturbed=perturbed, jobs=jobs, on_progress=on_progress).to_json()

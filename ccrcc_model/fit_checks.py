@@ -10,6 +10,7 @@ import numpy as np
 from ccrcc_model.baseline import volume_column
 from ccrcc_model.deep import DEEP
 from ccrcc_model.model_folder import MANIFEST
+from ccrcc_model.scan_prints import fitted_rows, patients_of_one_scan
 from ccrcc_model.targets import Cases, LabelledCases
 from nnunet_ext.case import Role
 from nnunet_ext.errors import InputError
@@ -18,9 +19,6 @@ from radiomics_cfg.table import FeatureTable
 
 MIN_POSITIVE_VOLUMES = 0.75
 """Share of the cases whose tumour volume must be known and above 0. Ours; the others get the mean."""
-
-MIN_KNOWN = 5
-"""Known features from which equal rows are taken for one scan; fewer may be equal by chance."""
 
 
 def refuse_external(table: FeatureTable) -> None:
@@ -60,21 +58,22 @@ def refuse_useless_volume(cases: Cases) -> None:
         raise InputError(msg)
 
 
-def refuse_repeated_scans(cases: Cases) -> None:
+def refuse_repeated_scans(table: FeatureTable, cases: Cases) -> None:
     """Refuse patients who share a scan: cross-validation would fit on the one and test on the other.
 
+    Args:
+        table: That the cases are of, with the hashes of their images.
+        cases: With an outcome.
+
     Raises:
-        InputError: If cases of different patients are equal in every feature.
+        InputError: If cases of different patients have the same image, or features that agree.
     """
-    patients: dict[bytes, set[str]] = {}
-    known = ~np.isnan(cases.features)
-    values = np.where(known, cases.features, np.nan)  # one bit pattern for every NaN
-    for row, patient, n_known in zip(values, cases.patient_id, known.sum(axis=1), strict=True):
-        if n_known >= MIN_KNOWN:
-            patients.setdefault(row.tobytes(), set()).add(str(patient))
-    alike = set().union(*(each for each in patients.values() if len(each) > 1))
+    alike = patients_of_one_scan(fitted_rows(table, cases))
     if alike:
-        msg = f"{len(alike)} patients share a scan with another patient: all their features are equal; keep one id of each"
+        msg = (
+            f"{len(alike)} patients share a scan with another patient: the same image, or features that agree; "
+            "keep one id of each"
+        )
         raise InputError(msg)
 
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from ccrcc_model.benchmark_audit import AuditAnswer, scan_answers
+from ccrcc_model.coverage import Coverage, coverage
 from ccrcc_model.graded_metrics import Comparison, GradedPredictions, calibrate_high, compare_graded
 from ccrcc_model.graded_model import GradedModel, verdict_of
+from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path, write_text
 from radiomics_cfg.table import FeatureTable
@@ -47,13 +50,17 @@ class GradedBenchmark:
     model_id: str
     target: str
     groups: tuple[GradedGroup, ...]
+    audit: tuple[AuditAnswer, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """One sentence for each external cohort."""
+        """What a reader has to know before any figure, then one sentence for each external cohort."""
         of = f"{self.target} in"
-        return tuple(
-            f"{of} {group.name} (n = {group.n}) {verdict_of(group.figures['concordance'])}" for group in self.groups[1:]
+        return (
+            *(f"Leak audit failed: {answer.question} {answer.finding}" for answer in self.audit if not answer.passed),
+            *(str(covered) for covered in self.coverage if covered.cases_absent),
+            *(f"{of} {group.name} (n = {group.n}) {verdict_of(group.figures['concordance'])}" for group in self.groups[1:]),
         )
 
     def table(self) -> pd.DataFrame:
@@ -81,12 +88,15 @@ class GradedBenchmark:
             self.table().to_csv(temporary, index=False)
 
 
-def benchmark_graded(model: GradedModel, cohorts: Sequence[tuple[FeatureTable, pd.DataFrame]]) -> GradedBenchmark:
+def benchmark_graded(
+    model: GradedModel, cohorts: Sequence[tuple[FeatureTable, pd.DataFrame]], *, cards: Sequence[Cohort] = ()
+) -> GradedBenchmark:
     """Score a locked graded model and tumour volume alone on external cohorts; nothing is refitted.
 
     Args:
         model: From ``GradedModel.load`` or ``fit_graded``.
         cohorts: Feature table and outcomes (as ``read_outcomes`` gives them) of each external cohort.
+        cards: The cohorts in the same order, to count the patients without features; may be left out.
 
     Raises:
         InputError: If two cohorts have one name, or a cohort cannot be predicted: see ``GradedModel.score``.
@@ -97,4 +107,10 @@ def benchmark_graded(model: GradedModel, cohorts: Sequence[tuple[FeatureTable, p
         msg = f"Two external cohorts are named {min(repeated)}; give each its own name in its card"
         raise InputError(msg)
     pairs = [(model.out_of_fold, model.baseline_out_of_fold), *external]
-    return GradedBenchmark(model.id, model.target.name, tuple(GradedGroup.of(*pair) for pair in pairs))
+    return GradedBenchmark(
+        model.id,
+        model.target.name,
+        tuple(GradedGroup.of(*pair) for pair in pairs),
+        audit=scan_answers(model.scans, [table for table, _ in cohorts]),
+        coverage=tuple(coverage(card, *cohort, model.target) for card, cohort in zip(cards, cohorts, strict=False)),
+    )

@@ -19,10 +19,11 @@ from ccrcc_model.graded_model import GradedModel, said_columns
 from ccrcc_model.graded_nested import GradedOuter, GradedProcedure, run_graded
 from ccrcc_model.graded_targets import GradedCases, GradedTarget, label_graded
 from ccrcc_model.lock import TOP_FEATURES, importance, member_files, prove_no_leak, steps_to_json
-from ccrcc_model.model import IMPORTANCE, OUT_OF_FOLD, PIPELINE, STEPS, member_to_json, volume_to_json
+from ccrcc_model.model import IMPORTANCE, OUT_OF_FOLD, PIPELINE, SCANS, STEPS, member_to_json, volume_to_json
 from ccrcc_model.model_folder import write_model_folder
 from ccrcc_model.nested import Settings
 from ccrcc_model.pipeline import Member
+from ccrcc_model.scan_prints import ScanPrints, fitted_rows
 from ccrcc_model.studies import open_studies
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.table import FeatureTable
@@ -67,7 +68,7 @@ def fit_graded(
     refuse_external(table)
     cases = label_graded(table, outcomes, target)
     refuse_useless_volume(cases)
-    refuse_repeated_scans(cases)
+    refuse_repeated_scans(table, cases)
     request = FitRequest.of(
         table, cases, cases.outcome, settings, told={"controls": controls}, depends_on=[target.kind, asdict(target)]
     )
@@ -79,6 +80,7 @@ def fit_graded(
     kept = (studies, request.sha256) if studies is not None else None
     outer, final = run_graded(cases, target, settings, studies=kept, jobs=jobs, on_progress=on_progress)
     manifest, files = lock_graded(cases, outer, final, target, seed=seed)
+    files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
     if controls:
         manifest["controls"] = run_graded_controls(cases, target, settings, jobs=jobs, on_progress=on_progress)
     if (model := request.existing(out_dir, GradedModel.load)) is not None:  # another process was faster

@@ -16,8 +16,9 @@ from ccrcc_model.graded_nested import Scorer, say_graded
 from ccrcc_model.graded_targets import GRADED, GradedTarget, label_graded
 from ccrcc_model.link import Calibrated
 from ccrcc_model.metrics import format_difference
-from ccrcc_model.model import OUT_OF_FOLD, PIPELINE, load_member, one_cohort, refuse_table
+from ccrcc_model.model import OUT_OF_FOLD, PIPELINE, SCANS, load_member, one_cohort, refuse_table
 from ccrcc_model.model_folder import GRADED_KINDS, read_model_folder
+from ccrcc_model.scan_prints import ScanPrints
 from ccrcc_model.targets import Cases, feature_matrix
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import KEYS, FeatureTable
@@ -36,6 +37,7 @@ class GradedModel:
         out_of_fold: Predictions of the development patients by models that never saw them, named by their hashes.
         baseline_out_of_fold: The same of tumour volume, through the same folds.
         patients: Hashes of the development patients.
+        scans: Prints of their scans, by which these are recognised under another name.
     """
 
     id: str
@@ -46,6 +48,7 @@ class GradedModel:
     out_of_fold: GradedPredictions
     baseline_out_of_fold: GradedPredictions
     patients: frozenset[str]
+    scans: ScanPrints
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -73,6 +76,7 @@ class GradedModel:
             out_of_fold=_out_of_fold(frame, cohort, target, ""),
             baseline_out_of_fold=_out_of_fold(frame, cohort, target, "baseline_"),
             patients=frozenset(manifest["patients"]),
+            scans=ScanPrints.from_json(files[SCANS]),
         )
 
     @property

@@ -26,11 +26,12 @@ from ccrcc_model.metrics import Estimate, format_difference
 from ccrcc_model.model_folder import read_model_folder
 from ccrcc_model.pipeline import Member
 from ccrcc_model.predictions import Predictions
+from ccrcc_model.scan_prints import ScanPrints
 from ccrcc_model.targets import Cases, Target, feature_matrix, label
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import KEYS, FeatureTable
 
-PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS, DOMAIN = (
+PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS, DOMAIN, SCANS = (
     "pipeline.json",
     "decisions.json",
     "out_of_fold.csv",
@@ -38,6 +39,7 @@ PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS, DOMAIN = (
     "explanation.json",
     "steps.json",
     "applicability.json",
+    "scans.json",
 )
 """The files of a model folder besides the manifest and, of each member, the trees and the projections of deep features."""
 
@@ -80,6 +82,7 @@ class Model:
         patients: Hashes of the development patients.
         explanation: What groups of features move the model, and whether the outer folds agree.
         domain: What these patients were like.
+        scans: Prints of their scans, by which these are recognised under another name.
     """
 
     id: str
@@ -95,6 +98,7 @@ class Model:
     patients: frozenset[str]
     explanation: Explanation
     domain: ApplicabilityDomain
+    scans: ScanPrints
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -123,6 +127,7 @@ class Model:
             patients=seen,
             explanation=_explanation(json.loads(files[EXPLANATION])),
             domain=ApplicabilityDomain.from_json(files[DOMAIN]),
+            scans=ScanPrints.from_json(files[SCANS]),
         )
 
     @property

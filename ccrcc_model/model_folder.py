@@ -15,7 +15,7 @@ from typing import Any
 
 from nnunet_ext.errors import InputError
 
-FORMAT = 3
+FORMAT = 4
 """Version of the folder's layout; any other is refused."""
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"

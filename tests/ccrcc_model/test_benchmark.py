@@ -1,5 +1,7 @@
 import json
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,7 +29,7 @@ from ccrcc_model.metrics import auc, auc_difference
 from ccrcc_model.model import Model
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.targets import GRADE
-from nnunet_ext.case import Cohort, Role
+from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
@@ -63,7 +65,14 @@ def features(
     rows["tumour__1mm__original_shape_MeshVolume"] = np.exp(8 + 0.6 * high + rng.normal(size=n))
     rows["tumour__1mm__original_glcm_Contrast"] = 2 * high + rng.normal(size=n)
     provenance = {"preset": "quick", "preset_sha256": "0" * 64, "mode": "pyradiomics", "cohorts": {name: role}}
+    provenance["cases"] = {case: {"image_sha256": sha256(case.encode()).hexdigest()} for case in ids}
     return FeatureTable(rows, provenance), pd.DataFrame({"patient_id": ids, "isup_grade": np.where(high, 3.0, 1.0)})
+
+
+def card(name: str, n: int) -> Cohort:
+    """The card of the first patients of ``features``."""
+    cases = [Case(f"{name}-{i}", f"{name}-{i}", "one", Path(f"{i}.nii.gz")) for i in range(n)]
+    return Cohort(name=name, role=Role.EXTERNAL, cases=tuple(cases))
 
 
 @pytest.fixture(scope="module")
@@ -105,30 +114,54 @@ def test_the_audit_tells_what_the_negative_controls_found(low, passed, locked):
         controls = {"shuffled_labels": control, "centre_only": centre}
         controlled = replace(locked, manifest={**locked.manifest, "controls": controls})
         audit = benchmark(controlled, [features("north", "external", 40, seed=2)]).audit
-        assert [answer.passed for answer in audit[4:]] == expected
-        assert audit[4].finding.startswith("AUC 0.60")
+        assert [answer.passed for answer in audit[6:]] == expected
+        assert audit[6].finding.startswith("AUC 0.60")
 
 
 def test_a_control_that_separates_completely_and_so_has_no_interval_does_not_pass(locked):
     separated = {"value": 1.0, "low": None, "high": None, "reason": "interval not estimable: DeLong's variance is zero"}
     controlled = replace(locked, manifest={**locked.manifest, "controls": dict.fromkeys(CONTROLS, separated)})
     audit = benchmark(controlled, [features("north", "external", 40, seed=2)]).audit
-    assert [answer.passed for answer in audit[4:]] == [False, False]
-    assert all("no interval, so chance cannot be told" in answer.finding for answer in audit[4:])
+    assert [answer.passed for answer in audit[6:]] == [False, False]
+    assert all("no interval, so chance cannot be told" in answer.finding for answer in audit[6:])
 
 
 def test_a_table_of_another_cohort_than_the_card_is_refused(locked):
     north, south = features("north", "external", 40, seed=2), features("south", "external", 40, seed=3)
-    cards = [Cohort(name=name, role=Role.EXTERNAL, cases=()) for name in ("north", "south")]
+    cards = [card("north", 40), card("south", 40)]
     assert benchmark(locked, [north, south], cards=cards, replicates=100).model_id == locked.id
     with pytest.raises(InputError, match="card of north was given a table of south"):
         benchmark(locked, [south, north], cards=cards, replicates=100)
 
 
+def test_patients_whom_the_card_lists_and_the_table_lacks_are_counted(locked):
+    table, outcomes = features("north", "external", 40, seed=2)
+    fewer = FeatureTable(table.rows[table.rows["case_id"] != "north-3"], table.provenance)
+    whole = benchmark(locked, [(table, outcomes)], cards=[card("north", 40)], replicates=100)
+    assert (whole.coverage[0].cases_absent, whole.coverage[0].patients_absent) == (0, 0)
+    result = benchmark(locked, [(fewer, outcomes)], cards=[card("north", 40)], replicates=100)
+    covered = result.coverage[0]
+    assert (covered.cases, covered.cases_absent, covered.patients, covered.patients_absent) == (40, 1, 40, 1)
+    assert covered.events_absent == 1  # every third patient is positive
+    assert any("1 of the card's 40 cases have no features" in line for line in cautions(result))
+    with pytest.raises(InputError, match="holds 1 cases that its card does not list, first north-39"):
+        benchmark(locked, [(table, outcomes)], cards=[card("north", 39)], replicates=100)
+
+
+def test_a_development_scan_under_another_name_fails_the_audit(locked):
+    table, outcomes = features("north", "external", 40, seed=2)
+    images = table.provenance["cases"] | {"north-7": {"image_sha256": sha256(b"home-5").hexdigest()}}
+    same = benchmark(locked, [(FeatureTable(table.rows, table.provenance | {"cases": images}), outcomes)], replicates=100)
+    answer = same.audit[1]
+    assert not answer.passed
+    assert "40 cases compared with 60 development scans: 1 have the same image" in answer.finding
+    assert any(line.startswith("Leak audit failed: No external scan is a development scan") for line in cautions(same))
+
+
 def test_the_audit_fails_for_a_model_whose_steps_leaked(locked):
     leaky = replace(locked, manifest={**locked.manifest, "audit": {**locked.manifest["audit"], "leaks": ["outer 0.1: model"]}})
     audit = benchmark(leaky, [features("north", "external", 40, seed=2)]).audit
-    assert [answer.passed for answer in audit] == [True, False, True, True]
+    assert [answer.passed for answer in audit] == [True, True, True, False, True, True]
 
 
 @pytest.mark.parametrize(

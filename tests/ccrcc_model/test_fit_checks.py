@@ -1,5 +1,6 @@
 """What a fit refuses before it begins, each beside the nearest that it accepts."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ccrcc_model.fit import fit
 from ccrcc_model.fit_checks import cautions, prepare_parent, refuse_other_content, refuse_repeated_scans, refuse_useless_volume
 from ccrcc_model.targets import GRADE, LabelledCases, feature_matrix
 from nnunet_ext.errors import InputError
+from radiomics_cfg.table import FeatureTable
 
 VOLUME = "tumour__1mm__original_shape_MeshVolume"
 
@@ -22,6 +24,22 @@ def four() -> LabelledCases:
     features = np.random.default_rng(0).lognormal(size=(4, 5))
     ids = np.array(["a", "b", "c", "d"])
     return LabelledCases((VOLUME, "f1", "f2", "f3", "f4"), features, ids, ids, np.array([0, 1, 0, 1]))
+
+
+def as_table(cases: LabelledCases, images: Sequence[str] = ("",) * 4) -> FeatureTable:
+    """A table of these cases, with hashes of their images where there is one."""
+    ids = [f"case-{place}" for place in range(len(cases))]
+    keys = {
+        "cohort": "home",
+        "case_id": ids,
+        "patient_id": cases.patient_id,
+        "centre": cases.centre,
+        "lesion": 1,
+        "side": "left",
+    }
+    rows = pd.DataFrame(keys).join(pd.DataFrame(cases.features, columns=list(cases.names)))
+    known = {case: {"image_sha256": image} for case, image in zip(ids, images, strict=True) if image}
+    return FeatureTable(rows, {"cases": known})
 
 
 def with_volume(cases: LabelledCases, volume: list[float]) -> LabelledCases:
@@ -42,10 +60,17 @@ def test_volumes_must_differ(four: LabelledCases) -> None:
 
 def test_one_scan_under_two_patients_is_refused_and_counted_not_named(four: LabelledCases) -> None:
     twice = four.take(np.array([0, 1, 2, 0]))
-    refuse_repeated_scans(twice)
-    refuse_repeated_scans(replace(twice.only(four.names[:4]), patient_id=four.patient_id))
+    refuse_repeated_scans(as_table(twice), twice)
+    others = replace(twice, patient_id=four.patient_id)
+    refuse_repeated_scans(as_table(others.only(four.names[:4])), others)
     with pytest.raises(InputError, match="^2 patients share a scan"):
-        refuse_repeated_scans(replace(twice, patient_id=four.patient_id))
+        refuse_repeated_scans(as_table(others), others)
+    with_images = as_table(four, images=["1", "2", "1", ""])
+    with pytest.raises(InputError, match="^2 patients share a scan"):
+        refuse_repeated_scans(with_images, four)
+    refuse_repeated_scans(
+        with_images, four.take(np.array([0, 1, 3]))
+    )  # the other one has no outcome, so nothing is fitted on it
 
 
 def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
