@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from ccrcc_model.faults.identities import cohort
 from damage import damaged_bytes, damaged_json, damaged_text
 
 from ccrcc_model.faults.dicom_files import new_seg, outlines, write_ct, write_rtstruct
+from ccrcc_model.faults.identities import cohort
 from ccrcc_model.faults.scans import as_image, small_scan, write_card
 from nnunet_ext.case import Case, Role
 
@@ -266,9 +266,7 @@ TARGETS = (
     Target("card", made("card.yaml", write_cohort), read_card, damaged_text, at("card.yaml"), 500),
     Target("case-list", made("cases.csv", write_cohort), read_card, damaged_text, at("cases.csv"), 500),
     Target("outcomes", made("outcomes.csv", write_outcomes), read_outcomes, damaged_text, at("outcomes.csv"), 500),
-    Target(
-        "acquisition", made("scans.csv", write_acquisition), read_acquisition, damaged_text, at("scans.csv"), 500
-    ),
+    Target("acquisition", made("scans.csv", write_acquisition), read_acquisition, damaged_text, at("scans.csv"), 500),
     Target("preset", made("1mm.yaml", write_preset), read_preset, damaged_text, at("1mm.yaml")),
     Target("feature-table", made("table.parquet", write_table), read_table, damaged_bytes, at("table.parquet")),
     in_model("manifest.json", damaged_json),
