@@ -673,6 +673,7 @@ def doctor(
         bool,
         typer.Option("--faults", help="Meet every fault of the corpus: damaged files, masks in the wrong place, full disks."),
     ] = False,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Meet only this fault; repeat for several.")] = None,
 ) -> None:
     """Check this installation.
 
@@ -684,4 +685,4 @@ def doctor(
     if not faults:
         msg = "Say what to check: --faults"
         raise InputError(msg)
-    raise typer.Exit(check_faults())
+    raise typer.Exit(check_faults(only or ()))

@@ -1,7 +1,10 @@
 """``ccrcc doctor --faults``: one line per fault, and how many were held."""
 
+from collections.abc import Sequence
+
 from ccrcc_model.console import progress_bar, say
 from ccrcc_model.faults.fault import corpus
+from nnunet_ext.errors import InputError
 
 NOT_HELD = 1
 """Exit status if a fault was believed: this installation is not to be trusted with such files."""
@@ -9,9 +12,21 @@ NOT_HELD = 1
 _MARKS = {True: "held", False: "FAULT", None: "not tried"}
 
 
-def check_faults() -> int:
-    """Meet every fault of the corpus, say what became of each, and return the exit status."""
-    faults, verdicts = corpus(), []
+def check_faults(only: Sequence[str] = ()) -> int:
+    """Meet the faults of the corpus, say what became of each, and return the exit status.
+
+    Args:
+        only: Names of those that are wanted; all by default.
+
+    Raises:
+        InputError: If there is no fault of a name.
+    """
+    known = {fault.name: fault for fault in corpus()}
+    if unknown := next((name for name in only if name not in known), None):
+        msg = f"No fault is called {unknown}; `ccrcc doctor --faults` names them all"
+        raise InputError(msg)
+    faults = [known[name] for name in only or known]
+    verdicts = []
     with progress_bar("Meeting faults") as on_progress:
         for done, fault in enumerate(faults):
             on_progress(done, len(faults))
