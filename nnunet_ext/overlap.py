@@ -15,9 +15,11 @@ from nnunet_ext.detection import detect
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
+from nnunet_ext.mask_values import whole_numbers
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.segment import RECORD
 from nnunet_ext.surface import surface_agreement
+from nnunet_ext.volume_file import read_volume
 
 SAME_PLACE_VOXELS = 0.1
 """How far corners of the predicted mask may lie from those of the scan; float32 headers and tools' rounding leave less."""
@@ -194,9 +196,9 @@ def _read_prediction(path: Path | None, image: sitk.Image) -> sitk.Image:
     if path is None:
         raise CaseRefused("prediction-missing", "there is no predicted mask")
     try:
-        mask = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise CaseRefused("prediction-unreadable", f"{path.name} cannot be read") from error
+        mask = whole_numbers(read_volume(path, "mask").image)
+    except CaseRefused as refused:
+        raise CaseRefused("prediction-unreadable", f"{path.name} cannot be read: {refused.reason}") from refused
     if mask.GetSize() != image.GetSize():
         reason = f"the predicted mask has {mask.GetSize()} voxels (xyz), the scan {image.GetSize()}"
         raise CaseRefused("prediction-shape", reason)

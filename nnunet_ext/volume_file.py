@@ -14,12 +14,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
+from nnunet_ext.files import sha256
 from nnunet_ext.metaimage import BEGINS, MetaFile, open_metaimage
 from nnunet_ext.nifti import NiftiFile, open_nifti, partner
 from nnunet_ext.nifti_header import HEADER_BYTES, is_analyze, parse, read_header
 from nnunet_ext.nrrd import MAGIC, NrrdFile, open_nrrd
 from nnunet_ext.payload import check_size, check_voxels
-from nnunet_ext.presence import check_file, short_name
+from nnunet_ext.presence import check_file, is_there, short_name
 from nnunet_ext.stated_geometry import SHEAR_UNNOTICED, check_shear, nearest_rotation, shear_note
 
 MAX_VOXELS = 2**31
@@ -85,6 +86,45 @@ def read_volume(path: Path, what: str, *, channels: bool = False) -> Volume:
     if not isinstance(opened, NiftiFile):
         check_finite(image, what)
     return _right_angled(Volume(image, opened.notes), what)
+
+
+def volume_files(path: Path) -> tuple[Path, ...]:
+    """Return the files that a volume is made of: one, or a header and its voxels. Of one that cannot be read, its own path."""
+    try:
+        opened = _open(path, "image")
+    except (OSError, CaseRefused):
+        return (path,)
+    return (path,) if opened is None else tuple(dict.fromkeys((path, opened.path, opened.payload.file)))
+
+
+def volume_sha256(path: Path, what: str) -> str:
+    """Return the SHA-256 of all that an image or a mask is made of, as hexadecimal.
+
+    Args:
+        path: Of a volume, or of a folder with one series.
+        what: ``"image"`` or ``"mask"``.
+
+    Raises:
+        CaseRefused: ``image-missing``, ``mask-missing``, ``unreadable`` or ``io-error``.
+    """
+    check_file(path, what, folders=True)
+    try:
+        return sha256(path) if path.is_dir() else sha256(*volume_files(path))
+    except OSError as error:
+        raise CaseRefused("io-error", f"a file could not be read: {error.strerror or type(error).__name__}") from error
+
+
+def stamp(path: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and time of change of every file of a volume or series: enough to notice that one was replaced.
+
+    It is empty for a path that leads nowhere.
+    """
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else volume_files(path) if path.is_file() else ()
+        stats = [(file.name, file.stat()) for file in files if is_there(file)]
+    except (OSError, ValueError):
+        return []
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def _open(path: Path, what: str) -> _VolumeFile | None:

@@ -13,8 +13,9 @@ import numpy as np
 from nnunet_ext.acquisition import slice_spacing_mm
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path, sha256
+from nnunet_ext.files import atomic_path
 from nnunet_ext.geometry import read_scan
+from nnunet_ext.volume_file import volume_sha256
 from radiomics_cfg.backend import MODES, Mode, load_backend
 from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.measure import CaseRows, feature_columns, measure_case
@@ -261,12 +262,9 @@ def _hashes(case: Case, recipe: CaseRecipe) -> tuple[str, str]:
     Raises:
         CaseRefused: If one of them is missing or cannot be read.
     """
-    if case.mask is None or not case.mask.exists() or not case.image.exists():
+    if case.mask is None:
         read_scan(case, recipe.labels, mask_required=True)  # which knows the code
-    try:
-        return sha256(case.image), sha256(case.mask) if case.mask else ""
-    except OSError as error:
-        raise CaseRefused("io-error", f"a file could not be read: {error.strerror or type(error).__name__}") from error
+    return volume_sha256(case.image, "image"), volume_sha256(case.mask, "mask") if case.mask else ""
 
 
 def _measure(case: Case, recipe: Recipe) -> Made:
