@@ -14,7 +14,7 @@ import numpy as np
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.payload import Packing, Payload
 from nnunet_ext.presence import check_data_file
-from nnunet_ext.stated_geometry import Matrix, check_same_spacing, check_spacing
+from nnunet_ext.stated_geometry import Matrix, check_same_spacing, check_shear, check_spacing
 
 MAGIC = b"NRRD000"
 
@@ -66,7 +66,8 @@ def open_nrrd(path: Path, what: str) -> NrrdFile:
         what: ``"image"`` or ``"mask"``.
 
     Raises:
-        CaseRefused: ``unreadable``, ``format``, ``units``, ``no-spacing``, ``no-orientation``, ``spacing-conflict``.
+        CaseRefused: ``unreadable``, ``format``, ``units``, ``no-spacing``, ``no-orientation``, ``spacing-conflict``,
+            ``sheared``.
     """
     fields, after = _read_fields(path, what)
     payload = _payload(path, fields, after, what)
@@ -172,6 +173,7 @@ def _check_place(fields: Mapping[str, str], what: str) -> tuple[str, ...]:
         second = [size or 0.0 for size in spacings]
         check_spacing(second, what)
         check_same_spacing(lengths.tolist(), second, what, ("`space directions`", "`spacings`"))
+    check_shear(axes, what)
     if (space := fields.get(_SPACE, "").lower()) not in _SPACES:
         raise _no_orientation(what, f"the space {space!r}" if space else "no `space`")
     if "space origin" not in fields:

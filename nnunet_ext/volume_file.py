@@ -160,9 +160,10 @@ def _unpacked(path: Path, start: bytes, what: str) -> bytes:
 
 
 def _foreign(path: Path, start: bytes, other: Path | None, what: str) -> CaseRefused:
-    name = short_name(path)
-    with (other or path).open("rb") as stream:
-        header = _unpacked(path, start, what) if other is None else stream.read(HEADER_BYTES)
+    name, header = short_name(path), start
+    if other is not None and path.name.lower().endswith(".img"):
+        with other.open("rb") as stream:
+            header = stream.read(HEADER_BYTES)
     if path.name.lower().endswith((".hdr", ".img")) and is_analyze(header):
         reason = f"the {what} {name} is Analyze 7.5, whose header states no orientation; write it as NIfTI with its affine"
         return CaseRefused("format", reason)
