@@ -158,7 +158,7 @@ def check(
         write_quarantine(out, refusals)
     for note in notes:
         say(note)
-    counted = f", {len(notes)} notes" if notes else ""
+    counted = f", {len(notes)} note{'s' * (len(notes) > 1)}" if notes else ""
     raise typer.Exit(finish(f"{cohort.name}: {len(passed.cases)} of {len(cohort.cases)} cases pass{counted}", refusals, out))
 
 

@@ -140,7 +140,7 @@ STAGES = Chapter(
 EXTRACTOR = Chapter(
     "Regions that `Extractor` refuses",
     "`Extractor` measures one region and raises `CaseRefused`, a `ValueError`. It reads files as the gate does, so the codes "
-    "from `unreadable` to `inf` are as above, and so are `mask-fraction` and `too-thin`; a file that is missing is `unreadable`.",
+    "from `unreadable` to `inf` are as above, and so are `mask-fraction` and `too-thin`; a missing file is `unreadable`.",
     {
         "label-absent": Reason("no voxel of that label in the mask, or none left on the grid", "choose a label of the mask"),
         "label-channel": Reason("no such channel in the mask", "choose one of its channels"),
