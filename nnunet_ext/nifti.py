@@ -60,21 +60,21 @@ class NiftiFile:
     notes: tuple[str, ...]
     what: str
 
-    def for_itk(self, folder: Path) -> Path:
-        """Return a path under which ITK reads the volume: its own, or a header in ``folder`` that points to its voxels.
+    @property
+    def is_usual(self) -> bool:
+        """Whether ITK reads the file as it is.
 
-        ITK goes by the letters of a name, refuses axes off a right angle, and does not know NIfTI-2.
+        It goes by the letters of a name, refuses axes off a right angle, and does not know NIfTI-2.
         """
-        suffix = ".nii.gz" if self.payload.packing == "gzip" else ".nii"
-        header = self.header
-        usual = header.version == 1 and not header.pair and self.path.name.endswith(suffix)
-        if usual and self.affine is None and not header.is_volume:
-            return self.path
+        usual_name = self.path.name.endswith(".nii.gz" if self.payload.packing == "gzip" else ".nii")
+        plain = self.header.version == 1 and not self.header.pair and not self.header.is_volume
+        return usual_name and plain and self.affine is None
+
+    def for_itk(self, folder: Path) -> Path:
+        """Write a header that ITK reads into ``folder``, beside a link to the voxels; return its path."""
         made = folder / "volume.hdr"
-        made.write_bytes(as_pair(header, self.affine, self.what))
-        (folder / ("volume.img.gz" if self.payload.packing == "gzip" else "volume.img")).symlink_to(
-            self.payload.file.resolve()
-        )
+        made.write_bytes(as_pair(self.header, self.affine, self.what))
+        made.with_suffix(".img.gz" if self.payload.packing == "gzip" else ".img").symlink_to(self.payload.file.resolve())
         return made
 
 
@@ -87,9 +87,11 @@ def open_nifti(path: Path, header: NiftiHeader, what: str) -> NiftiFile:
         what: ``"image"`` or ``"mask"``.
 
     Raises:
-        CaseRefused: ``unreadable``, and the codes of ``nnunet_ext.nifti_header.check_place``.
+        CaseRefused: ``unreadable``, ``not-3d``, and the codes of ``nnunet_ext.nifti_header.check_place``.
     """
     check_layout(header, what)
+    if len(header.dimensions) < 3:
+        raise CaseRefused("not-3d", f"the {what} has {len(header.dimensions)} dimensions, not 3")
     place = check_place(header, what)
     return NiftiFile(path, header, _payload(path, header, what), place.affine, place.notes, what)
 

@@ -66,11 +66,13 @@ def open_nrrd(path: Path, what: str) -> NrrdFile:
         what: ``"image"`` or ``"mask"``.
 
     Raises:
-        CaseRefused: ``unreadable``, ``format``, ``units``, ``no-spacing``, ``no-orientation``, ``spacing-conflict``,
-            ``sheared``.
+        CaseRefused: ``unreadable``, ``not-3d``, ``format``, ``units``, ``no-spacing``, ``no-orientation``,
+            ``spacing-conflict``, ``sheared``.
     """
     fields, after = _read_fields(path, what)
     payload = _payload(path, fields, after, what)
+    if fields["dimension"] in ("1", "2"):
+        raise CaseRefused("not-3d", f"the {what} has {fields['dimension']} dimensions, not 3")
     return NrrdFile(path, payload, _check_place(fields, what))
 
 

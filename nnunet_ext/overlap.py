@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from nnunet_ext.case import Cohort, Refusal
 from nnunet_ext.detection import detect
+from nnunet_ext.digits import told_apart
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
@@ -210,7 +211,8 @@ def _read_prediction(path: Path | None, image: sitk.Image) -> sitk.Image:
     ]
     shift = float(np.linalg.norm(gaps, axis=1).max()) / min(image.GetSpacing())
     if shift > SAME_PLACE_VOXELS:
-        reason = f"the predicted mask lies {shift:.2f} voxels off the scan; at most {SAME_PLACE_VOXELS} is allowed"
+        found = told_apart(shift, SAME_PLACE_VOXELS)
+        reason = f"the predicted mask lies {found} voxels off the scan; at most {SAME_PLACE_VOXELS} is allowed"
         raise CaseRefused("prediction-geometry", reason)
     unknown = np.setdiff1d(sitk.GetArrayViewFromImage(mask), [int(label) for label in Label])
     if len(unknown):

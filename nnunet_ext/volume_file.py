@@ -7,6 +7,8 @@ file or a pair), NRRD and MetaImage (attached or detached). DICOM is left to the
 import gzip
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from nnunet_ext.errors import CaseRefused
 from nnunet_ext.files import sha256
 from nnunet_ext.metaimage import BEGINS, MetaFile, open_metaimage
 from nnunet_ext.nifti import NiftiFile, open_nifti, partner
-from nnunet_ext.nifti_header import HEADER_BYTES, is_analyze, parse, read_header
+from nnunet_ext.nifti_header import HEADER_BYTES, is_analyze, parse
 from nnunet_ext.nrrd import MAGIC, NrrdFile, open_nrrd
 from nnunet_ext.payload import check_size, check_voxels
 from nnunet_ext.presence import check_file, is_there, short_name
@@ -73,19 +75,27 @@ def read_volume(path: Path, what: str, *, channels: bool = False) -> Volume:
     if opened is None:
         return Volume(_execute(path, "", what, channels=channels))
     check_size(opened.payload, what)
-    with tempfile.TemporaryDirectory(prefix="ccrcc-volume-") as folder:
-        source = opened.for_itk(Path(folder)) if isinstance(opened, NiftiFile) else path
-        try:
+    try:
+        with _itk_path(opened) as source:
             image = _execute(source, _READERS[type(opened)], what, channels=channels)
-        except CaseRefused as refused:
-            if refused.code == "unreadable":  # ours says more than ITK, where both find it
-                check_voxels(opened.payload, np.empty(0, np.uint8), what)
-            raise
-    voxels = sitk.GetArrayViewFromImage(image)
-    check_voxels(opened.payload, voxels, what)
+    except CaseRefused as refused:
+        if refused.code == "unreadable":  # ours says more than ITK, where both find it
+            check_voxels(opened.payload, np.empty(0, np.uint8), what)
+        raise
+    check_voxels(opened.payload, sitk.GetArrayViewFromImage(image), what)
     if not isinstance(opened, NiftiFile):
         check_finite(image, what)
     return _right_angled(Volume(image, opened.notes), what)
+
+
+@contextmanager
+def _itk_path(opened: _VolumeFile) -> Iterator[Path]:
+    """Yield a path under which ITK reads a file, as long as it is read."""
+    if not isinstance(opened, NiftiFile) or opened.is_usual:
+        yield opened.path
+        return
+    with tempfile.TemporaryDirectory(prefix="ccrcc-volume-") as folder:
+        yield opened.for_itk(Path(folder))
 
 
 def volume_files(path: Path) -> tuple[Path, ...]:
@@ -143,10 +153,12 @@ def _open(path: Path, what: str) -> _VolumeFile | None:
         return open_metaimage(path, what)
     if header := parse(_unpacked(path, start, what)):
         return open_nifti(path, header, what)
-    other = partner(path)
-    if path.name.lower().endswith((".img", ".img.gz")) and other and (header := read_header(other)):
-        return open_nifti(other, header, what)
-    raise _foreign(path, start, other, what)
+    if path.name.lower().endswith((".img", ".img.gz")) and (other := partner(path)):
+        with other.open("rb") as stream:
+            start = _unpacked(other, stream.read(HEADER_BYTES), what)
+        if header := parse(start):
+            return open_nifti(other, header, what)
+    raise _foreign(path, start, what)
 
 
 def _unpacked(path: Path, start: bytes, what: str) -> bytes:
@@ -159,12 +171,10 @@ def _unpacked(path: Path, start: bytes, what: str) -> bytes:
         raise CaseRefused("unreadable", f"the {what} {short_name(path)} is damaged or cut short: {error}") from error
 
 
-def _foreign(path: Path, start: bytes, other: Path | None, what: str) -> CaseRefused:
-    name, header = short_name(path), start
-    if other is not None and path.name.lower().endswith(".img"):
-        with other.open("rb") as stream:
-            header = stream.read(HEADER_BYTES)
-    if path.name.lower().endswith((".hdr", ".img")) and is_analyze(header):
+def _foreign(path: Path, start: bytes, what: str) -> CaseRefused:
+    """Return why a file is not taken; ``start`` is of the header, where that is a file of its own."""
+    name = short_name(path)
+    if path.name.lower().endswith((".hdr", ".img")) and is_analyze(start):
         reason = f"the {what} {name} is Analyze 7.5, whose header states no orientation; write it as NIfTI with its affine"
         return CaseRefused("format", reason)
     if not start or path.name.lower().endswith(_NAMES):

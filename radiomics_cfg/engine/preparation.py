@@ -214,7 +214,7 @@ def _check_inside(image: sitk.Image, mask: sitk.Image, box: LabelBox) -> None:
     low, high = np.min(there, axis=0), np.max(there, axis=0)
     if (low < -0.5 - ROI_TOLERANCE).any() or (high > np.array(image.GetSize()) - 0.5 + ROI_TOLERANCE).any():
         raise CaseRefused(
-            "mask-outside", f"the region reaches from {low.round(2)} to {high.round(2)} voxels (xyz) of {describe_grid(image)}"
+            "mask-outside", f"the region reaches from {low.round(4)} to {high.round(4)} voxels (xyz) of {describe_grid(image)}"
         )
 
 

@@ -205,6 +205,24 @@ def test_other_tools_files_pass(tmp_path: Path) -> None:
     assert [code_of(tmp_path / name) for name in ("a.nii.gz", "b.nii.gz")] == [None, None]
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha"])
+def test_a_plane_is_no_volume(tmp_path: Path, name: str) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(voxels()[0]), str(tmp_path / name))
+    assert code_of(tmp_path / name) == "not-3d"
+
+
+def test_a_slope_that_is_no_number_is_none(tmp_path: Path) -> None:
+    path = with_numbers(write(tmp_path / "a.nii.gz"), "<2f", 112, np.nan, np.nan)
+    assert np.array_equal(sitk.GetArrayFromImage(read_volume(path, "image").image), voxels())
+
+
+def test_a_pair_whose_header_is_damaged_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.hdr")
+    (tmp_path / "a.hdr.gz").write_bytes(gzip.compress((tmp_path / "a.hdr").read_bytes())[:100])
+    (tmp_path / "a.hdr").unlink()
+    assert [code_of(tmp_path / name) for name in ("a.img", "a.hdr.gz")] == ["unreadable"] * 2
+
+
 def test_scaled_voxels_are_read_scaled(tmp_path: Path) -> None:
     path = with_numbers(write(tmp_path / "a.nii"), "<2f", 112, 2.0, -1000.0)
     assert np.array_equal(sitk.GetArrayFromImage(read_volume(path, "image").image), voxels() * 2.0 - 1000)
