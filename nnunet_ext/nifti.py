@@ -14,7 +14,8 @@ import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.files import atomic_path
-from nnunet_ext.nifti_header import NiftiHeader, as_pair, check_layout, check_place, read_header
+from nnunet_ext.nifti_header import NiftiHeader, as_pair, check_layout, read_header
+from nnunet_ext.nifti_place import check_place
 from nnunet_ext.payload import Payload, matches
 from nnunet_ext.presence import check_data_file
 from nnunet_ext.stated_geometry import Matrix
@@ -87,7 +88,7 @@ def open_nifti(path: Path, header: NiftiHeader, what: str) -> NiftiFile:
         what: ``"image"`` or ``"mask"``.
 
     Raises:
-        CaseRefused: ``unreadable``, ``not-3d``, and the codes of ``nnunet_ext.nifti_header.check_place``.
+        CaseRefused: ``unreadable``, ``not-3d``, and the codes of ``nnunet_ext.nifti_place.check_place``.
     """
     check_layout(header, what)
     if len(header.dimensions) < 3:

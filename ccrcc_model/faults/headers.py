@@ -235,7 +235,8 @@ def sform_with_a_shear(folder: Path) -> str:
 @fault("a right file is refused")
 def every_axis_order_of_many_slices(folder: Path) -> str:
     """All 48 axis orders of 600 slices, as SimpleITK writes them: none contradicts itself."""
-    from nnunet_ext.nifti_header import check_place, read_header  # noqa: PLC0415
+    from nnunet_ext.nifti_header import read_header  # noqa: PLC0415
+    from nnunet_ext.nifti_place import check_place  # noqa: PLC0415
 
     path = folder / "a.nii"
     for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):

@@ -9,7 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
-from nnunet_ext.nifti_header import check_place, read_header
+from nnunet_ext.nifti_header import read_header
+from nnunet_ext.nifti_place import check_place
 from nnunet_ext.stated_geometry import SHEAR_TOLERANCE, STATED_SPACING_TOLERANCE
 from nnunet_ext.volume_file import read_volume
 from tests.support.volumes import SPACING, code_of, voxels, with_numbers, write
