@@ -141,7 +141,7 @@ def check(
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="CSV for the refused cases.")] = None,
 ) -> None:
     """Read every scan of a cohort: what passes, what does not, why."""
-    from ccrcc_model.console import finish, progress_bar
+    from ccrcc_model.console import finish, progress_bar, say
     from ccrcc_model.targets import check_outcomes
     from nnunet_ext.cards import load_cohort
     from nnunet_ext.geometry import check_cohort
@@ -149,11 +149,17 @@ def check(
 
     cohort = load_cohort(card, data_root)
     check_outcomes(cohort)
+    notes: list[str] = []
     with progress_bar(f"Checking {cohort.name}") as on_progress:
-        passed, refusals = check_cohort(cohort, on_progress=on_progress)
+        passed, refusals = check_cohort(
+            cohort, on_progress=on_progress, on_note=lambda case_id, note: notes.append(f"{case_id}: {note}")
+        )
     if out:
         write_quarantine(out, refusals)
-    raise typer.Exit(finish(f"{cohort.name}: {len(passed.cases)} of {len(cohort.cases)} cases pass", refusals, out))
+    for note in notes:
+        say(note)
+    counted = f", {len(notes)} note{'s' * (len(notes) > 1)}" if notes else ""
+    raise typer.Exit(finish(f"{cohort.name}: {len(passed.cases)} of {len(cohort.cases)} cases pass{counted}", refusals, out))
 
 
 @app.command()

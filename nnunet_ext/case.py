@@ -24,7 +24,7 @@ class Case:
         id: Unique in its cohort; names every file made from this case.
         patient_id: Cases of one patient never straddle a split.
         centre: Hospital or scanner group that the scan comes from.
-        image: NIfTI or NRRD file, or a folder with one DICOM series.
+        image: NIfTI, NRRD or MetaImage file, or a folder with one DICOM series.
         mask: Label volume on the grid of ``image``.
         phase: Contrast phase, as the case list states it.
         flags: Why to look at a predicted mask, joined by spaces (``nnunet_ext.self_check``); empty if there is no reason.

@@ -39,10 +39,10 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the files of a folder in the order of their names, as hexadecimal."""
+def sha256(path: Path, *more: Path) -> str:
+    """Return the SHA-256 of a file and of more after it, or of a folder's files in the order of their names; hexadecimal."""
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
+    files = [path, *more] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
     for file in files:
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):

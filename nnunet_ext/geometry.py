@@ -13,10 +13,13 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.digits import told_apart
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.labels import STRUCTURES
-from nnunet_ext.nifti import check_forms, check_payload, is_whole
-from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.mask_values import whole_numbers
+from nnunet_ext.presence import check_file
+from nnunet_ext.progress import OnNote, OnProgress, silent, unsaid
+from nnunet_ext.volume_file import check_finite, read_volume
 
 HU_RANGE = (-10240, 30710)
 """The extended CT scale, the widest that a scanner writes. Wrapped unsigned values (air at 64512) lie outside."""
@@ -26,9 +29,6 @@ HIGHEST_MINIMUM_HU = -20
 
 MASK_MEDIAN_HU = (-100, 500)
 """Median of all labelled voxels: an enhanced kidney with its tumours lies well inside; a volume off by 1024 HU does not."""
-
-MAX_VOXELS = 2**31
-"""Four times a whole-body scan at 0.6 mm; a header that claims more is damaged."""
 
 SPACING_TOLERANCE = 1e-3
 """Largest relative difference between the voxel sizes of image and mask: what float32 headers and tools' rounding leave."""
@@ -50,10 +50,12 @@ class Scan:
     Args:
         image: 3-D volume in HU, voxel type as stored.
         mask: ``UInt8`` volume of ``Label`` values on exactly the grid of ``image``, if the case has one.
+        notes: What was read in a way that the user should know, such as a small shear that was taken out; a line each.
     """
 
     image: sitk.Image
     mask: sitk.Image | None
+    notes: tuple[str, ...] = ()
 
 
 def read_scan(case: Case, labels: Mapping[str, int], *, mask_required: bool = False) -> Scan:
@@ -65,70 +67,63 @@ def read_scan(case: Case, labels: Mapping[str, int], *, mask_required: bool = Fa
         mask_required: Refuse a case without a mask.
 
     Raises:
-        CaseRefused: With one of the codes ``image-missing``, ``mask-missing``, ``mask-absent``, ``unreadable``, ``not-3d``,
-            ``not-scalar``, ``too-large``, ``qform-sform``, ``no-series``, ``several-series``, ``slice-gap``, ``nan``, ``inf``,
-            ``hu-range``, ``not-hu``, ``mask-shape``, ``mask-spacing``, ``mask-direction``, ``mask-origin``,
-            ``unknown-label``, ``mask-empty``, ``mask-hu``.
+        CaseRefused: With one of the codes of ``nnunet_ext.volume_file.read_volume``, or ``mask-absent``, ``no-series``,
+            ``several-series``, ``slice-gap``, ``hu-range``, ``not-hu``, ``mask-shape``, ``mask-spacing``, ``mask-direction``,
+            ``mask-origin``, ``mask-fraction``, ``unknown-label``, ``mask-empty``, ``mask-hu``.
     """
-    image = _read(case.image, "image")
+    image, notes = _read(case.image, "image")
     hu = sitk.GetArrayViewFromImage(image)
     _check_hu(hu)
     if case.mask is None:
         if mask_required:
             raise CaseRefused("mask-absent", "the case list names no mask, and this stage needs one")
-        return Scan(image, None)
-    stored = _read(case.mask, "mask")
+        return Scan(image, None, notes)
+    stored, more = _read(case.mask, "mask")
     _check_same_grid(stored, image)
-    mask = _canonical(stored, labels)
+    mask = _canonical(whole_numbers(stored), labels)
     _check_labelled_hu(hu, sitk.GetArrayViewFromImage(mask))
     mask.CopyInformation(image)
-    return Scan(image, mask)
+    return Scan(image, mask, notes + more)
 
 
-def check_cohort(cohort: Cohort, *, on_progress: OnProgress = silent) -> tuple[Cohort, tuple[Refusal, ...]]:
-    """Read every scan of ``cohort`` through the gate; return the cohort of those that pass, and the refusals."""
+def check_cohort(
+    cohort: Cohort, *, on_progress: OnProgress = silent, on_note: OnNote = unsaid
+) -> tuple[Cohort, tuple[Refusal, ...]]:
+    """Read every scan of ``cohort`` through the gate; return the cohort of those that pass, and the refusals.
+
+    Args:
+        cohort: Its scans are read one after the other.
+        on_progress: Is called with the number of scans done and of all.
+        on_note: Is called with a case's id and a line, for everything noted about a scan that passed.
+    """
     passed: list[Case] = []
     refusals: list[Refusal] = []
     for done, case in enumerate(cohort.cases):
         on_progress(done, len(cohort.cases))
         try:
-            read_scan(case, cohort.labels)
+            scan = read_scan(case, cohort.labels)
         except CaseRefused as refused:
             refusals.append(Refusal(case.id, "check", refused.code, refused.reason))
         else:
             passed.append(case)
+            for note in scan.notes:
+                on_note(case.id, note)
     on_progress(len(cohort.cases), len(cohort.cases))
     return cohort.with_cases(passed), tuple(refusals)
 
 
-def _read(path: Path, what: str) -> sitk.Image:
-    if not path.exists():
-        raise CaseRefused(f"{what}-missing", f"no {what} at {path.name}; check the case list and the data root")
+def _read(path: Path, what: str) -> tuple[sitk.Image, tuple[str, ...]]:
+    check_file(path, what, folders=True)
+    if not path.is_dir():
+        volume = read_volume(path, what)
+        return volume.image, volume.notes
     try:
-        if path.is_dir():
-            return _read_series(path)
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        reader.ReadImageInformation()
-        size = reader.GetSize()
-        if len(size) != 3:
-            raise CaseRefused("not-3d", f"the {what} has {len(size)} dimensions, not 3")
-        if reader.GetNumberOfComponents() != 1:
-            raise CaseRefused("not-scalar", f"the {what} has {reader.GetNumberOfComponents()} values a voxel, not 1")
-        voxels = int(np.prod([int(n) for n in size], dtype=object))
-        if voxels > MAX_VOXELS:
-            raise CaseRefused(
-                "too-large", f"the header of the {what} claims {voxels:.2g} voxels; at most {MAX_VOXELS:.2g} are read"
-            )
-        image = reader.Execute()
+        image = _read_series(path)
     except RuntimeError as error:
         line = str(error).strip().splitlines()[-1].strip()
         raise CaseRefused("unreadable", f"the {what} {path.name} cannot be read: {line}") from error
-    if path.name.endswith((".nii", ".nii.gz")):
-        check_forms(path, what)
-        if not is_whole(path, sitk.GetArrayViewFromImage(image)):
-            check_payload(path, what)
-    return image
+    check_finite(image, what)
+    return image, ()
 
 
 def _read_series(folder: Path) -> sitk.Image:
@@ -167,16 +162,13 @@ def _check_slice_distances(names: tuple[str, ...]) -> None:
 
 
 def _check_hu(hu: npt.NDArray[np.generic]) -> None:
-    if np.issubdtype(hu.dtype, np.floating) and not np.isfinite(hu).all():
-        if np.isnan(hu).any():
-            raise CaseRefused("nan", f"{int(np.isnan(hu).sum())} voxels of the image are not a number")
-        raise CaseRefused("inf", f"{int(np.isinf(hu).sum())} voxels of the image are infinite")
     low, high = float(hu.min()), float(hu.max())
     if low < HU_RANGE[0] or high > HU_RANGE[1]:
-        reason = f"voxels from {low:g} to {high:g}; HU lie within {HU_RANGE[0]} to {HU_RANGE[1]}"
-        raise CaseRefused("hu-range", reason)
+        ends = f"{told_apart(low, *HU_RANGE, digits=6)} to {told_apart(high, *HU_RANGE, digits=6)}"
+        raise CaseRefused("hu-range", f"voxels from {ends}; HU lie within {HU_RANGE[0]} to {HU_RANGE[1]}")
     if low > HIGHEST_MINIMUM_HU:
-        reason = f"the lowest voxel is {low:g}, so there is no air and no fat: the values are not HU"
+        lowest = told_apart(low, HIGHEST_MINIMUM_HU, digits=6)
+        reason = f"the lowest voxel is {lowest}, so there is no air and no fat: the values are not HU"
         raise CaseRefused("not-hu", reason)
 
 
@@ -187,16 +179,16 @@ def _check_same_grid(mask: sitk.Image, image: sitk.Image) -> None:
     if np.abs(np.array(mask.GetSpacing()) / spacing - 1).max() > SPACING_TOLERANCE:
         reason = f"the mask's voxels measure {_by(mask.GetSpacing())} mm (xyz), the image's {_by(image.GetSpacing())} mm"
         raise CaseRefused("mask-spacing", reason)
-    turn = np.abs(np.array(mask.GetDirection()) - np.array(image.GetDirection())).max()
+    turn = float(np.abs(np.array(mask.GetDirection()) - np.array(image.GetDirection())).max())
     if turn > DIRECTION_TOLERANCE:
-        reason = f"direction cosines of mask and image differ by up to {turn:.3g}; at most {DIRECTION_TOLERANCE} is allowed"
+        found = told_apart(turn, DIRECTION_TOLERANCE)
+        reason = f"direction cosines of mask and image differ by up to {found}; at most {DIRECTION_TOLERANCE} is allowed"
         raise CaseRefused("mask-direction", reason)
     shift = np.array(mask.GetOrigin()) - np.array(image.GetOrigin())
-    shift_voxels = np.abs(np.array(image.GetDirection()).reshape(3, 3).T @ shift / spacing).max()
+    shift_voxels = float(np.abs(np.array(image.GetDirection()).reshape(3, 3).T @ shift / spacing).max())
     if shift_voxels > ORIGIN_TOLERANCE_VOXELS:
-        reason = (
-            f"the mask is shifted by {shift_voxels:.2f} voxels against the image; at most {ORIGIN_TOLERANCE_VOXELS} is allowed"
-        )
+        found = told_apart(shift_voxels, ORIGIN_TOLERANCE_VOXELS)
+        reason = f"the mask is shifted by {found} voxels against the image; at most {ORIGIN_TOLERANCE_VOXELS} is allowed"
         raise CaseRefused("mask-origin", reason)
 
 
@@ -219,7 +211,8 @@ def _canonical(mask: sitk.Image, labels: Mapping[str, int]) -> sitk.Image:
 def _check_labelled_hu(hu: npt.NDArray[np.generic], canonical: npt.NDArray[np.uint8]) -> None:
     median = float(np.median(hu[canonical > 0].astype(np.float64)))
     if not MASK_MEDIAN_HU[0] <= median <= MASK_MEDIAN_HU[1]:
-        reason = f"the median under the mask is {median:g} HU; kidneys and tumours lie within {_by(MASK_MEDIAN_HU, ' to ')}"
+        found = told_apart(median, *MASK_MEDIAN_HU)
+        reason = f"the median under the mask is {found} HU; kidneys and tumours lie within {_by(MASK_MEDIAN_HU, ' to ')}"
         raise CaseRefused("mask-hu", reason)
 
 

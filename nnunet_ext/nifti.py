@@ -1,18 +1,12 @@
-"""What ITK's NIfTI reader hides: it turns NaN and infinity into 0, and reads a cut file as zeros, both without a word.
+"""NIfTI files: what ITK needs to read one whatever its name, where its voxels lie, and a writer.
 
-And its writer compresses at one level, whatever it is asked for, which takes half a minute for a scan of 500 slices.
+ITK's writer compresses at one level, whatever it is asked for, which takes half a minute for a scan of 500 slices.
 """
 
 import gzip
-import math
-import os
 import shutil
-import struct
-import zlib
-from collections.abc import Iterator, Sequence
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +14,15 @@ import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.files import atomic_path
-
-_FLOAT_TYPES = {16: "f4", 64: "f8"}
-"""NIfTI data type code to numpy type, for the types that can hold a value that is no number."""
+from nnunet_ext.nifti_header import NiftiHeader, as_pair, check_layout, read_header
+from nnunet_ext.nifti_place import check_place
+from nnunet_ext.payload import Payload, matches
+from nnunet_ext.presence import check_data_file
+from nnunet_ext.stated_geometry import Matrix
 
 _BLOCK = 1 << 22
 
-FORMS_APART_VOXELS = 0.5
-"""Sides of the smallest voxel by which qform and sform may place a volume differently: they are stored as single floats."""
+_PARTNER = {".hdr": ".img", ".img": ".hdr"}
 
 
 def write_nifti(image: sitk.Image, path: Path) -> None:
@@ -46,154 +41,92 @@ def write_nifti(image: sitk.Image, path: Path) -> None:
             plain.unlink(missing_ok=True)
 
 
-def check_payload(path: Path, what: str) -> None:
-    """Refuse a NIfTI file whose voxels are not all there, or not all finite numbers.
+@dataclass(frozen=True, slots=True)
+class NiftiFile:
+    """A NIfTI file whose header was checked.
 
     Args:
-        path: A ``.nii`` or ``.nii.gz`` file.
-        what: ``"image"`` or ``"mask"``, for the message.
+        path: Of the file, or of a pair's header.
+        header: What it says.
+        payload: Where the voxels are.
+        affine: A right-angled sform to read it with; None if its own will do.
+        notes: What is said of it.
+        what: ``"image"`` or ``"mask"``.
+    """
+
+    path: Path
+    header: NiftiHeader
+    payload: Payload
+    affine: Matrix | None
+    notes: tuple[str, ...]
+    what: str
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether ITK reads the file as it is.
+
+        It goes by the letters of a name, refuses axes off a right angle, and does not know NIfTI-2.
+        """
+        usual_name = self.path.name.endswith(".nii.gz" if self.payload.packing == "gzip" else ".nii")
+        plain = self.header.version == 1 and not self.header.pair and not self.header.is_volume
+        return usual_name and plain and self.affine is None
+
+    def for_itk(self, folder: Path) -> Path:
+        """Write a header that ITK reads into ``folder``, beside a link to the voxels; return its path."""
+        made = folder / "volume.hdr"
+        made.write_bytes(as_pair(self.header, self.affine, self.what))
+        made.with_suffix(".img.gz" if self.payload.packing == "gzip" else ".img").symlink_to(self.payload.file.resolve())
+        return made
+
+
+def open_nifti(path: Path, header: NiftiHeader, what: str) -> NiftiFile:
+    """Check the header of a NIfTI file, and find its voxels.
+
+    Args:
+        path: Of the file that holds the header.
+        header: Its own.
+        what: ``"image"`` or ``"mask"``.
 
     Raises:
-        CaseRefused: ``unreadable``, ``nan`` or ``inf``.
-
-    References:
-        NIfTI-1 and NIfTI-2 header layouts, doi:10.1016/j.jneumeth.2016.03.001.
+        CaseRefused: ``unreadable``, ``not-3d``, and the codes of ``nnunet_ext.nifti_place.check_place``.
     """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            _check_stream(cast("BinaryIO", stream), what)
-    except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
-        raise CaseRefused("unreadable", f"the {what} {path.name} is damaged or cut short: {error}") from error
+    check_layout(header, what)
+    if len(header.dimensions) < 3:
+        raise CaseRefused("not-3d", f"the {what} has {len(header.dimensions)} dimensions, not 3")
+    place = check_place(header, what)
+    return NiftiFile(path, header, _payload(path, header, what), place.affine, place.notes, what)
+
+
+def partner(path: Path) -> Path | None:
+    """Return the other file of a pair, ``.hdr`` and ``.img``, by the name of the one; None if it is not there."""
+    packed = path.suffix.lower() == ".gz"
+    stem = path.with_suffix("") if packed else path
+    other = _PARTNER.get(stem.suffix.lower())
+    if other is None:
+        return None
+    spelt = other.upper() if stem.suffix.isupper() else other
+    names = [stem.with_suffix(spelt), stem.with_suffix(f"{spelt}.gz"), stem.with_suffix(f"{spelt}.GZ")]
+    return next((name for name in names if name.is_file()), None)
+
+
+def _payload(path: Path, header: NiftiHeader, what: str) -> Payload:
+    file = partner(path) if header.pair else path
+    if file is None:
+        raise CaseRefused("unreadable", f"the {what} {path.name} is the header of a pair, and its .img is not there")
+    check_data_file(file, path, what)
+    with file.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    slice_bytes = header.length // int(np.prod(header.dimensions[2:], dtype=object))
+    packing, skip = "gzip" if packed else "raw", int(header.offset)
+    return Payload(file, 0, packing, skip, header.length, slice_bytes, header.float_type)  # type: ignore[arg-type]
 
 
 def is_whole(path: Path, voxels: npt.NDArray[np.generic]) -> bool:
-    """Tell quickly whether what was read is, bit for bit, what a gzip file holds: by the checksum at its end.
-
-    Where this cannot tell (another format, several members, scaled or swapped voxels) it says no, and ``check_payload`` looks.
+    """Whether what was read is, bit for bit, what a gzip file holds: by the checksum at its end.
 
     Args:
-        path: A ``.nii`` or ``.nii.gz`` file.
+        path: A NIfTI file.
         voxels: As a reader gave them, shape (z, y, x).
     """
-    if path.suffix != ".gz":
-        return False
-    try:
-        with path.open("rb") as stored:
-            stored.seek(-8, os.SEEK_END)
-            checksum, length = struct.unpack("<2I", stored.read(8))
-        with gzip.open(path) as stream:
-            header = stream.read(540)
-            layout = _layout(header)
-            before = b"" if layout is None else header[: layout[-1]] + stream.read(max(0, layout[-1] - len(header)))
-    except (EOFError, zlib.error, OSError):
-        return False
-    found = zlib.crc32(np.ascontiguousarray(voxels).data, zlib.crc32(before))
-    return bool((found, (len(before) + voxels.nbytes) % 2**32) == (checksum, length))
-
-
-def check_forms(path: Path, what: str) -> None:
-    """Refuse a NIfTI file whose two descriptions of the grid's place, qform and sform, contradict each other.
-
-    Some software follows the one and some the other, so that a mask could belong to a mirrored or moved image.
-
-    Args:
-        path: A ``.nii`` or ``.nii.gz`` file.
-        what: ``"image"`` or ``"mask"``, for the message.
-
-    Raises:
-        CaseRefused: ``qform-sform``, if a corner of the volume is more than half of the smallest voxel side apart;
-            ``unreadable``.
-    """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            header = stream.read(540)
-    except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
-        raise CaseRefused("unreadable", f"the {what} {path.name} is damaged or cut short: {error}") from error
-    layout = _layout(header)
-    if layout is None:
-        return
-    order, shape, *_ = layout
-    old = header[:4] == struct.pack(order + "i", 348)
-    numbers, codes, at = ("f", "2h", (76, 252, 256)) if old else ("d", "2i", (104, 344, 352))
-    pixdim = struct.unpack_from(f"{order}4{numbers}", header, at[0])
-    qform_code, sform_code = struct.unpack_from(order + codes, header, at[1])
-    place = np.array(struct.unpack_from(f"{order}18{numbers}", header, at[2]))
-    if qform_code <= 0 or sform_code <= 0:
-        return
-    corners = np.array([[*corner, 1] for corner in product(*((0, n - 1) for n in shape[:3]))])
-    apart_mm = float(np.linalg.norm((_qform(pixdim, place[:6]) - place[6:].reshape(3, 4)) @ corners.T, axis=0).max())
-    if not apart_mm <= FORMS_APART_VOXELS * min(pixdim[1:]):
-        reason = f"qform and sform of the {what} place it up to {apart_mm:.3g} mm apart; correct its header"
-        raise CaseRefused("qform-sform", reason)
-
-
-def _qform(pixdim: Sequence[float], place: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the affine of a quaternion and an offset, shape (3, 4), by the formula in the NIfTI-1 header."""
-    b, c, d = place[:3]
-    a = math.sqrt(max(0.0, 1 - b * b - c * c - d * d))
-    turn = np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
-        ]
-    )
-    steps = np.array(pixdim[1:])
-    steps[2] *= -1 if pixdim[0] < 0 else 1
-    return np.hstack([turn * steps, place[3:, None]])
-
-
-def _check_stream(stream: BinaryIO, what: str) -> None:
-    header = stream.read(540)
-    layout = _layout(header)
-    if layout is None:
-        raise CaseRefused("unreadable", f"the {what} is no NIfTI file: its header does not say 348 or 540")
-    order, shape, type_code, bits, offset = layout
-    expected = math.prod(shape) * bits // 8
-    number = np.dtype(order + _FLOAT_TYPES[type_code]) if type_code in _FLOAT_TYPES else None
-    found = nans = infinities = 0
-    for block in _blocks(stream, header[offset:], skip=max(0, offset - len(header)), length=expected):
-        found += len(block)
-        if number is not None:
-            values = np.frombuffer(block, number)
-            nans += int(np.isnan(values).sum())
-            infinities += int(np.isinf(values).sum())
-    if found < expected:
-        raise CaseRefused("unreadable", f"the {what} is cut short: {found} bytes of voxels, the header says {expected}")
-    if nans:
-        raise CaseRefused("nan", f"{nans} voxels of the {what} are not a number")
-    if infinities:
-        raise CaseRefused("inf", f"{infinities} voxels of the {what} are infinite")
-
-
-def _layout(header: bytes) -> tuple[str, list[int], int, int, int] | None:
-    """Return byte order, shape, data type code, bits a voxel and offset of the first voxel, or none."""
-    for order in "<>":
-        if header[:4] == struct.pack(order + "i", 348) and len(header) >= 348:
-            dimensions = struct.unpack_from(order + "8h", header, 40)
-            type_code, bits = struct.unpack_from(order + "2h", header, 70)
-            (offset,) = struct.unpack_from(order + "f", header, 108)
-        elif header[:4] == struct.pack(order + "i", 540) and len(header) >= 540:
-            type_code, bits = struct.unpack_from(order + "2h", header, 12)
-            dimensions = struct.unpack_from(order + "8q", header, 16)
-            (offset,) = struct.unpack_from(order + "q", header, 168)
-        else:
-            continue
-        return order, [max(int(n), 1) for n in dimensions[1 : dimensions[0] + 1]], type_code, bits, int(offset)
-    return None
-
-
-def _blocks(stream: BinaryIO, first: bytes, *, skip: int, length: int) -> Iterator[bytes]:
-    """Yield ``length`` bytes of voxels in blocks of whole numbers, then read to the end so that a checksum is verified."""
-    stream.read(skip)
-    pending, left = first[:length], length
-    while left:
-        pending += stream.read(min(_BLOCK, left - len(pending)))
-        whole = pending if len(pending) == left else pending[: len(pending) // 8 * 8]
-        if not whole:
-            return
-        yield whole
-        left -= len(whole)
-        pending = pending[len(whole) :]
-    while stream.read(_BLOCK):
-        pass
+    header = read_header(path)
+    return header is not None and matches(_payload(path, header, "image"), voxels)

@@ -12,12 +12,15 @@ import SimpleITK as sitk
 
 from nnunet_ext.case import Cohort, Refusal
 from nnunet_ext.detection import detect
+from nnunet_ext.digits import told_apart
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
+from nnunet_ext.mask_values import whole_numbers
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.segment import RECORD
 from nnunet_ext.surface import surface_agreement
+from nnunet_ext.volume_file import read_volume
 
 SAME_PLACE_VOXELS = 0.1
 """How far corners of the predicted mask may lie from those of the scan; float32 headers and tools' rounding leave less."""
@@ -194,9 +197,9 @@ def _read_prediction(path: Path | None, image: sitk.Image) -> sitk.Image:
     if path is None:
         raise CaseRefused("prediction-missing", "there is no predicted mask")
     try:
-        mask = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise CaseRefused("prediction-unreadable", f"{path.name} cannot be read") from error
+        mask = whole_numbers(read_volume(path, "mask").image)
+    except CaseRefused as refused:
+        raise CaseRefused("prediction-unreadable", f"{path.name} cannot be read: {refused.reason}") from refused
     if mask.GetSize() != image.GetSize():
         reason = f"the predicted mask has {mask.GetSize()} voxels (xyz), the scan {image.GetSize()}"
         raise CaseRefused("prediction-shape", reason)
@@ -208,7 +211,8 @@ def _read_prediction(path: Path | None, image: sitk.Image) -> sitk.Image:
     ]
     shift = float(np.linalg.norm(gaps, axis=1).max()) / min(image.GetSpacing())
     if shift > SAME_PLACE_VOXELS:
-        reason = f"the predicted mask lies {shift:.2f} voxels off the scan; at most {SAME_PLACE_VOXELS} is allowed"
+        found = told_apart(shift, SAME_PLACE_VOXELS)
+        reason = f"the predicted mask lies {found} voxels off the scan; at most {SAME_PLACE_VOXELS} is allowed"
         raise CaseRefused("prediction-geometry", reason)
     unknown = np.setdiff1d(sitk.GetArrayViewFromImage(mask), [int(label) for label in Label])
     if len(unknown):

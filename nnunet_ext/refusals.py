@@ -45,6 +45,24 @@ GATE = Chapter(
         "mask-missing": Reason("no mask where the case list says", "correct the path or the data root"),
         "mask-absent": Reason("no mask, where a stage needs one", "name one in the case list, or `ccrcc segment` first"),
         "unreadable": Reason("a damaged file, or one cut short (ITK would read the rest as zeros)", "copy or export it again"),
+        "format": Reason(
+            "a file that is not NIfTI, NRRD or MetaImage, or a variant of these that is not read", "write it as `.nii.gz`"
+        ),
+        "no-spacing": Reason(
+            "a header without a voxel size, or with one that is zero, negative or not a number",
+            "write it again with its true voxel size; all features are measured in mm",
+        ),
+        "no-orientation": Reason(
+            "a header that does not state how the grid lies in the patient", "write it again with its affine"
+        ),
+        "units": Reason("a header that states other units than mm", "write it again in mm"),
+        "spacing-conflict": Reason(
+            "a header that states two voxel sizes, more than 0.1 % apart", "find out which is right and write it again"
+        ),
+        "sheared": Reason(
+            "axes that are more than 0.057 degrees off a right angle (a smaller shear is read, with a note)",
+            "resample it to a right-angled grid, or correct its header",
+        ),
         "not-3d": Reason("other than three dimensions", "give one volume"),
         "not-scalar": Reason("several values per voxel, such as colours", "give the grey-level image"),
         "too-large": Reason("a header that claims more than 2³¹ voxels", "export it again; the header is damaged"),
@@ -64,6 +82,9 @@ GATE = Chapter(
         "mask-spacing": Reason("voxel sizes that differ from the scan's by more than 0.1 %", "resample the mask to its scan"),
         "mask-direction": Reason("direction cosines that differ from the scan's by more than 0.001", "resample the mask"),
         "mask-origin": Reason("a mask shifted by more than 0.1 voxel against its scan", "resample the mask to its scan"),
+        "mask-fraction": Reason(
+            "mask values that are more than 0.001 off a whole number", "threshold it, and write it with integers"
+        ),
         "unknown-label": Reason("a mask value that the card does not name", "name it in the card's `labels`"),
         "mask-empty": Reason("a mask that labels no voxel", "draw the mask, or leave the case out"),
         "mask-hu": Reason("a median under the mask outside -100 to 500 HU", "check scan and mask for each other"),
@@ -112,14 +133,14 @@ STAGES = Chapter(
         "failed": Reason("an error of ITK, of the linear algebra or of our own code over its voxels", "report it"),
         "out-of-memory": Reason("a need for more memory than there was", "use fewer jobs"),
         "worker-lost": Reason("a process that the system killed", "use fewer jobs"),
-        "io-error": Reason("a file that could not be read this time", "run the same command again"),
+        "io-error": Reason("a file that could not be looked up or read this time", "see to its permissions, and run again"),
     },
 )
 
 EXTRACTOR = Chapter(
     "Regions that `Extractor` refuses",
-    "`Extractor` measures one region and raises `CaseRefused`, a `ValueError`. `unreadable`, `not-3d`, `not-scalar`, `nan`, "
-    "`inf` and `too-thin` are as above.",
+    "`Extractor` measures one region and raises `CaseRefused`, a `ValueError`. It reads files as the gate does, so the codes "
+    "from `unreadable` to `inf` are as above, and so are `mask-fraction` and `too-thin`; a missing file is `unreadable`.",
     {
         "label-absent": Reason("no voxel of that label in the mask, or none left on the grid", "choose a label of the mask"),
         "label-channel": Reason("no such channel in the mask", "choose one of its channels"),

@@ -24,6 +24,7 @@ from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.self_check import SelfCheck, self_check, write_self_checks
+from nnunet_ext.volume_file import stamp
 
 RECORD = "segmentation.json"
 """Beside the masks: which model made them, and how."""
@@ -246,7 +247,5 @@ class _Record:
 
 def _stamp(image: Path) -> list[int]:
     """Return size and time of change of an image, or of a series: enough to notice that it was replaced."""
-    if not image.exists():
-        return []
-    stats = [file.stat() for file in (sorted(image.iterdir()) if image.is_dir() else [image])]
-    return [sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]
+    files = stamp(image)
+    return [sum(size for _, size, _ in files), max(time_ns for _, _, time_ns in files)] if files else []

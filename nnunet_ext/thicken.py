@@ -18,11 +18,12 @@ import SimpleITK as sitk
 from nnunet_ext.acquisition import PARAMETERS, read_acquisition
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path, sha256, write_json
+from nnunet_ext.files import atomic_path, write_json
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.volume_file import volume_sha256
 
 STAGE = "thicken"
 THINNER_BY = 0.01
@@ -125,8 +126,15 @@ def _thicken_case(case: Case, cohort: Cohort, slice_mm: float, out: Path) -> Cas
 def _made_of(case: Case, cohort: Cohort, slice_mm: float) -> dict[str, Any]:
     """What the files of a case depend on; a scan or mask that is missing has no hash, and is refused when it is read."""
     files = {"image": case.image, "mask": case.mask}
-    hashes = {f"{name}_sha256": sha256(path) if path and path.exists() else None for name, path in files.items()}
+    hashes = {f"{name}_sha256": _hash(path, name) for name, path in files.items()}
     return {"slice_mm": slice_mm, **hashes, "labels": dict(cohort.labels) if case.mask else None}
+
+
+def _hash(path: Path | None, what: str) -> str | None:
+    try:
+        return volume_sha256(path, what) if path else None
+    except CaseRefused:
+        return None
 
 
 def _read(record: Path) -> Any:

@@ -15,6 +15,8 @@ from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path, sha256
 from nnunet_ext.geometry import read_scan
+from nnunet_ext.presence import check_file
+from nnunet_ext.volume_file import volume_files
 from radiomics_cfg.backend import MODES, Mode, load_backend
 from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.measure import CaseRows, feature_columns, measure_case
@@ -261,10 +263,13 @@ def _hashes(case: Case, recipe: CaseRecipe) -> tuple[str, str]:
     Raises:
         CaseRefused: If one of them is missing or cannot be read.
     """
-    if case.mask is None or not case.mask.exists() or not case.image.exists():
+    check_file(case.image, "image", folders=True)
+    if case.mask is None:
         read_scan(case, recipe.labels, mask_required=True)  # which knows the code
+        return "", ""
+    check_file(case.mask, "mask", folders=True)
     try:
-        return sha256(case.image), sha256(case.mask) if case.mask else ""
+        return sha256(*volume_files(case.image)), sha256(*volume_files(case.mask))
     except OSError as error:
         raise CaseRefused("io-error", f"a file could not be read: {error.strerror or type(error).__name__}") from error
 

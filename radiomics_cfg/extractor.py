@@ -1,6 +1,7 @@
 """A drop-in for PyRadiomics' ``RadiomicsFeatureExtractor``: the same calls, names and values."""
 
 import os
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
@@ -16,7 +17,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nnunet_ext.errors import CaseRefused, InputError
+from nnunet_ext.presence import check_file
 from nnunet_ext.record import DISTRIBUTION
+from nnunet_ext.volume_file import read_volume, stamp
 from radiomics_cfg.backend import MODES, Mode
 from radiomics_cfg.engine.diagnostics import content_hash, image_elements, mask_elements, version_elements
 from radiomics_cfg.engine.filters import IMAGE_TYPES, Source, filtered_images
@@ -91,7 +94,7 @@ class Extractor:
         """Compute the features of one region.
 
         Args:
-            imageFilepath: Volume, or a file that SimpleITK reads.
+            imageFilepath: Volume, or a NIfTI, NRRD or MetaImage file, or a single DICOM file.
             maskFilepath: Labels, or a file.
             label: Value of the region in the mask, 1 by default.
             label_channel: Channel of a mask that has several.
@@ -100,9 +103,13 @@ class Extractor:
             Diagnostics, if ``additionalInfo`` is set, then features, named and ordered as PyRadiomics does.
 
         Raises:
-            CaseRefused: Why the region cannot be measured, with a code: ``unreadable``, ``not-3d``, ``not-scalar``, ``nan``,
-                ``inf``, ``label-absent``, ``label-channel``, ``mask-geometry``, ``mask-outside``, ``roi-dimensions``,
-                ``roi-size``, ``resegmented``, ``grey-levels``, ``too-thin``, ``too-large``.
+            CaseRefused: Why the region cannot be measured, with a code: of a file those of
+                ``nnunet_ext.volume_file.read_volume``; ``not-3d``, ``not-scalar``, ``nan``, ``inf``, ``mask-fraction``,
+                ``label-absent``, ``label-channel``, ``mask-geometry``, ``mask-outside``, ``roi-dimensions``, ``roi-size``,
+                ``resegmented``, ``grey-levels``, ``too-thin``, ``too-large``.
+
+        Warns:
+            UserWarning: If a file was read in a way that its user should know, such as a small shear that was taken out.
         """
         settings = dict(self.settings)
         settings |= {} if label is None else {"label": label}
@@ -294,8 +301,9 @@ def _content(params: str | os.PathLike[str] | Mapping[str, Any] | None) -> dict[
 
 @dataclass
 class _Kept:
-    stamp: tuple[str, int, int]
+    stamp: tuple[Any, ...]
     volume: sitk.Image
+    notes: tuple[str, ...] = ()
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -311,15 +319,13 @@ class _LastRead:
             volume = source
         else:
             path = Path(source)
-            if not path.is_file():
-                raise CaseRefused("unreadable", f"no {what} at {path}")
-            stamp = (str(path), path.stat().st_mtime_ns, path.stat().st_size)
+            _check_there(path, what)
+            now = (str(path), *stamp(path))
             kept = self._kept.get(what)
-            if kept is None or kept.stamp != stamp:
-                try:
-                    kept = self._kept[what] = _Kept(stamp, sitk.ReadImage(str(path)))
-                except RuntimeError as error:
-                    raise CaseRefused("unreadable", f"SimpleITK cannot read the {what} {path}: {_last_line(error)}") from error
+            if kept is None or kept.stamp != now:
+                kept = self._kept[what] = _Kept(now, *_read(path, what))
+            for note in kept.notes:
+                warnings.warn(f"{path.name}: {note}", stacklevel=4)
             volume = kept.volume
         if volume.GetDimension() != 3:
             raise CaseRefused("not-3d", f"the {what} has {volume.GetDimension()} dimensions; 3 are needed")
@@ -335,5 +341,22 @@ class _LastRead:
         return known[what]
 
 
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+def _read(path: Path, what: str) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Read a file as the gate does; a mask may have several channels."""
+    try:
+        volume = read_volume(path, what, channels=what == "mask")
+    except CaseRefused as refused:
+        if refused.code != "unreadable":
+            raise
+        raise CaseRefused("unreadable", f"SimpleITK cannot read the {what} rightly: {refused.reason}") from refused
+    return volume.image, volume.notes
+
+
+def _check_there(path: Path, what: str) -> None:
+    """Check that there is a file. There is no case list here that could be wrong, so one that is missing is ``unreadable``."""
+    try:
+        check_file(path, what)
+    except CaseRefused as refused:
+        code = "unreadable" if refused.code.endswith("-missing") else refused.code
+        reason = refused.reason.removesuffix("; check the case list and the data root")
+        raise CaseRefused(code, f"{reason}; looked for at {path}") from refused.__cause__

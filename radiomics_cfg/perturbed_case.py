@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path, sha256
+from nnunet_ext.files import atomic_path
 from nnunet_ext.geometry import Scan, read_scan
+from nnunet_ext.volume_file import volume_sha256
 from radiomics_cfg import perturbation as perturbation_module
 from radiomics_cfg.backend import Backend, Mode, load_backend
 from radiomics_cfg.case_file import Recipe, code_and_reason
@@ -199,12 +200,9 @@ def _measure(case: Case, recipe: MaskRecipe) -> MaskValues:
 
 
 def _file(case: Case, recipe: MaskRecipe, folder: Path) -> Path:
-    if case.mask is None or not case.mask.exists() or not case.image.exists():
+    if case.mask is None:
         read_scan(case, recipe.recipe.labels, mask_required=True)  # which knows the code
-    try:
-        return recipe.file(folder, sha256(case.image), sha256(case.mask) if case.mask else "")
-    except OSError as error:
-        raise CaseRefused("io-error", f"a file could not be read: {error.strerror or type(error).__name__}") from error
+    return recipe.file(folder, volume_sha256(case.image, "image"), volume_sha256(case.mask, "mask") if case.mask else "")
 
 
 def _write(file: Path, found: MaskValues, recipe: MaskRecipe) -> None:

@@ -11,6 +11,7 @@ from nnunet_ext.cards import file_name
 from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path
+from nnunet_ext.presence import is_there
 
 RECORDS = ("kits23.json", "kits.json")
 """Names of the file of clinical records; 2019 and 2021 share the second."""
@@ -104,9 +105,9 @@ def _read_records(source: Path) -> list[dict[str, Any]]:
 
 def _case(source: Path, case_id: str) -> Case:
     folder = source / case_id
-    if not (folder / IMAGE).is_file():
+    if not is_there(folder / IMAGE):
         raise CaseRefused("image-missing", f"no {IMAGE} in {folder.name}; the data set's own script downloads the images")
-    mask = next((folder / known for known in MASKS if (folder / known).is_file()), None)
+    mask = next((folder / known for known in MASKS if is_there(folder / known)), None)
     return Case(case_id, case_id, CENTRE, folder / IMAGE, mask)
 
 

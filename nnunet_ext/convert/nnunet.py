@@ -21,6 +21,7 @@ from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.volume_file import stamp
 
 N_FOLDS = 5
 """As many as the supplement and stock nnU-Net use."""
@@ -197,10 +198,9 @@ def _key(cohort: Cohort, structures: Sequence[str], regions: bool, seed: int) ->
 
 
 def _stamp(file: Path | None) -> list[Any]:
-    if file is None or not file.exists():
+    if file is None or not (files := stamp(file)):
         return [str(file)]
-    files = sorted(file.iterdir()) if file.is_dir() else [file]
-    return [str(file.resolve()), *((one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files)]
+    return [str(file.resolve()), *files]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from nnunet_ext.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, check_labels, c
 from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path
+from nnunet_ext.presence import is_there
 
 
 def import_table(
@@ -46,7 +47,7 @@ def import_table(
     refusals: list[Refusal] = []
     for row in frame.to_dict("records"):
         files = {key: source.parent / str(row[key]) for key in ("image", "mask") if row.get(key)}
-        missing = next((key for key, file in files.items() if not file.exists()), None)
+        missing = next((key for key, file in files.items() if not is_there(file)), None)
         if missing:
             reason = f"no {missing} at {row[missing]}, seen from {source.parent}"
             refusals.append(Refusal(str(row["case_id"]), "import", f"{missing}-missing", reason))

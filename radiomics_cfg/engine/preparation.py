@@ -13,6 +13,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import CaseRefused, InputError
+from nnunet_ext.mask_values import whole_numbers
 from radiomics_cfg.engine import spline
 from radiomics_cfg.engine.extent import extent
 
@@ -45,12 +46,17 @@ class Prepared:
 
 
 def integer_mask(mask: sitk.Image, settings: Settings) -> sitk.Image:
-    """Return the mask as integers; of a mask with several channels the one that ``label_channel`` names."""
+    """Return the mask as integers; of a mask with several channels the one that ``label_channel`` names.
+
+    Raises:
+        CaseRefused: ``label-channel``; ``mask-fraction``, ``nan`` or ``inf`` if it holds other than whole numbers.
+    """
     if mask.GetNumberOfComponentsPerPixel() > 1:
         channel, n = settings.get("label_channel", 0), mask.GetNumberOfComponentsPerPixel()
         if channel >= n:
             raise CaseRefused("label-channel", f"the mask has {n} channels, from 0; channel {channel} was asked for")
         mask = sitk.VectorIndexSelectionCast(mask, channel)
+    mask = whole_numbers(mask)
     kind = sitk.GetArrayViewFromImage(mask).dtype
     return mask if np.issubdtype(kind, np.integer) else sitk.Cast(mask, sitk.sitkUInt32)
 
@@ -170,12 +176,28 @@ def _on_grid_of(image: sitk.Image, mask: sitk.Image, label: int, settings: Setti
         return mask
     if not settings.get("correctMask"):
         reason = (
-            f"the mask lies on another grid ({describe_grid(mask)}) than the image ({describe_grid(image)}); "
+            f"the mask lies on another grid than the image: {grid_difference(image, mask)}; "
             "correctMask=True resamples it, geometryTolerance widens the tolerance"
         )
         raise CaseRefused("mask-geometry", reason)
     _check_inside(image, mask, label_box(mask, label))
     return sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor)
+
+
+def grid_difference(image: sitk.Image, mask: sitk.Image) -> str:
+    """Return in words what of a mask's grid differs from the image's, and by how much."""
+    if image.GetSize() != mask.GetSize():
+        return f"{' x '.join(map(str, mask.GetSize()))} voxels (xyz) against {' x '.join(map(str, image.GetSize()))}"
+    parts = (
+        ("origin", "mm", mask.GetOrigin(), image.GetOrigin()),
+        ("spacing", "mm", mask.GetSpacing(), image.GetSpacing()),
+        ("direction", "in its cosines", mask.GetDirection(), image.GetDirection()),
+    )
+    return ", ".join(
+        f"its {name} is off by up to {off:.3g} {unit}"
+        for name, unit, found, wanted in parts
+        if (off := float(np.abs(np.subtract(found, wanted)).max()))
+    )
 
 
 def describe_grid(image: sitk.Image) -> str:
@@ -192,7 +214,7 @@ def _check_inside(image: sitk.Image, mask: sitk.Image, box: LabelBox) -> None:
     low, high = np.min(there, axis=0), np.max(there, axis=0)
     if (low < -0.5 - ROI_TOLERANCE).any() or (high > np.array(image.GetSize()) - 0.5 + ROI_TOLERANCE).any():
         raise CaseRefused(
-            "mask-outside", f"the region reaches from {low.round(2)} to {high.round(2)} voxels (xyz) of {describe_grid(image)}"
+            "mask-outside", f"the region reaches from {low.round(4)} to {high.round(4)} voxels (xyz) of {describe_grid(image)}"
         )
 
 

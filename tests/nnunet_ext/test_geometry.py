@@ -1,4 +1,6 @@
 import gzip
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +148,55 @@ def test_other_faults_of_a_mask_have_their_codes(tmp_path: Path) -> None:
     assert code_of(case_of(tmp_path, image, image_of(labels_of(hu)[:-1]))) == "mask-shape"
     assert code_of(case_of(tmp_path, image, image_of(np.zeros(hu.shape, np.uint8)))) == "mask-empty"
     assert code_of(case_of(tmp_path, image, image_of(labels_of(hu) * 2))) == "unknown-label"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_mask_of_floats_a_hair_off_is_read_as_labels(tmp_path: Path, dtype: type[np.floating]) -> None:
+    hu = kidney_in_fat()
+    off = (labels_of(hu) * dtype(0.9999)).astype(dtype)
+    scan = read_scan(case_of(tmp_path, image_of(hu), image_of(off)), LABELS)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(scan.mask), labels_of(hu))
+    assert code_of(case_of(tmp_path, image_of(hu), image_of(off * dtype(0.9)))) == "mask-fraction"
+    off[0, 0, 0] = np.nan
+    assert code_of(case_of(tmp_path, image_of(hu), image_of(off))) == "nan"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        (lambda mask: mask.SetOrigin((-10.0, 20.0, 300.0 + 5 * 0.1004)), "mask-origin", "shifted by 0.1004 voxels"),
+        (lambda mask: mask.SetSpacing((0.8, 0.8, 5.006)), "mask-spacing", "0.8 x 0.8 x 5.006 mm"),
+        (lambda mask: mask.SetDirection((1, 0.0010004, 0, -0.0010004, 1, 0, 0, 0, 1)), "mask-direction", "up to 0.0010004;"),
+    ],
+)
+def test_what_is_found_never_reads_like_what_is_allowed(
+    tmp_path: Path, change: Callable[[sitk.Image], None], code: str, words: str
+) -> None:
+    hu = kidney_in_fat()
+    case, mask = case_of(tmp_path, image_of(hu)), image_of(labels_of(hu))
+    change(mask)
+    sitk.WriteImage(image_of(hu), str(tmp_path / "image.nrrd"))  # in double precision
+    sitk.WriteImage(mask, str(tmp_path / "mask.nrrd"))
+    with pytest.raises(CaseRefused, match=words) as refused:
+        read_scan(replace(case, image=tmp_path / "image.nrrd", mask=tmp_path / "mask.nrrd"), LABELS)
+    assert refused.value.code == code
+
+
+def test_notes_of_scans_and_masks_reach_the_listener(tmp_path: Path) -> None:
+    hu = kidney_in_fat()
+    case = case_of(tmp_path, image_of(hu), image_of(labels_of(hu)))
+    for path in (case.image, case.mask):
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(image, str(tmp_path / "plain.nrrd"))
+        header, voxels = (tmp_path / "plain.nrrd").read_bytes().split(b"\n\n", 1)
+        lines = [line for line in header.split(b"\n") if not line.startswith(b"space origin")]
+        path.write_bytes(b"\n".join(lines) + b"\n\n" + voxels)
+    heard: list[tuple[str, str]] = []
+    passed, _ = check_cohort(
+        Cohort("riverside", Role.EXTERNAL, (case,)), on_note=lambda case_id, note: heard.append((case_id, note))
+    )
+    assert passed.cases == (case,)
+    assert [(case_id, "origin" in note) for case_id, note in heard] == [("c", True)] * 2
 
 
 def test_files_that_are_not_volumes_have_their_codes(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +155,15 @@ def test_a_prediction_that_is_missing_shifted_or_strange_is_refused_and_the_rest
         assert set(table["case_id"]) == {"b"}
     write(masks["a"], out / "a.nii.gz", origin=0.19)
     assert overlap(reference, out)[2] == ()
+
+
+def test_a_prediction_cut_short_is_not_scored_as_if_the_rest_were_empty(reference: Cohort, tmp_path: Path) -> None:
+    predicted(reference, tmp_path / "out", {"a": block(1, 8), "b": block(1, 5)})
+    path = tmp_path / "out" / "a.nii.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-200]))
+    _, _, refusals = overlap(reference, tmp_path / "out")
+    assert [(one.case_id, one.code) for one in refusals] == [("a", "prediction-unreadable")]
+    assert "cut short" in refusals[0].reason
 
 
 def test_no_prediction_at_all_fails(reference: Cohort, tmp_path: Path) -> None:

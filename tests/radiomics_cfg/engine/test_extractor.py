@@ -1,4 +1,5 @@
 import json
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -289,6 +290,85 @@ def test_files_and_images_give_the_same(lesion: Callable[..., Pair], tmp_path: P
         by_path = extractor.execute(paths[0], str(paths[1]), label=label)
         by_image = Extractor().execute(*(sitk.ReadImage(str(path)) for path in paths), label=label)
         assert by_path == by_image
+
+
+SUFFIXES = ("nrrd", "nii.gz", "nii", "NII.GZ", "mha")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(("value", "code"), [(np.nan, "nan"), (np.inf, "inf")])
+def test_what_a_reader_hides_is_refused_in_every_format(
+    lesion: Callable[..., Pair], tmp_path: Path, suffix: str, value: float, code: str
+) -> None:
+    image, mask = with_voxel(value)(lesion())
+    paths = [tmp_path / f"{name}.{suffix.lower()}" for name in ("image", "mask")]
+    for volume, path in zip((image, mask), paths, strict=True):
+        sitk.WriteImage(volume, str(path))
+    paths = [path.rename(path.with_name(f"{path.name.split('.')[0]}_.{suffix}")) for path in paths]
+    with pytest.raises(CaseRefused) as refused:
+        Extractor().execute(*paths)
+    assert refused.value.code == code
+    sitk.WriteImage(lesion()[0], str(tmp_path / "whole.nii.gz"))
+    paths[1].write_bytes(paths[1].read_bytes()[:-200])
+    with pytest.raises(CaseRefused) as refused:
+        Extractor().execute(tmp_path / "whole.nii.gz", paths[1])
+    assert refused.value.code == "unreadable"
+
+
+def test_voxels_of_a_pair_that_changed_are_read_anew(lesion: Callable[..., Pair], tmp_path: Path) -> None:
+    image, mask = lesion()
+    extractor = Extractor({"featureClass": {"firstorder": ["Mean"]}})
+    means = []
+    for shift in (0.0, 100.0):
+        sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat64) + shift, str(tmp_path / "image.mhd"))
+        os.utime(tmp_path / "image.mhd", ns=(0, 0))
+        os.utime(tmp_path / "image.raw", ns=(int(shift), int(shift)))
+        means.append(extractor.execute(tmp_path / "image.mhd", mask)["original_firstorder_Mean"])
+    assert means[1] - means[0] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(("off", "code"), [(2.5e-9, None), (4.9e-4, None), (5.1e-4, "mask-fraction"), (0.4, "mask-fraction")])
+def test_a_mask_of_floats_a_hair_off_is_measured_as_labels(lesion: Callable[..., Pair], off: float, code: str | None) -> None:
+    image, mask = lesion()  # whose labels are 1 and 2
+    floats = sitk.Cast(mask, sitk.sitkFloat64) * (1 - off)
+    if code is None:
+        shape = {"featureClass": {"shape": ["VoxelVolume"]}}
+        found, known = (Extractor(shape).execute(image, one)["original_shape_VoxelVolume"] for one in (floats, mask))
+        assert found == known
+        return
+    with pytest.raises(CaseRefused) as refused:
+        Extractor().execute(image, floats)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda mask: mask.SetOrigin([a + 1e-4 for a in mask.GetOrigin()]), "its origin is off by up to 0.0001 mm;"),
+        (lambda mask: mask.SetSpacing((0.8, 0.7, 2.501)), "its spacing is off by up to 0.001 mm;"),
+        (
+            lambda mask: mask.SetDirection((1, 1e-4, 0, -1e-4, 1, 0, 0, 0, 1)),
+            "its direction is off by up to 0.0001 in",
+        ),
+    ],
+)
+def test_the_message_says_what_of_two_grids_differs(
+    lesion: Callable[..., Pair], change: Callable[[sitk.Image], None], words: str
+) -> None:
+    image, mask = lesion()
+    change(mask)
+    with pytest.raises(CaseRefused, match="mask-geometry") as refused:
+        Extractor().execute(image, mask)
+    assert words in refused.value.reason
+
+
+def test_a_small_shear_of_a_file_is_warned_of(lesion: Callable[..., Pair], tmp_path: Path) -> None:
+    image, mask = lesion()
+    image.SetDirection((1, 0, 0, 0, 1, 5e-4, 0, 0, 1))
+    sitk.WriteImage(image, str(tmp_path / "image.nrrd"))
+    mask.SetDirection((1, 0, 0, 0, 1, 2.5e-4, 0, -2.5e-4, 1))
+    with pytest.warns(UserWarning, match="nearest right-angled grid"):
+        Extractor(geometryTolerance=1e-3, additionalInfo=False).execute(tmp_path / "image.nrrd", mask)
 
 
 def test_a_file_that_changed_is_read_anew(lesion: Callable[..., Pair], tmp_path: Path) -> None:
