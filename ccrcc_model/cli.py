@@ -326,10 +326,9 @@ def segment(
 
     A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
     """
-    import pandas as pd
-
     from ccrcc_model.console import finish, progress_bar
     from nnunet_ext.cards import load_cohort, save_cohort
+    from nnunet_ext.csv_table import read_csv
     from nnunet_ext.quarantine import write_quarantine
     from nnunet_ext.segment import SELF_CHECKS, single_scan
     from nnunet_ext.segment import segment as segment_cohort
@@ -356,7 +355,7 @@ def segment(
         raise typer.Exit(finish(f"{line}; when all shards are done, run the same without --shard for the card", refusals))
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(segmented, out)
-    flagged = int(pd.read_csv(out / SELF_CHECKS)["flags"].notna().sum())
+    flagged = int((read_csv(out / SELF_CHECKS)["flags"] != "").sum())
     note = f", {flagged} to look at first ({out / SELF_CHECKS})" if flagged else ""
     raise typer.Exit(finish(f"{len(segmented.cases)} of {len(cohort.cases)} scans segmented{note}; card: {card}", refusals))
 
@@ -376,7 +375,7 @@ def overlap(
     from ccrcc_model.console import finish, progress_bar, say
     from ccrcc_model.plots import save_dice
     from nnunet_ext.cards import load_cohort
-    from nnunet_ext.files import atomic_path
+    from nnunet_ext.csv_table import write_csv
     from nnunet_ext.overlap import overlap as compare_masks
     from nnunet_ext.overlap import summarise, summarise_detection
 
@@ -384,8 +383,7 @@ def overlap(
         cohorts = load_cohort(card, data_root), load_cohort(predicted)
         table, lesions, refusals = compare_masks(*cohorts, on_progress=on_progress)
     for path, frame in ((out, table), (out.with_suffix(f".lesions{out.suffix}"), lesions)):
-        with atomic_path(path) as temporary:
-            frame.to_csv(temporary, index=False)
+        write_csv(path, frame)
     save_dice(table, out.with_name(f"{out.stem}_figure_s1"))
     for summary in (summarise(table), summarise_detection(lesions)):
         say(summary.to_string(index=False, float_format="{:.3f}".format))

@@ -8,6 +8,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from nnunet_ext.case import Cohort
+from nnunet_ext.csv_table import read_csv
 from nnunet_ext.errors import InputError
 
 PARAMETERS = {
@@ -30,7 +31,7 @@ def read_acquisition(path: Path) -> pd.DataFrame:
     Raises:
         InputError: If a column is missing or unknown, or a case is listed twice.
     """
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = read_csv(path, "acquisition file", if_missing="the card's key `acquisition` names it")
     expected = ["case_id", *PARAMETERS]
     for column in expected:
         if column not in frame.columns:

@@ -9,8 +9,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nnunet_ext.case import Case, Cohort, Role
+from nnunet_ext.csv_table import cleaned, read_csv, write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path, write_text
+from nnunet_ext.files import write_text
 from nnunet_ext.labels import STRUCTURES
 
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
@@ -161,14 +162,7 @@ def read_rows(path: Path, *, if_missing: str) -> pd.DataFrame:
     Raises:
         InputError: If it is not there or unreadable.
     """
-    if not path.is_file():
-        msg = f"No case list at {path}; {if_missing}"
-        raise InputError(msg)
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        msg = f"{path} is not a readable CSV file: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
+    return cleaned(read_csv(path, "case list", if_missing=if_missing))
 
 
 def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
@@ -268,8 +262,7 @@ def save_cohort(cohort: Cohort, folder: Path) -> Path:
     )
     if any(case.flags for case in cohort.cases):
         frame["flags"] = [case.flags for case in cohort.cases]
-    with atomic_path(folder / "cases.csv") as temporary:
-        frame.to_csv(temporary, index=False)
+    write_csv(folder / "cases.csv", frame)
     content = {
         "name": cohort.name,
         "role": cohort.role.value,

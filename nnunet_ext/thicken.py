@@ -17,8 +17,9 @@ import SimpleITK as sitk
 
 from nnunet_ext.acquisition import PARAMETERS, read_acquisition
 from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path, sha256, write_json
+from nnunet_ext.files import sha256, write_json
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
@@ -181,5 +182,4 @@ def _write_acquisition(path: Path, known: Path | None, cases: Sequence[Case], sl
     """Write the acquisition of the new scans: what was known of the old ones, and the new thickness."""
     frame = pd.DataFrame(columns=["case_id", *PARAMETERS]) if known is None else read_acquisition(known)
     frame = frame.set_index("case_id").reindex([case.id for case in cases]).fillna("")
-    with atomic_path(path) as temporary:
-        frame.assign(slice_thickness_mm=f"{slice_mm:g}").to_csv(temporary)
+    write_csv(path, frame.assign(slice_thickness_mm=f"{slice_mm:g}").reset_index())

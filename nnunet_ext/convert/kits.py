@@ -9,8 +9,8 @@ import pandas as pd
 
 from nnunet_ext.cards import file_name
 from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path
 
 RECORDS = ("kits23.json", "kits.json")
 """Names of the file of clinical records; 2019 and 2021 share the second."""
@@ -74,8 +74,7 @@ def import_kits(
     outcomes = out / "outcomes.csv"
     imported = {case.id for case in cases}
     frame = pd.DataFrame([_outcome(record) for record in records if record["case_id"] in imported])
-    with atomic_path(outcomes) as temporary:
-        frame.to_csv(temporary, index=False)
+    write_csv(outcomes, frame)
     licence = "CC BY-NC-SA 4.0"
     return Cohort(name=name, role=role, cases=tuple(cases), outcomes=outcomes, licence=licence), tuple(refusals)
 

@@ -8,8 +8,8 @@ import pandas as pd
 
 from nnunet_ext.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, check_labels, check_rows, file_name, read_rows
 from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path
 
 
 def import_table(
@@ -67,8 +67,7 @@ def import_table(
         patient = outcomes.loc[twice, "patient_id"].iloc[0]
         msg = f"{source} says two things of patient {patient}; give each of its rows the same {', '.join(told)}"
         raise InputError(msg)
-    with atomic_path(out / "outcomes.csv") as temporary:
-        outcomes.to_csv(temporary, index=False)
+    write_csv(out / "outcomes.csv", outcomes)
     return replace(cohort, outcomes=out / "outcomes.csv"), tuple(refusals)
 
 

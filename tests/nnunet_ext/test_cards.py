@@ -79,7 +79,7 @@ def test_a_faulty_card_gets_one_plain_line(tmp_path: Path, card: str, line: str)
     ("cases", "line"),
     [
         ("case_id,patient_id,centre,image\n", "lists no case"),
-        ("", "not a readable CSV"),
+        ("", "is empty"),
         ("case_id,patient_id,image\na,p,x\n", "lacks the column centre"),
         (CASES.replace("mask\n", "grade\n"), "unknown column grade"),
         (CASES.replace("a2,", "a1,"), "line 3: case a1 is listed twice"),
