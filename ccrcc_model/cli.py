@@ -209,7 +209,8 @@ def table(
     name: CohortName = "table",
     centre: Annotated[str | None, typer.Option(help="Hospital of every scan, for a CSV without that column.")] = None,
     label: Annotated[
-        list[str], typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in the masks.")
+        list[str],
+        typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in the masks; may be repeated."),
     ] = ["kidney=1", "tumour=2", "cyst=3"],  # noqa: B006
 ) -> None:
     """NIfTI or NRRD files that a CSV lists; they stay where they are.

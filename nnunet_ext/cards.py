@@ -2,23 +2,21 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from nnunet_ext.case import Case, Cohort, Role
+from nnunet_ext.card_labels import check_labels
+from nnunet_ext.case import Case, Cohort, Role, plain_labels
 from nnunet_ext.csv_table import cleaned, read_csv, write_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_text
-from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.yaml_file import read_yaml
 
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
 OPTIONAL_COLUMNS = ("mask", "phase", "flags")
-
-LARGEST_LABEL = 255
-"""Of a mask file: ``uint8`` holds no larger one."""
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What names a file on every system, and cannot leave its folder."""
@@ -34,7 +32,7 @@ class CohortCard(BaseModel):
 
     name: str
     role: Role
-    labels: dict[str, Annotated[int, Field(ge=1, le=LARGEST_LABEL)]] = {"kidney": 1, "tumour": 2, "cyst": 3}
+    labels: dict[str, int | tuple[int, ...]] = {"kidney": 1, "tumour": 2, "cyst": 3}
     cases: Path
     outcomes: Path | None = None
     acquisition: Path | None = None
@@ -47,29 +45,13 @@ class CohortCard(BaseModel):
     def _name_is_a_file_name(cls, name: str) -> str:
         return file_name(name)
 
-    @field_validator("labels")
+    @field_validator("labels", mode="before")
     @classmethod
-    def _labels_are_ours(cls, labels: dict[str, int]) -> dict[str, int]:
+    def _labels_are_ours(cls, labels: object) -> dict[str, int | tuple[int, ...]]:
+        if not isinstance(labels, dict):
+            msg = f"a value for each structure, such as {{kidney: 1, tumour: 2}}; found {labels!r}"
+            raise InputError(msg)
         return check_labels(labels)
-
-
-def check_labels(labels: dict[str, int]) -> dict[str, int]:
-    """Return the values of structures in mask files.
-
-    Raises:
-        InputError: If a structure is unknown, a value is not 1 to 255, or two structures share one.
-    """
-    unknown = [name for name in labels if name not in STRUCTURES]
-    if unknown:
-        msg = f"unknown structure {unknown[0]!r}; known ones are {', '.join(STRUCTURES)}"
-        raise InputError(msg)
-    if not all(1 <= value <= LARGEST_LABEL for value in labels.values()):
-        msg = f"values of structures in mask files are 1 to {LARGEST_LABEL}; found {labels}"
-        raise InputError(msg)
-    if len(set(labels.values())) < len(labels):
-        msg = f"two structures share a value in {labels}"
-        raise InputError(msg)
-    return labels
 
 
 def file_name(name: str) -> str:
@@ -111,16 +93,11 @@ def load_cohort(card: Path, data_root: Path | None = None) -> Cohort:
 
 
 def _read_card(card: Path) -> CohortCard:
-    if not card.is_file():
-        msg = f"No cohort card at {card}; give the path of a YAML file such as datasets/example.yaml"
-        raise InputError(msg)
-    try:
-        content = yaml.safe_load(card.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{card} is not readable YAML: {' '.join(str(error).split())}"
-        raise InputError(msg) from error
+    missing = "give the path of a YAML file such as datasets/example.yaml"
+    content = read_yaml(card, "cohort card", if_missing=missing, as_typed=True)
     if not isinstance(content, dict):
-        msg = f"{card} must hold keys and values such as `name: my_cohort`; found {type(content).__name__}"
+        found = "nothing" if content is None else "a list" if isinstance(content, list) else "a word"
+        msg = f"{card} must hold keys and values such as `name: my_cohort`; found {found}"
         raise InputError(msg)
     try:
         return CohortCard(**content)
@@ -146,7 +123,11 @@ def _existing(root: Path, relative: Path | None, card: Path, key: str) -> Path |
     if relative is None:
         return None
     path = root / relative
-    if not path.is_file():
+    try:
+        there = path.exists()  # whoever reads it says what is wrong with it
+    except OSError:
+        there = True
+    if not there:
         msg = f"{card}: {key} names {path}, which does not exist"
         raise InputError(msg)
     return path
@@ -267,7 +248,7 @@ def save_cohort(cohort: Cohort, folder: Path) -> Path:
         "name": cohort.name,
         "role": cohort.role.value,
         "licence": cohort.licence,
-        "labels": dict(cohort.labels),
+        "labels": plain_labels(cohort.labels),
         "cases": "cases.csv",
         "outcomes": portable(cohort.outcomes),
         "acquisition": portable(cohort.acquisition),

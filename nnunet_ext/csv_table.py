@@ -116,7 +116,7 @@ def check_columns(columns: Sequence[str], name: str) -> None:
 
 def cleaned(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a list that people keep: every cell and column as ``visible`` gives it."""
-    return pd.DataFrame({visible(column): [visible(cell) for cell in frame[column]] for column in frame}, dtype="str")
+    return pd.DataFrame({visible(str(column)): [visible(cell) for cell in frame[column]] for column in frame}, dtype="str")
 
 
 def inferred(frame: pd.DataFrame, *, text: Sequence[str] = ()) -> pd.DataFrame:

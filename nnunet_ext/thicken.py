@@ -16,7 +16,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from nnunet_ext.acquisition import PARAMETERS, read_acquisition
-from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.case import Case, Cohort, Refusal, plain_labels
 from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import sha256, write_json
@@ -127,7 +127,7 @@ def _made_of(case: Case, cohort: Cohort, slice_mm: float) -> dict[str, Any]:
     """What the files of a case depend on; a scan or mask that is missing has no hash, and is refused when it is read."""
     files = {"image": case.image, "mask": case.mask}
     hashes = {f"{name}_sha256": sha256(path) if path and path.exists() else None for name, path in files.items()}
-    return {"slice_mm": slice_mm, **hashes, "labels": dict(cohort.labels) if case.mask else None}
+    return {"slice_mm": slice_mm, **hashes, "labels": plain_labels(cohort.labels) if case.mask else None}
 
 
 def _read(record: Path) -> Any:

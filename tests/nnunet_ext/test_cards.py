@@ -55,9 +55,34 @@ def test_a_cohort_saved_elsewhere_still_finds_its_files(tmp_path: Path) -> None:
     assert load_cohort(save_cohort(cohort, tmp_path / "elsewhere")) == cohort
 
 
+def test_a_structure_may_have_several_values_and_other_spellings(tmp_path: Path) -> None:
+    cohort = load_cohort(study(tmp_path, card=CARD + "labels: {Kidney: [3, 2], tumor: 1}\n"))
+    assert cohort.labels == {"kidney": (2, 3), "tumour": 1}
+    assert load_cohort(save_cohort(cohort, tmp_path)) == cohort
+    assert "tumour: 1\n" in (tmp_path / "card.yaml").read_text()
+
+
+def test_words_of_a_card_are_as_they_are_typed(tmp_path: Path) -> None:
+    cases = "case_id,patient_id,image\na,p,x.nii.gz\n"
+    cohort = load_cohort(study(tmp_path, card=CARD.replace("riverside", "no") + "centre: 007\nlicence:\n", cases=cases))
+    assert (cohort.name, cohort.cases[0].centre, cohort.licence) == ("no", "007", None)
+    assert load_cohort(save_cohort(cohort, tmp_path)) == cohort
+
+
 @pytest.mark.parametrize(
     ("card", "line"),
     [
+        (CARD + "role: external\n", "the key 'role' is there twice"),
+        (CARD + "labels: {kidney: true, tumour: 2}\n", "1 to 255; kidney has 'true'"),
+        (CARD + "labels: {kidney: 1.0}\n", "1 to 255; kidney has '1.0'"),
+        (CARD + "labels: {kidney: 1, kidney: 2}\n", "the key 'kidney' is there twice"),
+        (CARD + "labels: kidney\n", "a value for each structure"),
+        (CARD + "labels:\n", "a value for each structure"),
+        (CARD + "licence: " + "[" * 3000 + "]" * 3000, "nested deeper"),
+        ("", "found nothing"),
+        ("kidney\n", "found a word"),
+        (CARD.replace("cases.csv", "z" * 300 + ".csv"), "case list .* cannot be read: file name too long"),
+        (CARD.replace("cases.csv", "."), "case list .* is a folder"),
         (CARD + "colour: red\n", "unknown key 'colour'; known keys are name, role"),
         ("name: a\ncases: cases.csv\n", "key 'role' is missing"),
         (CARD.replace("development", "training"), "role: Input should be 'development' or 'external'"),
