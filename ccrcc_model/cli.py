@@ -141,14 +141,17 @@ def check(
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="CSV for the refused cases.")] = None,
 ) -> None:
     """Read every scan of a cohort: what passes, what does not, why."""
-    from ccrcc_model.console import finish, progress_bar
+    from ccrcc_model.console import finish, progress_bar, say
     from ccrcc_model.targets import check_outcomes
+    from nnunet_ext.acquisition import check_acquisition
     from nnunet_ext.cards import load_cohort
     from nnunet_ext.geometry import check_cohort
     from nnunet_ext.quarantine import write_quarantine
 
     cohort = load_cohort(card, data_root)
     check_outcomes(cohort)
+    if strangers := check_acquisition(cohort):
+        say(f"The acquisition file holds {strangers} cases that the case list does not; they are left out")
     with progress_bar(f"Checking {cohort.name}") as on_progress:
         passed, refusals = check_cohort(cohort, on_progress=on_progress)
     if out:

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from nnunet_ext.card_labels import check_labels
 from nnunet_ext.case import Case, Cohort, Role, plain_labels
-from nnunet_ext.csv_table import cleaned, read_csv, write_csv
+from nnunet_ext.csv_table import cleaned, line_of, read_csv, visible, write_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_text
+from nnunet_ext.ids import LONGEST_ID, refuse_alike
 from nnunet_ext.yaml_file import read_yaml
 
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
@@ -60,8 +61,8 @@ def file_name(name: str) -> str:
     Raises:
         InputError: If it could not name one on every system, or would leave its folder.
     """
-    if not _SAFE_NAME.fullmatch(name):
-        msg = f"{name!r} must be letters, digits, '.', '_' and '-' only"
+    if not _SAFE_NAME.fullmatch(name) or len(name) > LONGEST_ID:
+        msg = f"{name[:40]!r} must be letters, digits, '.', '_' and '-' only, at most {LONGEST_ID}"
         raise InputError(msg)
     return name
 
@@ -134,7 +135,7 @@ def _existing(root: Path, relative: Path | None, card: Path, key: str) -> Path |
 
 
 def read_rows(path: Path, *, if_missing: str) -> pd.DataFrame:
-    """Read a CSV as text; empty cells are empty.
+    """Read a list of cases as text; empty cells are empty, blanks around cells and zero-width characters are left out.
 
     Args:
         path: The file.
@@ -152,7 +153,7 @@ def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
         if "centre" in frame.columns:
             msg = f"{path} has a column centre and the card a key centre ({centre!r}); keep one of them"
             raise InputError(msg)
-        frame["centre"] = centre
+        frame["centre"] = visible(centre)
     known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
     check_rows(frame, path)
     unknown = [str(column) for column in frame.columns if column not in known]
@@ -166,8 +167,8 @@ def check_rows(frame: pd.DataFrame, path: Path) -> None:
     """Check the columns that every list of cases has; it may have others.
 
     Raises:
-        InputError: If one is missing or has an empty cell, a case is listed twice or could not name a file, or a patient is
-            listed under two centres.
+        InputError: If one is missing or has an empty cell, a case is listed twice or could not name a file, two ids look the
+            same, or a patient is listed under two centres.
     """
     for column in REQUIRED_COLUMNS:
         if column not in frame.columns:
@@ -177,30 +178,27 @@ def check_rows(frame: pd.DataFrame, path: Path) -> None:
         msg = f"{path} lists no case"
         raise InputError(msg)
     for column in REQUIRED_COLUMNS:
-        empty = frame[column].str.strip() == ""
+        empty = frame[column] == ""
         if empty.any():
-            msg = f"{path}, line {_line(empty)}: {column} is empty"
+            msg = f"{path}, line {line_of(frame, empty)}: {column} is empty"
             raise InputError(msg)
     repeated = frame["case_id"].duplicated()
     if repeated.any():
-        msg = f"{path}, line {_line(repeated)}: case {frame['case_id'][repeated].iloc[0]} is listed twice"
+        msg = f"{path}, line {line_of(frame, repeated)}: case {frame['case_id'][repeated].iloc[0]} is listed twice"
         raise InputError(msg)
     unsafe = frame["case_id"].map(lambda name: _SAFE_NAME.fullmatch(name) is None)
     if unsafe.any():
         msg = (
-            f"{path}, line {_line(unsafe)}: case_id names files, so it may hold letters, digits, "
+            f"{path}, line {line_of(frame, unsafe)}: case_id names files, so it may hold letters, digits, "
             f"'.', '_' and '-' only; found {frame['case_id'][unsafe].iloc[0]!r}"
         )
         raise InputError(msg)
+    for column in ("case_id", "patient_id", "centre"):
+        refuse_alike(frame[column], f"{path}: {column}", fold=column != "patient_id")
     centres = frame.groupby("patient_id")["centre"].nunique()
     if (centres > 1).any():
         msg = f"{path}: patient {centres.idxmax()} is listed under {centres.max()} centres; one patient belongs to one centre"
         raise InputError(msg)
-
-
-def _line(fault: "pd.Series[bool]") -> int:
-    """Line of the file, counted from 1 with the header, that the first fault stands on."""
-    return int(fault.to_numpy().argmax()) + 2
 
 
 def _case(row: dict[Any, Any], root: Path) -> Case:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from nnunet_ext.errors import InputError
@@ -50,9 +52,10 @@ def visible(text: str) -> str:
     return unicodedata.normalize("NFC", text.translate(_INVISIBLE)).strip()
 
 
-def likeness(text: str) -> str:
-    """Return what a reader takes a name for: without blanks, in one form of Unicode and of case."""
-    return "".join(unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).split()).casefold()
+def likeness(text: str, *, fold: bool = True) -> str:
+    """Return what a reader takes a name for: without blanks, in one form of Unicode, and of case where ``fold``."""
+    bare = "".join(unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).split())
+    return bare.casefold() if fold else bare
 
 
 def read_csv(path: Path, what: str = "table", *, if_missing: str = "give the path of a CSV file") -> pd.DataFrame:
@@ -64,8 +67,8 @@ def read_csv(path: Path, what: str = "table", *, if_missing: str = "give the pat
         if_missing: What to do if it is not there, for the message.
 
     Raises:
-        InputError: If it cannot be read, is not UTF-8, has a column without a name or two of one name, a row longer or shorter
-            than its header, or a quote that does not end.
+        InputError: If it cannot be read, is not UTF-8, has a column without a name or two of one name, a row longer than its
+            header, or a shorter one that does not end in an empty cell, or a quote that does not end.
     """
     return parse_csv(_decoded(read_small(path, what, if_missing=if_missing), path), shown(path))
 
@@ -87,10 +90,26 @@ def parse_csv(text: str, name: str) -> pd.DataFrame:
     columns = [unguard(cell).strip() for cell in rows[0]]
     check_columns(columns, name)
     for line, row in zip(lines[1:], rows[1:], strict=True):
+        if row[-1] == "":  # some programs leave out empty cells at the end of a row
+            row.extend([""] * (len(columns) - len(row)))
         if len(row) != len(columns):
             msg = f"{name}, line {line}: the row has {len(row)} cells, the header {len(columns)} columns"
             raise InputError(msg)
-    return pd.DataFrame([[unguard(cell) for cell in row] for row in rows[1:]], columns=columns, dtype="str")
+    frame = pd.DataFrame([[unguard(cell) for cell in row] for row in rows[1:]], columns=columns, dtype="str")
+    return number_lines(frame, lines[1:])
+
+
+def number_lines(frame: pd.DataFrame, lines: Sequence[int]) -> pd.DataFrame:
+    """Remember which line of its file each row of a table stands on."""
+    if list(lines) != list(range(2, len(frame) + 2)):
+        frame.attrs["lines"] = list(lines)
+    return frame
+
+
+def line_of(frame: pd.DataFrame, faulty: Sequence[bool] | npt.NDArray[np.bool_] | pd.Series) -> int:
+    """Return the line of its file that the first faulty row of a table stands on, from 1 with the header."""
+    place = int(np.asarray(faulty, bool).argmax())
+    return int(frame.attrs["lines"][place]) if "lines" in frame.attrs else place + 2
 
 
 def check_columns(columns: Sequence[str], name: str) -> None:
@@ -116,7 +135,8 @@ def check_columns(columns: Sequence[str], name: str) -> None:
 
 def cleaned(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a list that people keep: every cell and column as ``visible`` gives it."""
-    return pd.DataFrame({visible(str(column)): [visible(cell) for cell in frame[column]] for column in frame}, dtype="str")
+    cells = {visible(str(column)): [visible(cell) for cell in frame[column]] for column in frame}
+    return number_lines(pd.DataFrame(cells, dtype="str"), frame.attrs.get("lines", range(2, len(frame) + 2)))
 
 
 def inferred(frame: pd.DataFrame, *, text: Sequence[str] = ()) -> pd.DataFrame:

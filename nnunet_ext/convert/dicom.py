@@ -10,6 +10,7 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 import pandas as pd
 import SimpleITK as sitk
 
+from nnunet_ext.acquisition import available
 from nnunet_ext.cards import file_name
 from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.convert.dicom_masks import read_mask
@@ -166,7 +167,7 @@ class _Importer:
         _write_volume(image, image_file)
         if labels is not None:
             _write_volume(labels, mask_file)
-        known = dict(chosen.slices[0].acquisition)
+        known = available(chosen.slices[0].acquisition)
         known["slice_thickness_mm"] = known["slice_thickness_mm"] or f"{chosen.step_mm:g}"
         self.acquisition.append({"case_id": case_id, **known})
         return Case(case_id, patient_id, self.centre, image_file, mask_file if labels is not None else None, chosen.phase)

@@ -8,7 +8,7 @@ import pandas as pd
 from nnunet_ext.card_labels import check_labels, parse_labels
 from nnunet_ext.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, check_rows, file_name, read_rows
 from nnunet_ext.case import Case, Cohort, Labels, Refusal, Role
-from nnunet_ext.csv_table import write_csv
+from nnunet_ext.csv_table import visible, write_csv
 from nnunet_ext.errors import InputError
 
 __all__ = ["import_table", "parse_labels"]
@@ -48,7 +48,7 @@ def import_table(
     refusals: list[Refusal] = []
     for row in frame.to_dict("records"):
         files = {key: source.parent / str(row[key]) for key in ("image", "mask") if row.get(key)}
-        missing = next((key for key, file in files.items() if not file.exists()), None)
+        missing = next((key for key, file in files.items() if not _is_there(file)), None)
         if missing:
             reason = f"no {missing} at {row[missing]}, seen from {source.parent}"
             refusals.append(Refusal(str(row["case_id"]), "import", f"{missing}-missing", reason))
@@ -73,6 +73,13 @@ def import_table(
     return replace(cohort, outcomes=out / "outcomes.csv"), tuple(refusals)
 
 
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # such as a name that is too long for any file
+        return False
+
+
 def _read(source: Path, centre: str | None) -> pd.DataFrame:
     frame = read_rows(source, if_missing="give a CSV with the columns case_id and image")
     if "centre" not in frame:
@@ -80,7 +87,7 @@ def _read(source: Path, centre: str | None) -> pd.DataFrame:
             found = ", ".join(map(str, frame.columns))
             msg = f"{source} lacks the column centre; found {found}; name the hospital with --centre"
             raise InputError(msg)
-        frame["centre"] = centre
+        frame["centre"] = visible(centre)
     if "patient_id" not in frame and "case_id" in frame:
         frame["patient_id"] = frame["case_id"]
     check_rows(frame, source)

@@ -130,3 +130,26 @@ def test_a_missing_card_or_case_list_is_named(tmp_path: Path) -> None:
 def test_the_example_card_is_a_card() -> None:
     example = Path(__file__).parents[2] / "datasets" / "example.yaml"
     assert [case.patient_id for case in load_cohort(example).cases] == ["p001", "p001", "p002"]
+
+
+def test_cells_are_read_without_what_nobody_sees(tmp_path: Path) -> None:
+    cases = "\ufeffcase_id;patient_id;centre;image\r\na1 ; cafe\u0301\u200b;north\u00a0;a1.nii.gz\r\n"
+    (case,) = load_cohort(study(tmp_path, cases=cases)).cases
+    assert (case.id, case.patient_id, case.centre) == ("a1", "caf\u00e9", "north")
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ("a1,p1,north,x\nA1,p2,north,x\n", "case_id: 'a1' and 'A1' differ in"),
+        ("a1,p 1,north,x\na2,p1,north,x\n", "patient_id: 'p 1' and 'p1' differ in"),
+        ("a1,p1,north,x\na2,p2,North,x\n", "centre: 'north' and 'North' differ in"),
+        ("a1,p1,north,x,\n", "line 2: the row has 5 cells, the header 4"),
+        ("\na1,p1,north,x\n\na2,,north,x\n", "line 5: patient_id is empty"),
+        (f"{'a' * 201},p1,north,x\n", "at most 200 letters"),
+        ("a1,'p\x07,north,x\n", "an id is one line"),
+    ],
+)
+def test_ids_that_only_a_machine_tells_apart_are_refused(tmp_path: Path, rows: str, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        load_cohort(study(tmp_path, cases="case_id,patient_id,centre,image\n" + rows))

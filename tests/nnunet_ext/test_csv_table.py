@@ -84,6 +84,10 @@ def test_one_table_in_every_dialect(content: bytes, tmp_path: Path) -> None:
     assert read_csv(tmp_path / "t.csv").to_dict("records") == [{"a": "1", "b": "2"}]
 
 
+def test_empty_cells_at_the_end_of_a_row_may_be_left_out() -> None:
+    assert parse_csv("a,b,c,d\n1,2,\n", "it").to_dict("records") == [{"a": "1", "b": "2", "c": "", "d": ""}]
+
+
 def test_a_sign_in_a_column_name_parts_no_cells(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,stage (I;II)\n1,2\n")
     assert list(read_csv(tmp_path / "t.csv").columns) == ["a", "stage (I;II)"]
@@ -97,6 +101,7 @@ def test_a_sign_in_a_column_name_parts_no_cells(tmp_path: Path) -> None:
         (b"a,b\n1,2\n1,2,3\n", "line 3: the row has 3 cells, the header 2"),
         (b"a,b\n1,2,\n", "line 2: the row has 3 cells"),
         (b"a,b\n1\n", "line 2: the row has 1 cells"),
+        (b"a,b,c\n1,\n1,2\n", "line 3: the row has 2 cells"),
         (b'a,b\n"1\n2",3\n4\n', "line 4: the row has 1 cells"),
         (b"a,b;c\n1,2,3\n", "commas and semicolons"),
         (b"a,a\n1,2\n", "column a twice"),
