@@ -123,6 +123,11 @@ def read_yaml(path: Path, what: str, *, if_missing: str, as_typed: bool = False)
         msg = f"{shown(path)} is not readable YAML: it is not UTF-8 text"
         raise InputError(msg) from error
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError) as error:
-        words = " ".join(str(error).split())
-        msg = f"{shown(path)} is not readable YAML: {words if len(words) < 400 else words[:400] + '…'}"
+        msg = f"{shown(path)} is not readable YAML: {_why(error)}"
         raise InputError(msg) from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem}, line {error.problem_mark.line + 1}"
+    return " ".join(str(error).split())[:200]

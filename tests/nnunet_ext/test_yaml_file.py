@@ -27,7 +27,7 @@ def read(folder: Path, content: str | bytes, *, as_typed: bool = False) -> objec
         ("a: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
         ("a: !!int x\n", "'x' could be several numbers"),
         ("a: !!bool x\n", "not readable YAML"),
-        ("a: 1\n---\nb: 2\n", "single document"),
+        ("a: 1\n---\nb: 2\n", "another document"),
         ("a: \x07\n", "not readable YAML"),
         (b"a: \xe9\n", "not UTF-8"),
         ("a: [\n", "not readable YAML"),
