@@ -13,7 +13,7 @@ from ccrcc_model.metrics import Estimate, Proportion, format_estimate
 from ccrcc_model.prevalence import at_prevalence, observed_net_benefit
 from ccrcc_model.recalibration import LABEL
 from ccrcc_model.subgroups import MIN_PATIENTS
-from nnunet_ext.files import atomic_path
+from nnunet_ext.csv_table import write_csv
 
 SHARES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
 CALIBRATION = ("intercept", "slope", "brier", "ici")
@@ -268,8 +268,7 @@ def write_tables(result: BenchmarkResult, folder: Path) -> None:
         if not len(frame.columns):
             (folder / f"{name}.csv").unlink(missing_ok=True)  # of a benchmark that was here before
             continue
-        with atomic_path(folder / f"{name}.csv") as temporary:
-            frame.to_csv(temporary, index=False)
+        write_csv(folder / f"{name}.csv", frame)
 
 
 def _key(result: BenchmarkResult, group: GroupResult) -> dict[str, object]:

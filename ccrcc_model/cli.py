@@ -143,6 +143,7 @@ def check(
     """Read every scan of a cohort: what passes, what does not, why."""
     from ccrcc_model.console import finish, progress_bar, say
     from ccrcc_model.targets import check_outcomes
+    from nnunet_ext.acquisition import check_acquisition
     from nnunet_ext.cards import load_cohort
     from nnunet_ext.geometry import check_cohort
     from nnunet_ext.quarantine import write_quarantine
@@ -150,6 +151,8 @@ def check(
     cohort = load_cohort(card, data_root)
     check_outcomes(cohort)
     notes: list[str] = []
+    if strangers := check_acquisition(cohort):
+        say(f"The acquisition file holds {strangers} cases that the case list does not; they are left out")
     with progress_bar(f"Checking {cohort.name}") as on_progress:
         passed, refusals = check_cohort(
             cohort, on_progress=on_progress, on_note=lambda case_id, note: notes.append(f"{case_id}: {note}")
@@ -215,7 +218,8 @@ def table(
     name: CohortName = "table",
     centre: Annotated[str | None, typer.Option(help="Hospital of every scan, for a CSV without that column.")] = None,
     label: Annotated[
-        list[str], typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in the masks.")
+        list[str],
+        typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in the masks; may be repeated."),
     ] = ["kidney=1", "tumour=2", "cyst=3"],  # noqa: B006
 ) -> None:
     """NIfTI or NRRD files that a CSV lists; they stay where they are.
@@ -332,10 +336,9 @@ def segment(
 
     A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
     """
-    import pandas as pd
-
     from ccrcc_model.console import finish, progress_bar
     from nnunet_ext.cards import load_cohort, save_cohort
+    from nnunet_ext.csv_table import read_csv
     from nnunet_ext.quarantine import write_quarantine
     from nnunet_ext.segment import SELF_CHECKS, single_scan
     from nnunet_ext.segment import segment as segment_cohort
@@ -362,7 +365,7 @@ def segment(
         raise typer.Exit(finish(f"{line}; when all shards are done, run the same without --shard for the card", refusals))
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(segmented, out)
-    flagged = int(pd.read_csv(out / SELF_CHECKS)["flags"].notna().sum())
+    flagged = int((read_csv(out / SELF_CHECKS)["flags"] != "").sum())
     note = f", {flagged} to look at first ({out / SELF_CHECKS})" if flagged else ""
     raise typer.Exit(finish(f"{len(segmented.cases)} of {len(cohort.cases)} scans segmented{note}; card: {card}", refusals))
 
@@ -382,7 +385,7 @@ def overlap(
     from ccrcc_model.console import finish, progress_bar, say
     from ccrcc_model.plots import save_dice
     from nnunet_ext.cards import load_cohort
-    from nnunet_ext.files import atomic_path
+    from nnunet_ext.csv_table import write_csv
     from nnunet_ext.overlap import overlap as compare_masks
     from nnunet_ext.overlap import summarise, summarise_detection
 
@@ -390,8 +393,7 @@ def overlap(
         cohorts = load_cohort(card, data_root), load_cohort(predicted)
         table, lesions, refusals = compare_masks(*cohorts, on_progress=on_progress)
     for path, frame in ((out, table), (out.with_suffix(f".lesions{out.suffix}"), lesions)):
-        with atomic_path(path) as temporary:
-            frame.to_csv(temporary, index=False)
+        write_csv(path, frame)
     save_dice(table, out.with_name(f"{out.stem}_figure_s1"))
     for summary in (summarise(table), summarise_detection(lesions)):
         say(summary.to_string(index=False, float_format="{:.3f}".format))

@@ -9,8 +9,8 @@ import pandas as pd
 from ccrcc_model.console import say
 from ccrcc_model.counts import CORE, ESTIMATES, Fit, Row, find_counts, readings_alone
 from ccrcc_model.printed import Printed, Reading, readings
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path
 
 MOST_SHOWN = 40
 """So many fits are listed one by one; more are counted by reading."""
@@ -36,8 +36,7 @@ def run_counts(texts: Mapping[str, str | None], sizes: range, *, misprint: bool,
         for name, alone in readings_alone(row, sizes).items():
             say(f"{name} {texts[name]} by itself: {_ways(alone)}")
     if out is not None:
-        with atomic_path(out) as temporary:
-            counts_frame(fits, row).to_csv(temporary, index=False)
+        write_csv(out, counts_frame(fits, row))
     patients = f"n = {sizes[0]}" if len(sizes) == 1 else f"n up to {sizes[-1]}"
     say(_verdict(fits, patients) + (f": {out}" if out else ""))
 

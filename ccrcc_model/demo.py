@@ -29,8 +29,9 @@ from nnunet_ext.acquisition import acquisition_table
 from nnunet_ext.cards import load_cohort, save_cohort
 from nnunet_ext.case import Cohort, Refusal, Role
 from nnunet_ext.convert.nnunet import convert
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path, write_json
+from nnunet_ext.files import write_json
 from nnunet_ext.geometry import check_cohort, read_scan
 from nnunet_ext.overlap import overlap
 from nnunet_ext.phantom import CohortPlan, best_possible_auc, write_study
@@ -251,8 +252,7 @@ def _write_run_tables(folder: Path, cohorts: Sequence[Cohort], segmented: Sequen
         "overlap": pd.concat(agreement, ignore_index=True),
     }
     for name, frame in frames.items():
-        with atomic_path(folder / f"{name}.csv") as temporary:
-            frame.to_csv(temporary, index=False)
+        write_csv(folder / f"{name}.csv", frame)
 
 
 def _draw_overlays(folder: Path, external: Sequence[Cohort], segmented: Sequence[Cohort]) -> None:

@@ -27,6 +27,7 @@ from ccrcc_model.nested import Settings, run_nested
 from ccrcc_model.scan_prints import ScanPrints, fitted_rows
 from ccrcc_model.studies import open_studies
 from ccrcc_model.targets import Target, label
+from nnunet_ext.csv_table import csv_text
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.stability import PerturbedValues
 from radiomics_cfg.table import FeatureTable
@@ -97,7 +98,7 @@ def fit(
         "controls": controls,
         "stability_sha256": perturbed.sha256 if perturbed is not None else None,
     }
-    known = covariates.reindex(cases.patients).to_csv() if covariates is not None else None
+    known = csv_text(covariates.reindex(cases.patients).reset_index()) if covariates is not None else None
     request = FitRequest.of(table, cases, cases.y, settings, told=beside, depends_on=[asdict(target), known])
     if (model := request.existing(out_dir, Model.load)) is not None:
         return model

@@ -13,8 +13,9 @@ from ccrcc_model.coverage import Coverage, coverage
 from ccrcc_model.graded_metrics import Comparison, GradedPredictions, calibrate_high, compare_graded
 from ccrcc_model.graded_model import GradedModel, verdict_of
 from nnunet_ext.case import Cohort
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path, write_text
+from nnunet_ext.files import write_text
 from radiomics_cfg.table import FeatureTable
 
 FILE = "graded_benchmark.json"
@@ -84,8 +85,7 @@ class GradedBenchmark:
     def write(self, folder: Path) -> None:
         """Write ``graded_benchmark.json`` and ``graded_figures.csv``."""
         write_text(folder / FILE, json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
-        with atomic_path(folder / TABLE) as temporary:
-            self.table().to_csv(temporary, index=False)
+        write_csv(folder / TABLE, self.table())
 
 
 def benchmark_graded(

@@ -25,6 +25,7 @@ from ccrcc_model.nested import Settings
 from ccrcc_model.pipeline import Member
 from ccrcc_model.scan_prints import ScanPrints, fitted_rows
 from ccrcc_model.studies import open_studies
+from nnunet_ext.csv_table import csv_text
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.table import FeatureTable
 
@@ -127,7 +128,7 @@ def lock_graded(
     }
     files = member_files(contents, members) | {
         PIPELINE: _json(pipeline),
-        OUT_OF_FOLD: frame.sort_values("patient").to_csv(index=False),
+        OUT_OF_FOLD: csv_text(frame.sort_values("patient")),
         IMPORTANCE: _json([asdict(entry) for entry in importance(cases, members)[:TOP_FEATURES]]),
         STEPS: _json(steps_to_json(steps)),
     }

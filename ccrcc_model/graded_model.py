@@ -1,6 +1,5 @@
 """A locked model of a graded outcome: what ``fit_graded`` made, kept in a folder without pickle."""
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ccrcc_model.model import OUT_OF_FOLD, PIPELINE, SCANS, load_member, one_coh
 from ccrcc_model.model_folder import GRADED_KINDS, read_model_folder
 from ccrcc_model.scan_prints import ScanPrints
 from ccrcc_model.targets import Cases, feature_matrix
+from nnunet_ext.csv_table import inferred, parse_csv
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import KEYS, FeatureTable
 
@@ -65,7 +65,7 @@ class GradedModel:
         pipeline = json.loads(files[PIPELINE])
         members = tuple(load_member(member, files) for member in pipeline["members"])
         starts = tuple(VolumeModel(**volume, seen=frozenset()) for volume in pipeline["baseline"])
-        frame = pd.read_csv(io.StringIO(files[OUT_OF_FOLD]), dtype={"patient": str, "centre": str}, keep_default_na=False)
+        frame = inferred(parse_csv(files[OUT_OF_FOLD], OUT_OF_FOLD), text=("patient", "centre"))
         cohort = " + ".join(manifest["cohorts"])
         return cls(
             id=model_id,

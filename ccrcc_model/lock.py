@@ -31,6 +31,7 @@ from ccrcc_model.nested import OuterResult, Procedure
 from ccrcc_model.pipeline import Member
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.targets import LabelledCases, Target
+from nnunet_ext.csv_table import csv_text
 
 TOP_FEATURES = 50
 """Features whose importance the model keeps."""
@@ -79,7 +80,7 @@ def lock(
     files = member_files(members, final.members) | {
         PIPELINE: _json({"members": members, "baseline": volume_to_json(final.baseline)}),
         DECISIONS: _json({"model": asdict(decision), "baseline": asdict(baseline_decision)}),
-        OUT_OF_FOLD: frame.sort_values("patient").to_csv(index=False),
+        OUT_OF_FOLD: csv_text(frame.sort_values("patient")),
         EXPLANATION: _json(explanation.to_json()),
         IMPORTANCE: _json([asdict(entry) for entry in importance(cases, final.members)[:TOP_FEATURES]]),
         STEPS: _json(steps_to_json(steps)),

@@ -1,6 +1,5 @@
 """A locked model: what ``fit`` made, kept in a folder without pickle, ready to predict patients that it never saw."""
 
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from ccrcc_model.pipeline import Member
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.scan_prints import ScanPrints
 from ccrcc_model.targets import Cases, Target, feature_matrix, label
+from nnunet_ext.csv_table import parse_csv
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import KEYS, FeatureTable
 
@@ -111,7 +111,7 @@ class Model:
         pipeline, decisions = json.loads(files[PIPELINE]), json.loads(files[DECISIONS])
         seen = frozenset(manifest["patients"])
         target = Target(**manifest["target"])
-        frame = pd.read_csv(io.StringIO(files[OUT_OF_FOLD]), dtype=str, keep_default_na=False)
+        frame = parse_csv(files[OUT_OF_FOLD], OUT_OF_FOLD)
         cohort = " + ".join(manifest["cohorts"])
         return cls(
             id=model_id,

@@ -12,7 +12,7 @@ from ccrcc_model.metrics import Estimate, clopper_pearson
 from ccrcc_model.pool import PooledPredictor, PooledResult
 from ccrcc_model.result_file import PredictorResult, SiteResult
 from ccrcc_model.small_cells import SharedCounts
-from nnunet_ext.files import atomic_path
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.record import write_record
 
 ALL_SITES = "all sites"
@@ -96,8 +96,7 @@ def write_pool(result: PooledResult, folder: Path) -> None:
         "merged_histogram": merged_histogram(result),
     }
     for name, frame in tables.items():
-        with atomic_path(folder / f"{name}.csv") as temporary:
-            frame.to_csv(temporary, index=False)
+        write_csv(folder / f"{name}.csv", frame)
     sites = [{"cohort": site.cohort, "sha256": site.sha256, "versions": site.versions} for site in result.sites]
     first = result.sites[0]
     write_record(folder / "run.json", "ccrcc pool", {"model": first.model_id, "target": first.target}, sites=sites)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nnunet_ext.csv_table import read_csv, write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path
 
 PER_PATIENT = ("patient_id", "centre", "y_true", "y_prob")
 """Columns of predictions that have an entry a patient."""
@@ -80,16 +80,8 @@ class Predictions:
             InputError: If the file is missing, lacks a column, holds several cohorts or targets, or a truth or probability
                 is missing or out of range.
         """
-        if not path.is_file():
-            msg = (
-                f"No predictions at {path}; it is a CSV file with the columns {', '.join(('cohort', 'target', *PER_PATIENT))}"
-            )
-            raise InputError(msg)
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            msg = f"{path} is not a readable table: {str(error).splitlines()[0]}"
-            raise InputError(msg) from error
+        columns = ", ".join(("cohort", "target", *PER_PATIENT))
+        frame = read_csv(path, "predictions", if_missing=f"it is a CSV file with the columns {columns}")
         for name in ("cohort", "target", *PER_PATIENT):
             if name not in frame.columns:
                 msg = f"{path} lacks the column {name}; metrics need a probability and the truth of every patient"
@@ -118,8 +110,7 @@ class Predictions:
         frame = pd.DataFrame({name: getattr(self, name) for name in self._columns})
         frame.insert(0, "target", self.target)
         frame.insert(0, "cohort", self.cohort)
-        with atomic_path(path) as temporary:
-            frame.to_csv(temporary, index=False)
+        write_csv(path, frame)
 
 
 def check_same_patients(first: Predictions, second: Predictions) -> None:

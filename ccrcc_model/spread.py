@@ -9,6 +9,7 @@ from ccrcc_model.console import finish, progress_bar
 from ccrcc_model.mask_spread import MaskSpread, mask_spread
 from ccrcc_model.model import Model
 from ccrcc_model.stability import StabilityOrder
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.files import atomic_path
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
@@ -70,5 +71,8 @@ def _write(found: MaskSpread, locked: Model, model: Path, *, order: SpreadOrder)
 
 
 def _write_table(file: Path, frame: pd.DataFrame) -> None:
+    if file.suffix == ".csv":
+        write_csv(file, frame)
+        return
     with atomic_path(file) as temporary:
-        frame.to_csv(temporary, index=False) if file.suffix == ".csv" else frame.to_parquet(temporary, index=False)
+        frame.to_parquet(temporary, index=False)

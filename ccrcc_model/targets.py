@@ -2,20 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Self
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nnunet_ext.case import Cohort
+from ccrcc_model.outcomes import MISSING, OUTCOMES, check_outcomes, outcomes_of, read_outcomes, refuse_unknown
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
-MISSING = ("", "-", ".", "?", "na", "n/a", "nan", "none", "null")
-"""Cells of an outcomes file that say that a value is not known, in any case of letters."""
+__all__ = [
+    "GRADE",
+    "MAX_MAGNITUDE",
+    "MISSING",
+    "OUTCOMES",
+    "Cases",
+    "LabelledCases",
+    "Target",
+    "check_outcomes",
+    "feature_matrix",
+    "find_target",
+    "ki67",
+    "label",
+    "outcomes_of",
+    "read_outcomes",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +83,6 @@ def find_target(name: str, *, ki67_cut: float = 15.0) -> Target:
         raise InputError(msg)
     return known[name]
 
-
-_ALLOWED = {"isup_grade": "1, 2, 3 or 4", "ki67_percent": "a number from 0 to 100"}
-"""What the outcome columns may hold besides a missing cell."""
-
-OUTCOMES = tuple(_ALLOWED)
-"""Columns of an outcomes file that hold outcomes, never covariates or features."""
 
 MAX_MAGNITUDE = 1e100
 """Beyond it squares and sums overflow; no feature of an image is near."""
@@ -158,60 +164,6 @@ class LabelledCases(Cases):
         return self.y[first]
 
 
-def read_outcomes(path: Path) -> pd.DataFrame:
-    """Read an outcomes file: one row a patient, cells may be missing.
-
-    Args:
-        path: CSV, or XLSX where openpyxl is installed, with ``patient_id`` and any of ``isup_grade``, ``ki67_percent``
-            and clinical covariates.
-
-    Returns:
-        ``patient_id`` as text, the outcome columns as floats with NaN where missing, covariates as text.
-
-    Raises:
-        InputError: If the file cannot be read, repeats a patient, or holds a value that is not allowed.
-    """
-    frame = _read_text_table(path)
-    if "patient_id" not in frame.columns:
-        msg = f"{path} needs the column patient_id; it has {', '.join(map(str, frame.columns[:8]))}"
-        raise InputError(msg)
-    frame["patient_id"] = frame["patient_id"].str.strip()
-    if nameless := int((frame["patient_id"] == "").sum()):
-        msg = f"{path}: {nameless} rows have no patient_id"
-        raise InputError(msg)
-    repeated = frame["patient_id"][frame["patient_id"].duplicated()].unique()
-    if len(repeated):
-        msg = f"{path} must hold one row a patient; {len(repeated)} patients have several: {_some(repeated)}"
-        raise InputError(msg)
-    for column in _ALLOWED:
-        if column in frame.columns:
-            frame[column] = _outcome(frame[column], path)
-    return frame
-
-
-def check_outcomes(cohort: Cohort) -> None:
-    """Check that a cohort's outcomes can be read and hold every patient of its case list. No outcomes are no fault.
-
-    Raises:
-        InputError: As ``read_outcomes``, or if patients of the case list have no row.
-    """
-    if cohort.outcomes is not None:
-        patients = pd.Series([case.patient_id for case in cohort.cases], dtype="str")
-        _refuse_unknown(patients, read_outcomes(cohort.outcomes), where=f"cohort {cohort.name}")
-
-
-def outcomes_of(cohort: Cohort) -> pd.DataFrame:
-    """Return the outcomes of a cohort that needs them.
-
-    Raises:
-        InputError: As ``read_outcomes``, or if the cohort's card names no outcomes.
-    """
-    if cohort.outcomes is None:
-        msg = f"Cohort {cohort.name} has no outcomes; its card's key `outcomes` names them"
-        raise InputError(msg)
-    return read_outcomes(cohort.outcomes)
-
-
 def label(table: FeatureTable, outcomes: pd.DataFrame, target: Target, *, allow_one_class: bool = False) -> LabelledCases:
     """Join features and outcomes by patient; a case whose outcome is missing for this target is left out.
 
@@ -232,7 +184,7 @@ def label(table: FeatureTable, outcomes: pd.DataFrame, target: Target, *, allow_
         msg = f"The outcomes have no column {target.column}, which the target {target.name} needs"
         raise InputError(msg)
     table = table.index_lesions()
-    _refuse_unknown(table.rows["patient_id"].astype("str"), outcomes, where="the feature table")
+    refuse_unknown(table.rows["patient_id"].astype("str"), outcomes, where="the feature table")
     values = outcomes.set_index("patient_id")[target.column]
     rows = table.rows.assign(patient_id=table.rows["patient_id"].astype("str")).sort_values(["patient_id", "case_id"])
     outcome = rows["patient_id"].map(values).to_numpy(dtype=np.float64)
@@ -261,7 +213,7 @@ def feature_matrix(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.f
     Raises:
         InputError: If one of them is an outcome, or holds infinity or a value beyond 1e100.
     """
-    if leaked := [name for name in names if name.strip().lower() in _ALLOWED]:
+    if leaked := [name for name in names if name.strip().lower() in OUTCOMES]:
         msg = f"The feature table holds the outcome {leaked[0]} among its features; remove that column"
         raise InputError(msg)
     values = rows[list(names)].to_numpy(dtype=np.float64)
@@ -271,47 +223,3 @@ def feature_matrix(rows: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.f
         msg = f"Features must be finite or missing; {len(infinite)} columns hold infinity or over 1e100, the first is {first}"
         raise InputError(msg)
     return values
-
-
-def _read_text_table(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        msg = f"No outcomes file at {path}; it is a CSV or XLSX file with one row a patient"
-        raise InputError(msg)
-    try:
-        if path.suffix.lower() == ".xlsx":
-            return pd.read_excel(path, dtype=str, keep_default_na=False)
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
-    except ImportError as error:
-        msg = f"Reading {path} needs the package openpyxl, which is not installed; save the sheet as CSV instead"
-        raise InputError(msg) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, BadZipFile, ValueError, OSError, KeyError) as error:
-        msg = f"{path} is not a readable table: {(str(error).splitlines() or [type(error).__name__])[0]}"
-        raise InputError(msg) from error
-
-
-def _outcome(cells: pd.Series, path: Path) -> pd.Series:
-    """Return a column of outcomes as floats; ``cells`` are text."""
-    column = str(cells.name)
-    text = cells.str.strip()
-    missing = text.str.lower().isin(MISSING)
-    values = pd.to_numeric(text.where(~missing), errors="coerce").astype("float64")
-    allowed = values.isin([1, 2, 3, 4]) if column == "isup_grade" else values.between(0, 100)
-    wrong = np.flatnonzero(~missing & ~allowed)
-    if len(wrong):
-        msg = (
-            f"{path}: {column} must be {_ALLOWED[column]}, or empty; {len(wrong)} rows are not, "
-            f"the first is row {wrong[0] + 2} with {text.iloc[wrong[0]]!r}"
-        )
-        raise InputError(msg)
-    return values
-
-
-def _refuse_unknown(patients: pd.Series, outcomes: pd.DataFrame, *, where: str) -> None:
-    unknown = np.unique(patients[~patients.isin(outcomes["patient_id"])].to_numpy(dtype=np.str_))
-    if len(unknown):
-        msg = f"{len(unknown)} patients of {where} have no row in the outcomes: {_some(unknown)}; add them, cells may be empty"
-        raise InputError(msg)
-
-
-def _some(names: Sequence[str] | npt.NDArray[np.str_]) -> str:
-    return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")

@@ -1,6 +1,7 @@
 """How the scans of a cohort were acquired, in the form of the study's Table S1."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pandas as pd
 import SimpleITK as sitk
 
 from nnunet_ext.case import Cohort
+from nnunet_ext.csv_table import cleaned, line_of, read_csv
 from nnunet_ext.errors import InputError
+from nnunet_ext.ids import near_misses
 
 PARAMETERS = {
     "tube_voltage_kv": "Tube voltage (kV)",
@@ -21,25 +24,70 @@ PARAMETERS = {
 }
 """Columns of an acquisition file beside ``case_id``, and what a reader calls them. An empty cell means not available."""
 
+_NUMBERS = tuple(name for name in PARAMETERS if name != "kernel")
+
 NOT_AVAILABLE = "N/A"
 
 
 def read_acquisition(path: Path) -> pd.DataFrame:
-    """Read an acquisition file, one row a case, every cell as text and empty where not available.
+    """Read an acquisition file, one row per case, every cell as text and empty where not available.
+
+    Other columns are left out.
 
     Raises:
-        InputError: If a column is missing or unknown, or a case is listed twice.
+        InputError: If it cannot be read, a column is missing, a case is listed twice, or a number is none or not
+            above 0.
     """
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = cleaned(read_csv(path, "acquisition file", if_missing="the card's key `acquisition` names it"))
     expected = ["case_id", *PARAMETERS]
     for column in expected:
         if column not in frame.columns:
             msg = f"{path} lacks the column {column}; an acquisition file has {', '.join(expected)}"
             raise InputError(msg)
+    for column in _NUMBERS:
+        _check_numbers(frame, column, path)
     if frame["case_id"].duplicated().any():
         msg = f"{path}: case {frame['case_id'][frame['case_id'].duplicated()].iloc[0]} is listed twice"
         raise InputError(msg)
     return frame[expected]
+
+
+def available(cells: Mapping[str, str]) -> dict[str, str]:
+    """Return cells of a row as ``read_acquisition`` accepts them: what a scanner writes as 0 or as no number is empty."""
+    return {name: text if name not in _NUMBERS or _is_above_zero(text) else "" for name, text in cells.items()}
+
+
+def check_acquisition(cohort: Cohort) -> int:
+    """Check that a cohort's acquisition file can be read and is of its cases. No file is no fault.
+
+    Returns:
+        Number of cases of the file that the case list does not hold.
+
+    Raises:
+        InputError: As ``read_acquisition``, or if the file holds no case of the case list.
+    """
+    if cohort.acquisition is None:
+        return 0
+    listed, cases = set(read_acquisition(cohort.acquisition)["case_id"]), {case.id for case in cohort.cases}
+    if listed and not listed & cases:
+        why = near_misses(listed, cases) or "; it has a row per case_id"
+        msg = f"{cohort.acquisition} holds none of the {len(cases)} cases of cohort {cohort.name}{why}"
+        raise InputError(msg)
+    return len(listed - cases)
+
+
+def _check_numbers(frame: pd.DataFrame, column: str, path: Path) -> None:
+    stated = (frame[column] != "") & (frame[column].str.upper() != NOT_AVAILABLE)
+    wrong = stated & ~frame[column].map(_is_above_zero)
+    if wrong.any():
+        found = frame[column][wrong].iloc[0]
+        comma = "; write a decimal point, not a comma" if re.fullmatch(r"\d+,\d+", found) else ""
+        msg = f"{path}, line {line_of(frame, wrong)}: {column} must be a number above 0, or empty; found {found[:60]!r}{comma}"
+        raise InputError(msg)
+
+
+def _is_above_zero(text: str) -> bool:
+    return re.fullmatch(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, re.ASCII) is not None and 0 < float(text) < np.inf
 
 
 def stated_acquisition(cohort: Cohort) -> dict[str, dict[str, str]]:

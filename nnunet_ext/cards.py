@@ -2,22 +2,22 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from nnunet_ext.case import Case, Cohort, Role
+from nnunet_ext.card_labels import check_labels
+from nnunet_ext.case import Case, Cohort, Role, plain_labels
+from nnunet_ext.csv_table import cleaned, line_of, read_csv, visible, write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path, write_text
-from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.files import write_text
+from nnunet_ext.ids import LONGEST_ID, refuse_alike
+from nnunet_ext.yaml_file import read_yaml
 
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
 OPTIONAL_COLUMNS = ("mask", "phase", "flags")
-
-LARGEST_LABEL = 255
-"""Of a mask file: ``uint8`` holds no larger one."""
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """What names a file on every system, and cannot leave its folder."""
@@ -33,7 +33,7 @@ class CohortCard(BaseModel):
 
     name: str
     role: Role
-    labels: dict[str, Annotated[int, Field(ge=1, le=LARGEST_LABEL)]] = {"kidney": 1, "tumour": 2, "cyst": 3}
+    labels: dict[str, int | tuple[int, ...]] = {"kidney": 1, "tumour": 2, "cyst": 3}
     cases: Path
     outcomes: Path | None = None
     acquisition: Path | None = None
@@ -46,29 +46,13 @@ class CohortCard(BaseModel):
     def _name_is_a_file_name(cls, name: str) -> str:
         return file_name(name)
 
-    @field_validator("labels")
+    @field_validator("labels", mode="before")
     @classmethod
-    def _labels_are_ours(cls, labels: dict[str, int]) -> dict[str, int]:
+    def _labels_are_ours(cls, labels: object) -> dict[str, int | tuple[int, ...]]:
+        if not isinstance(labels, dict):
+            msg = f"a value for each structure, such as {{kidney: 1, tumour: 2}}; found {labels!r}"
+            raise InputError(msg)
         return check_labels(labels)
-
-
-def check_labels(labels: dict[str, int]) -> dict[str, int]:
-    """Return the values of structures in mask files.
-
-    Raises:
-        InputError: If a structure is unknown, a value is not 1 to 255, or two structures share one.
-    """
-    unknown = [name for name in labels if name not in STRUCTURES]
-    if unknown:
-        msg = f"unknown structure {unknown[0]!r}; known ones are {', '.join(STRUCTURES)}"
-        raise InputError(msg)
-    if not all(1 <= value <= LARGEST_LABEL for value in labels.values()):
-        msg = f"values of structures in mask files are 1 to {LARGEST_LABEL}; found {labels}"
-        raise InputError(msg)
-    if len(set(labels.values())) < len(labels):
-        msg = f"two structures share a value in {labels}"
-        raise InputError(msg)
-    return labels
 
 
 def file_name(name: str) -> str:
@@ -77,8 +61,8 @@ def file_name(name: str) -> str:
     Raises:
         InputError: If it could not name one on every system, or would leave its folder.
     """
-    if not _SAFE_NAME.fullmatch(name):
-        msg = f"{name!r} must be letters, digits, '.', '_' and '-' only"
+    if not _SAFE_NAME.fullmatch(name) or len(name) > LONGEST_ID:
+        msg = f"{name[:40]!r} must be letters, digits, '.', '_' and '-' only, at most {LONGEST_ID}"
         raise InputError(msg)
     return name
 
@@ -110,16 +94,11 @@ def load_cohort(card: Path, data_root: Path | None = None) -> Cohort:
 
 
 def _read_card(card: Path) -> CohortCard:
-    if not card.is_file():
-        msg = f"No cohort card at {card}; give the path of a YAML file such as datasets/example.yaml"
-        raise InputError(msg)
-    try:
-        content = yaml.safe_load(card.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{card} is not readable YAML: {' '.join(str(error).split())}"
-        raise InputError(msg) from error
+    missing = "give the path of a YAML file such as datasets/example.yaml"
+    content = read_yaml(card, "cohort card", if_missing=missing, as_typed=True)
     if not isinstance(content, dict):
-        msg = f"{card} must hold keys and values such as `name: my_cohort`; found {type(content).__name__}"
+        found = "nothing" if content is None else "a list" if isinstance(content, list) else "a word"
+        msg = f"{card} must hold keys and values such as `name: my_cohort`; found {found}"
         raise InputError(msg)
     try:
         return CohortCard(**content)
@@ -145,14 +124,18 @@ def _existing(root: Path, relative: Path | None, card: Path, key: str) -> Path |
     if relative is None:
         return None
     path = root / relative
-    if not path.is_file():
+    try:
+        there = path.exists()  # whoever reads it says what is wrong with it
+    except OSError:
+        there = True
+    if not there:
         msg = f"{card}: {key} names {path}, which does not exist"
         raise InputError(msg)
     return path
 
 
 def read_rows(path: Path, *, if_missing: str) -> pd.DataFrame:
-    """Read a CSV as text; empty cells are empty.
+    """Read a list of cases as text; empty cells are empty, blanks around cells and zero-width characters are left out.
 
     Args:
         path: The file.
@@ -161,14 +144,7 @@ def read_rows(path: Path, *, if_missing: str) -> pd.DataFrame:
     Raises:
         InputError: If it is not there or unreadable.
     """
-    if not path.is_file():
-        msg = f"No case list at {path}; {if_missing}"
-        raise InputError(msg)
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        msg = f"{path} is not a readable CSV file: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
+    return cleaned(read_csv(path, "case list", if_missing=if_missing))
 
 
 def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
@@ -177,7 +153,7 @@ def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
         if "centre" in frame.columns:
             msg = f"{path} has a column centre and the card a key centre ({centre!r}); keep one of them"
             raise InputError(msg)
-        frame["centre"] = centre
+        frame["centre"] = visible(centre)
     known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
     check_rows(frame, path)
     unknown = [str(column) for column in frame.columns if column not in known]
@@ -191,8 +167,8 @@ def check_rows(frame: pd.DataFrame, path: Path) -> None:
     """Check the columns that every list of cases has; it may have others.
 
     Raises:
-        InputError: If one is missing or has an empty cell, a case is listed twice or could not name a file, or a patient is
-            listed under two centres.
+        InputError: If one is missing or has an empty cell, a case is listed twice or could not name a file, two ids look the
+            same, or a patient is listed under two centres.
     """
     for column in REQUIRED_COLUMNS:
         if column not in frame.columns:
@@ -202,30 +178,27 @@ def check_rows(frame: pd.DataFrame, path: Path) -> None:
         msg = f"{path} lists no case"
         raise InputError(msg)
     for column in REQUIRED_COLUMNS:
-        empty = frame[column].str.strip() == ""
+        empty = frame[column] == ""
         if empty.any():
-            msg = f"{path}, line {_line(empty)}: {column} is empty"
+            msg = f"{path}, line {line_of(frame, empty)}: {column} is empty"
             raise InputError(msg)
     repeated = frame["case_id"].duplicated()
     if repeated.any():
-        msg = f"{path}, line {_line(repeated)}: case {frame['case_id'][repeated].iloc[0]} is listed twice"
+        msg = f"{path}, line {line_of(frame, repeated)}: case {frame['case_id'][repeated].iloc[0]} is listed twice"
         raise InputError(msg)
     unsafe = frame["case_id"].map(lambda name: _SAFE_NAME.fullmatch(name) is None)
     if unsafe.any():
         msg = (
-            f"{path}, line {_line(unsafe)}: case_id names files, so it may hold letters, digits, "
+            f"{path}, line {line_of(frame, unsafe)}: case_id names files, so it may hold letters, digits, "
             f"'.', '_' and '-' only; found {frame['case_id'][unsafe].iloc[0]!r}"
         )
         raise InputError(msg)
+    for column in ("case_id", "patient_id", "centre"):
+        refuse_alike(frame[column], f"{path}: {column}", fold=column != "patient_id")
     centres = frame.groupby("patient_id")["centre"].nunique()
     if (centres > 1).any():
         msg = f"{path}: patient {centres.idxmax()} is listed under {centres.max()} centres; one patient belongs to one centre"
         raise InputError(msg)
-
-
-def _line(fault: "pd.Series[bool]") -> int:
-    """Line of the file, counted from 1 with the header, that the first fault stands on."""
-    return int(fault.to_numpy().argmax()) + 2
 
 
 def _case(row: dict[Any, Any], root: Path) -> Case:
@@ -268,13 +241,12 @@ def save_cohort(cohort: Cohort, folder: Path) -> Path:
     )
     if any(case.flags for case in cohort.cases):
         frame["flags"] = [case.flags for case in cohort.cases]
-    with atomic_path(folder / "cases.csv") as temporary:
-        frame.to_csv(temporary, index=False)
+    write_csv(folder / "cases.csv", frame)
     content = {
         "name": cohort.name,
         "role": cohort.role.value,
         "licence": cohort.licence,
-        "labels": dict(cohort.labels),
+        "labels": plain_labels(cohort.labels),
         "cases": "cases.csv",
         "outcomes": portable(cohort.outcomes),
         "acquisition": portable(cohort.acquisition),

@@ -16,6 +16,20 @@ class Role(StrEnum):
     """Models are only ever scored on it; fitting refuses it."""
 
 
+Labels = Mapping[str, int | tuple[int, ...]]
+"""Value in the mask files of each structure; several where a structure was drawn in parts."""
+
+
+def label_values(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return the values of one structure of ``Labels``."""
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def plain_labels(labels: Labels) -> dict[str, int | list[int]]:
+    """Return labels for JSON and YAML, and for what hashes them."""
+    return {name: value if isinstance(value, int) else list(value) for name, value in labels.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A CT volume on disk, with its mask once there is one.
@@ -61,7 +75,7 @@ class Cohort:
         name: Names the cohort in every table and figure.
         role: Whether models may be fitted on it.
         cases: At least one, ids unique.
-        labels: Value in the mask files for each structure, e.g. ``{"kidney": 1, "tumour": 2}``.
+        labels: Value in the mask files for each structure, e.g. ``{"kidney": 1, "tumour": (2, 4)}``.
         outcomes: CSV or XLSX with one row a patient, if there is one.
         acquisition: CSV with one row a case of how it was scanned, if there is one.
         licence: As the card states it.
@@ -70,7 +84,7 @@ class Cohort:
     name: str
     role: Role
     cases: tuple[Case, ...]
-    labels: Mapping[str, int] = field(default_factory=lambda: {"kidney": 1, "tumour": 2, "cyst": 3})
+    labels: Labels = field(default_factory=lambda: {"kidney": 1, "tumour": 2, "cyst": 3})
     outcomes: Path | None = None
     acquisition: Path | None = None
     licence: str | None = None

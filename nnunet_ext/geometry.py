@@ -4,7 +4,6 @@ Nothing downstream checks again, so whatever PyRadiomics or nnU-Net would silent
 is shifted against its scan) has to stop here.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.case import Case, Cohort, Labels, Refusal, label_values
 from nnunet_ext.digits import told_apart
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.labels import STRUCTURES
@@ -58,7 +57,7 @@ class Scan:
     notes: tuple[str, ...] = ()
 
 
-def read_scan(case: Case, labels: Mapping[str, int], *, mask_required: bool = False) -> Scan:
+def read_scan(case: Case, labels: Labels, *, mask_required: bool = False) -> Scan:
     """Read a case's image and mask through the gate.
 
     Args:
@@ -192,7 +191,7 @@ def _check_same_grid(mask: sitk.Image, image: sitk.Image) -> None:
         raise CaseRefused("mask-origin", reason)
 
 
-def _canonical(mask: sitk.Image, labels: Mapping[str, int]) -> sitk.Image:
+def _canonical(mask: sitk.Image, labels: Labels) -> sitk.Image:
     stored = sitk.GetArrayViewFromImage(mask)
     if not stored.any():
         raise CaseRefused("mask-empty", "the mask labels no voxel")
@@ -200,10 +199,11 @@ def _canonical(mask: sitk.Image, labels: Mapping[str, int]) -> sitk.Image:
         return mask  # as it is: a scan's mask is large, and most are stored so
     canonical = np.zeros(stored.shape, np.uint8)
     for name, value in labels.items():
-        canonical[stored == value] = STRUCTURES[name]
+        for one in label_values(value):
+            canonical[stored == one] = STRUCTURES[name]
     if np.count_nonzero(stored) > np.count_nonzero(canonical):
         value = stored[(stored != 0) & (canonical == 0)].min()
-        known = ", ".join(f"{name} {value}" for name, value in labels.items())
+        known = ", ".join(f"{name} {' and '.join(map(str, label_values(drawn)))}" for name, drawn in labels.items())
         raise CaseRefused("unknown-label", f"the mask holds the value {value:g}; the card knows {known}")
     return sitk.GetImageFromArray(canonical)
 

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import ndimage
 
 from nnunet_ext.anatomy_rules import labelled_box
-from nnunet_ext.files import atomic_path
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.labels import STRUCTURES, TOUCHING, Label
 
 KIDNEY_ML = (50.0, 500.0)
@@ -138,9 +138,8 @@ def self_check(
 
 def write_self_checks(path: Path, checks: Sequence[SelfCheck]) -> None:
     """Write one row a mask as CSV."""
-    with atomic_path(path) as temporary:
-        columns = [field.name for field in fields(SelfCheck)]
-        pd.DataFrame([asdict(check) for check in checks], columns=columns).to_csv(temporary, index=False)
+    columns = [field.name for field in fields(SelfCheck)]
+    write_csv(path, pd.DataFrame([asdict(check) for check in checks], columns=columns))
 
 
 def _ml(voxels: npt.NDArray[np.bool_], voxel_ml: float) -> float:

@@ -16,9 +16,10 @@ import pandas as pd
 import SimpleITK as sitk
 
 from nnunet_ext.acquisition import PARAMETERS, read_acquisition
-from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.case import Case, Cohort, Refusal, plain_labels
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path, write_json
+from nnunet_ext.files import write_json
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
@@ -127,7 +128,7 @@ def _made_of(case: Case, cohort: Cohort, slice_mm: float) -> dict[str, Any]:
     """What the files of a case depend on; a scan or mask that is missing has no hash, and is refused when it is read."""
     files = {"image": case.image, "mask": case.mask}
     hashes = {f"{name}_sha256": _hash(path, name) for name, path in files.items()}
-    return {"slice_mm": slice_mm, **hashes, "labels": dict(cohort.labels) if case.mask else None}
+    return {"slice_mm": slice_mm, **hashes, "labels": plain_labels(cohort.labels) if case.mask else None}
 
 
 def _hash(path: Path | None, what: str) -> str | None:
@@ -189,5 +190,4 @@ def _write_acquisition(path: Path, known: Path | None, cases: Sequence[Case], sl
     """Write the acquisition of the new scans: what was known of the old ones, and the new thickness."""
     frame = pd.DataFrame(columns=["case_id", *PARAMETERS]) if known is None else read_acquisition(known)
     frame = frame.set_index("case_id").reindex([case.id for case in cases]).fillna("")
-    with atomic_path(path) as temporary:
-        frame.assign(slice_thickness_mm=f"{slice_mm:g}").to_csv(temporary)
+    write_csv(path, frame.assign(slice_thickness_mm=f"{slice_mm:g}").reset_index())

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from nnunet_ext.acquisition import slice_spacing_mm
-from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.case import Case, Cohort, Labels, Refusal, plain_labels
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import atomic_path, sha256
 from nnunet_ext.geometry import read_scan
@@ -34,7 +34,7 @@ class CaseRecipe(Protocol):
     """All that what is kept of a case depends on, besides its image and mask."""
 
     @property
-    def labels(self) -> Mapping[str, int]:
+    def labels(self) -> Labels:
         """Value in the mask files for each structure."""
 
     def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
@@ -56,7 +56,7 @@ class Recipe:
         versions: Of the backend, of the libraries under it, and of this package's way from scan to values.
     """
 
-    labels: Mapping[str, int]
+    labels: Labels
     preset: Preset
     backend: str
     mode: Mode
@@ -88,7 +88,7 @@ class Recipe:
         content = {
             "image": image_sha256,
             "mask": mask_sha256,
-            "labels": dict(self.labels),
+            "labels": plain_labels(self.labels),
             "preset": self.preset.sha256,
             "backend": self.backend,
             "mode": self.mode,
@@ -99,7 +99,7 @@ class Recipe:
     def about(self) -> dict[str, Any]:
         """Return what a result file says about how it was made."""
         return {
-            "labels": dict(self.labels),
+            "labels": plain_labels(self.labels),
             "preset": self.preset.name,
             "preset_sha256": self.preset.sha256,
             "backend": self.backend,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.case import Case, Cohort, Labels, Refusal, plain_labels
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model
@@ -49,7 +49,7 @@ class DeepRecipe:
         files: SHA-256 of each of the network's files.
     """
 
-    labels: Mapping[str, int]
+    labels: Labels
     rules: RegionRules
     network: TrainedModel
     files: Mapping[str, str]
@@ -70,7 +70,7 @@ class DeepRecipe:
     def about(self) -> dict[str, Any]:
         """Return what the values were made by."""
         regions = self.rules.model_dump(mode="json")
-        return {"labels": dict(self.labels), "regions": regions, "network": dict(self.files), "version": VERSION}
+        return {"labels": plain_labels(self.labels), "regions": regions, "network": dict(self.files), "version": VERSION}
 
     def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
         """Return where the result of an image and a mask belongs: its name is a hash of all that it depends on."""

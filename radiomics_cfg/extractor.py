@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import SimpleITK as sitk
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.presence import check_file
 from nnunet_ext.record import DISTRIBUTION
 from nnunet_ext.volume_file import read_volume, stamp
+from nnunet_ext.yaml_file import read_yaml
 from radiomics_cfg.backend import MODES, Mode
 from radiomics_cfg.engine.diagnostics import content_hash, image_elements, mask_elements, version_elements
 from radiomics_cfg.engine.filters import IMAGE_TYPES, Source, filtered_images
@@ -282,15 +282,7 @@ def _content(params: str | os.PathLike[str] | Mapping[str, Any] | None) -> dict[
     if params is None or isinstance(params, Mapping):
         content: Any = dict(params or {})
     else:
-        path = Path(params)
-        if not path.is_file():
-            msg = f"No parameter file at {path}"
-            raise InputError(msg)
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            msg = f"{path} is not a readable parameter file: {' '.join(str(error).split())}"
-            raise InputError(msg) from error
+        content = read_yaml(Path(params), "parameter file", if_missing="give the path of a YAML file") or {}
     known = {"setting", "imageType", "featureClass"}
     if not isinstance(content, dict) or set(content) - known:
         found = ", ".join(map(str, content)) if isinstance(content, dict | list) else content

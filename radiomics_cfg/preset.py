@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nnunet_ext.errors import InputError
+from nnunet_ext.yaml_file import read_yaml
 
 PRESETS = Path(__file__).parent / "presets"
 """The presets that come with the package, a folder each."""
@@ -17,7 +17,18 @@ PRESETS = Path(__file__).parent / "presets"
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 """Names of scales and regions. Two underscores in a row part the name of a feature column."""
 
-Positive = Annotated[float, Field(gt=0)]
+
+def _is_number(value: object) -> object:
+    """Refuse what would be turned into a number: ``true`` into 1, and a text, which is what YAML reads ``1e3`` as."""
+    if isinstance(value, bool | str):
+        msg = f"a number, such as 25 or 0.5, without quotes; found {value!r}"
+        raise ValueError(msg)  # noqa: TRY004 - what pydantic expects of a validator
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_is_number)]
+Whole = Annotated[int, BeforeValidator(_is_number)]
+Positive = Annotated[Number, Field(gt=0)]
 FeatureClass = Literal["firstorder", "shape", "glcm", "glrlm", "glszm", "gldm", "ngtdm"]
 Side = Literal["whole", "kidney", "fat"]
 Structure = Literal["tumour", "kidney", "kidney_ipsilateral", "kidney_contralateral", "cyst"]
@@ -25,13 +36,13 @@ LesionRule = Literal["merged", "index", "each"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Shell(_Strict):
     """A peritumoral shell by distance from the lesion: beyond ``inner_mm``, up to and with ``outer_mm``."""
 
-    inner_mm: Annotated[float, Field(ge=0)]
+    inner_mm: Annotated[Number, Field(ge=0)]
     outer_mm: Positive
     sides: Annotated[tuple[Side, ...], Field(min_length=1)]
     """``whole``: all soft tissue and fat. ``kidney``: what the mask labels kidney. ``fat``: fat outside the kidney."""
@@ -59,11 +70,11 @@ class RegionRules(_Strict):
     """Regions that are a structure of the mask. A kidney is its parenchyma, without tumours and cysts: of both sides, of the
     lesion's own, of the other one."""
     shells: tuple[Shell, ...] = ()
-    tissue_hu: tuple[float, float] = (-190, 300)
+    tissue_hu: tuple[Number, Number] = (-190, 300)
     """Voxels of a shell that are kept. Air lies below; bone above, which is sought outside the kidney label only, because an
     enhanced kidney reaches the same values."""
-    fat_hu: tuple[float, float] = (-190, -30)
-    minimum_voxels: Annotated[int, Field(ge=2)] = 30
+    fat_hu: tuple[Number, Number] = (-190, -30)
+    minimum_voxels: Annotated[Whole, Field(ge=2)] = 30
     """A region with fewer at some scale has missing values there."""
 
     @model_validator(mode="after")
@@ -93,16 +104,16 @@ class Setting(_Strict):
     """The settings of a PyRadiomics parameter file that the canonical mode honours, under PyRadiomics' names."""
 
     bin_width: Positive | None = Field(None, alias="binWidth")
-    bin_count: Annotated[int, Field(ge=1)] | None = Field(None, alias="binCount")
-    spacing_mm: tuple[float, float, float] | None = Field(None, alias="resampledPixelSpacing")
+    bin_count: Annotated[Whole, Field(ge=1)] | None = Field(None, alias="binCount")
+    spacing_mm: tuple[Number, Number, Number] | None = Field(None, alias="resampledPixelSpacing")
     interpolator: Literal["sitkBSpline", "sitkLinear", "sitkNearestNeighbor"] = "sitkBSpline"
-    distances: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    distances: tuple[Annotated[Whole, Field(ge=1)], ...] | None = None
     weighting_norm: Literal["manhattan", "euclidean", "infinity"] | None = Field(None, alias="weightingNorm")
     symmetrical_glcm: bool | None = Field(None, alias="symmetricalGLCM")
-    gldm_a: Annotated[int, Field(ge=0)] | None = None
-    voxel_array_shift: float | None = Field(None, alias="voxelArrayShift")
-    label: Literal[1] = 1
-    pad_distance: int | None = Field(None, alias="padDistance")
+    gldm_a: Annotated[Whole, Field(ge=0)] | None = None
+    voxel_array_shift: Number | None = Field(None, alias="voxelArrayShift")
+    label: Annotated[Literal[1], BeforeValidator(_is_number)] = 1
+    pad_distance: Whole | None = Field(None, alias="padDistance")
     """Read by PyRadiomics itself only: the canonical mode takes the margin that each filter needs."""
 
     @field_validator("spacing_mm")
@@ -117,13 +128,13 @@ class Setting(_Strict):
 class ImageType(_Strict):
     """What a parameter file may say about one image type, over and above the settings."""
 
-    sigma: tuple[Annotated[int | float, Field(gt=0)], ...] | None = None
+    sigma: tuple[Annotated[int | float, BeforeValidator(_is_number), Field(gt=0)], ...] | None = None
     """Of LoG, in mm. PyRadiomics writes 1 and 1.0 differently in a feature's name, so neither is turned into the other."""
     wavelet: str | None = None
-    level: Annotated[int, Field(ge=1)] | None = None
-    start_level: Annotated[int, Field(ge=0)] | None = None
+    level: Annotated[Whole, Field(ge=1)] | None = None
+    start_level: Annotated[Whole, Field(ge=0)] | None = None
     bin_width: Positive | None = Field(None, alias="binWidth")
-    bin_count: Annotated[int, Field(ge=1)] | None = Field(None, alias="binCount")
+    bin_count: Annotated[Whole, Field(ge=1)] | None = Field(None, alias="binCount")
 
 
 _ONLY_OF = {"sigma": "LoG", "wavelet": "Wavelet", "level": "Wavelet", "start_level": "Wavelet"}
@@ -231,11 +242,7 @@ _Content = TypeVar("_Content", bound=BaseModel)
 
 
 def _read(path: Path, content: type[_Content]) -> _Content:
-    try:
-        value: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{path} is not readable YAML: {' '.join(str(error).split())}"
-        raise InputError(msg) from error
+    value = read_yaml(path, "file of the preset", if_missing="a preset is a folder of YAML files")
     if isinstance(value, dict) and isinstance(value.get("imageType"), dict):
         # PyRadiomics' own examples write an image type without settings as an empty key.
         value["imageType"] = {name: settings or {} for name, settings in value["imageType"].items()}

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path, write_json
 from nnunet_ext.progress import OnProgress, silent
@@ -71,8 +72,7 @@ class Stability:
             self.values.write(path.with_name(f"{path.stem}.values.parquet"))
         if path.suffix == ".csv":
             write_json(path.with_suffix(".about.json"), self.about)
-            with atomic_path(path) as temporary:
-                self.table.to_csv(temporary, index=False)
+            write_csv(path, self.table)
             return
         table = pa.Table.from_pandas(self.table, preserve_index=False)
         metadata = {**(table.schema.metadata or {}), _ABOUT: json.dumps(self.about).encode()}

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path
 
@@ -103,12 +104,12 @@ class FeatureTable:
 
     def write(self, path: Path) -> None:
         """Write to ``path`` (``.parquet``, or ``.csv`` without the provenance) atomically."""
+        if path.suffix == ".csv":
+            write_csv(path, self.rows)
+            return
+        table = pa.Table.from_pandas(self.rows, preserve_index=False)
+        metadata = {**(table.schema.metadata or {}), _PROVENANCE: json.dumps(self.provenance).encode()}
         with atomic_path(path) as temporary:
-            if path.suffix == ".csv":
-                self.rows.to_csv(temporary, index=False)
-                return
-            table = pa.Table.from_pandas(self.rows, preserve_index=False)
-            metadata = {**(table.schema.metadata or {}), _PROVENANCE: json.dumps(self.provenance).encode()}
             pq.write_table(table.replace_schema_metadata(metadata), temporary)
 
 

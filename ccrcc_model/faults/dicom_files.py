@@ -13,6 +13,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RTStructure
 
 from ccrcc_model.faults.fault import Ran, ccrcc
 from ccrcc_model.faults.scans import CORNER_MM, SPACING_MM, small_scan
+from nnunet_ext.csv_table import read_csv
 
 STUDY, FRAME = "1.2.3", "1.2.9"
 
@@ -179,7 +180,7 @@ class Imported:
     def series(self) -> pd.DataFrame:
         """``series.csv``, empty if it was not written."""
         path = self.out / "series.csv"
-        return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame()
+        return read_csv(path) if path.exists() else pd.DataFrame()
 
     def volume(self, kind: str) -> npt.NDArray[Any] | None:
         """Return the only volume of ``images`` or ``masks``, shape (z, y, x); None if there is none."""

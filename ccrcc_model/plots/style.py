@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.files import atomic_path
 
 INK = "#1d2733"
@@ -87,8 +88,7 @@ def save_figure(figure: Figure, stem: Path, data: pd.DataFrame) -> None:
         figure.set_layout_engine("none")
         with atomic_path(stem.with_name(f"{stem.name}.svg")) as temporary:
             FigureCanvasSVG(figure).print_svg(temporary, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
-    with atomic_path(stem.with_name(f"{stem.name}.csv")) as temporary:
-        data.to_csv(temporary, index=False)
+    write_csv(stem.with_name(f"{stem.name}.csv"), data)
 
 
 def say(ax: Axes, text: str) -> Axes:

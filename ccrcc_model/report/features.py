@@ -9,8 +9,9 @@ import pandas as pd
 from ccrcc_model.model import Model
 from ccrcc_model.report.summary import title
 from ccrcc_model.report.tables import Table
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path, write_json
+from nnunet_ext.files import write_json
 from radiomics_cfg.preset import Preset, load_preset
 
 
@@ -99,8 +100,7 @@ def write_used(models: Mapping[str, Model], folder: Path) -> Table | None:
     if not models:
         return None
     frame = used(models)
-    with atomic_path(folder / "features_used.csv") as temporary:
-        frame.to_csv(temporary, index=False)
+    write_csv(folder / "features_used.csv", frame)
     rows = [[str(value) for value in row] for row in frame.itertuples(index=False)]
     columns = ["Region", "Scale", *(title(target) for target in models)]
     offered = "; ".join(f"{title(target)} {model.manifest['n_features']:,}" for target, model in models.items())

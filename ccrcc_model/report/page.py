@@ -20,7 +20,8 @@ from ccrcc_model.report.model_card import write_model_cards
 from ccrcc_model.report.run_folder import Run, read_run
 from ccrcc_model.report.sheets import Sheet, Status, write_sheets
 from ccrcc_model.report.summary import in_words, summarise, title
-from nnunet_ext.files import atomic_path, write_text
+from nnunet_ext.csv_table import write_csv
+from nnunet_ext.files import write_text
 
 MOST_OVERLAYS = 6
 _MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -159,5 +160,4 @@ def _overlays(run: Run) -> list[Picture]:
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False)
+    write_csv(path, frame)

@@ -14,6 +14,7 @@ from ccrcc_model.benchmark import FILE as BENCHMARK_FILE
 from ccrcc_model.benchmark import BenchmarkResult
 from ccrcc_model.model import Model
 from ccrcc_model.model_folder import BINARY, MANIFEST, model_kind
+from nnunet_ext.csv_table import inferred, read_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.overlap import REGIONS
@@ -133,12 +134,7 @@ def read_record(path: Path) -> RunRecord:
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        # "N/A" is a word of Table S1, not a missing value; empty cells are.
-        frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        msg = f"{path} is not a readable table: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
+    frame = inferred(read_csv(path))  # "N/A" is a word of Table S1, not a missing value; empty cells are
     if missing := [name for name in columns if name not in frame.columns]:
         msg = f"{path} lacks the columns {', '.join(missing)}; it needs {', '.join(columns)}"
         raise InputError(msg)

@@ -10,12 +10,13 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 import pandas as pd
 import SimpleITK as sitk
 
+from nnunet_ext.acquisition import available
 from nnunet_ext.cards import file_name
 from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.convert.dicom_masks import read_mask
 from nnunet_ext.convert.dicom_series import PHASES, Series, find_series
+from nnunet_ext.csv_table import read_csv, write_csv
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
 
@@ -118,7 +119,7 @@ def _numbers(patients: Sequence[str], key: Path | None) -> dict[str, str]:
     """Return a number for each patient, those of the key kept; write the key, if there is one."""
     known: dict[str, str] = {}
     if key is not None and key.is_file():
-        frame = pd.read_csv(key, dtype=str, keep_default_na=False)
+        frame = read_csv(key, "key")
         if tuple(frame.columns) != KEY_COLUMNS:
             msg = f"{key} is no key: it has the columns {', '.join(map(str, frame.columns))}, not {', '.join(KEY_COLUMNS)}"
             raise InputError(msg)
@@ -166,7 +167,7 @@ class _Importer:
         _write_volume(image, image_file)
         if labels is not None:
             _write_volume(labels, mask_file)
-        known = dict(chosen.slices[0].acquisition)
+        known = available(chosen.slices[0].acquisition)
         known["slice_thickness_mm"] = known["slice_thickness_mm"] or f"{chosen.step_mm:g}"
         self.acquisition.append({"case_id": case_id, **known})
         return Case(case_id, patient_id, self.centre, image_file, mask_file if labels is not None else None, chosen.phase)
@@ -247,5 +248,4 @@ def _write_volume(image: sitk.Image, file: Path) -> None:
 
 
 def _write_table(path: Path, rows: Sequence[Row]) -> None:
-    with atomic_path(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    write_csv(path, pd.DataFrame(rows))

@@ -1,6 +1,7 @@
 """The KiTS challenges' data sets (2019, 2021, 2023) as a cohort: scans where they lie, outcomes from their records."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import pandas as pd
 
 from nnunet_ext.cards import file_name
 from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path
 from nnunet_ext.presence import is_there
+from nnunet_ext.small_file import read_small
 
 RECORDS = ("kits23.json", "kits.json")
 """Names of the file of clinical records; 2019 and 2021 share the second."""
@@ -47,20 +49,20 @@ def import_kits(
         out: Gets ``outcomes.csv``.
         name: Of the cohort.
         role: Of the cohort.
-        subtypes: Histologic subtypes that are taken, as the records call them; none for all.
+        subtypes: Histologic subtypes that are taken, as the records call them, with or without ``_rcc``; none for all.
 
     Returns:
         The cases that have an image, with their masks where there are any; and those that have none.
 
     Raises:
-        InputError: If the name is none for a card, there are no records, they are damaged, or no case is left.
+        InputError: If the name is none for a card, there are no records, they are damaged, no record has one of the subtypes,
+            or no case is left.
 
     References:
         Heller et al. 2021, doi:10.1016/j.media.2020.101821; Heller et al. 2023, arXiv:2307.01984.
     """
     file_name(name)
-    subtype = COVARIATES["histologic_subtype"]
-    records = [record for record in _read_records(source) if not subtypes or record.get(subtype) in subtypes]
+    records = _of_subtypes(_read_records(source), subtypes)
     cases: list[Case] = []
     refusals: list[Refusal] = []
     for record in records:
@@ -75,32 +77,71 @@ def import_kits(
     outcomes = out / "outcomes.csv"
     imported = {case.id for case in cases}
     frame = pd.DataFrame([_outcome(record) for record in records if record["case_id"] in imported])
-    with atomic_path(outcomes) as temporary:
-        frame.to_csv(temporary, index=False)
+    write_csv(outcomes, frame)
     licence = "CC BY-NC-SA 4.0"
     return Cohort(name=name, role=role, cases=tuple(cases), outcomes=outcomes, licence=licence), tuple(refusals)
 
 
+def _of_subtypes(records: list[dict[str, Any]], wanted: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the records of some subtypes; a name is found with and without ``_rcc``, as challenges differ."""
+    if not wanted:
+        return records
+    key = COVARIATES["histologic_subtype"]
+    counts = Counter(str(record.get(key)) for record in records)
+    meant = {known for one in wanted for known in counts if known.removesuffix("_rcc") == one.strip().removesuffix("_rcc")}
+    for one in wanted:
+        if not any(known.removesuffix("_rcc") == one.strip().removesuffix("_rcc") for known in counts):
+            there = ", ".join(f"{known} ({n})" for known, n in counts.most_common())
+            msg = f"No case of subtype {one} in the records, which hold {there or 'none'}; name one of these, or all"
+            raise InputError(msg)
+    return [record for record in records if str(record.get(key)) in meant]
+
+
 def _read_records(source: Path) -> list[dict[str, Any]]:
-    file = next((source / known for known in RECORDS if (source / known).is_file()), None)
+    file = next((source / known for known in RECORDS if (source / known).exists()), None)
     if file is None:
         msg = f"No clinical records in {source}; KiTS keeps them in {' or '.join(RECORDS)} beside the case folders"
         raise InputError(msg)
     try:
-        records = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        msg = f"{file} is damaged: {error}"
+        records = json.loads(read_small(file, "file of records", if_missing="KiTS ships it"), object_pairs_hook=_once)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        msg = f"{file} is damaged: {' '.join(str(error).split())[:200]}"
         raise InputError(msg) from error
-    if not isinstance(records, list) or not all(isinstance(one, dict) and "case_id" in one for one in records):
+    if not isinstance(records, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("case_id"), str) for one in records
+    ):
         msg = f"{file} is no list of records with a case_id"
         raise InputError(msg)
     for record in records:
         try:
-            file_name(str(record["case_id"]))
+            file_name(record["case_id"])
+            _check_cells(record)
         except InputError as error:
             msg = f"{file} holds the case_id {error}"
             raise InputError(msg) from error
+    repeated = [name for name, n in Counter(record["case_id"] for record in records).items() if n > 1]
+    if repeated:
+        msg = f"{file} holds {repeated[0]} twice"
+        raise InputError(msg)
     return records
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice, of which ``json`` takes the last."""
+    repeated = [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]
+    if repeated:
+        msg = f"the key {repeated[0]!r} stands twice in one record"
+        raise ValueError(msg)
+    return dict(pairs)
+
+
+def _check_cells(record: dict[str, Any]) -> None:
+    for key in ("tumor_isup_grade", *COVARIATES.values()):
+        if isinstance(record.get(key), list | dict):
+            msg = f"{record['case_id']}, whose {key} is no single value"
+            raise InputError(msg)
 
 
 def _case(source: Path, case_id: str) -> Case:
@@ -115,5 +156,5 @@ def _outcome(record: dict[str, Any]) -> dict[str, Any]:
     """Return the row of a patient; an age that is only known to be 90 or more is 90."""
     found = {column: record.get(key) for column, key in COVARIATES.items()}
     if isinstance(found["age"], str):
-        found["age"] = found["age"].lstrip(">= ")
+        found["age"] = found["age"].strip().lstrip(">= ")
     return {"patient_id": record["case_id"], "isup_grade": record.get("tumor_isup_grade"), **found}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.case import Case, Cohort, Refusal, Role, plain_labels
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import write_json
 from nnunet_ext.geometry import Scan, read_scan
@@ -193,7 +193,7 @@ def _key(cohort: Cohort, structures: Sequence[str], regions: bool, seed: int) ->
     cases = [
         (case.id, case.patient_id, case.centre, *(_stamp(file) for file in (case.image, case.mask))) for case in cohort.cases
     ]
-    content = json.dumps([cohort.name, dict(cohort.labels), list(structures), regions, seed, cases])
+    content = json.dumps([cohort.name, plain_labels(cohort.labels), list(structures), regions, seed, cases])
     return sha256(content.encode()).hexdigest()
 
 

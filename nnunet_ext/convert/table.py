@@ -1,16 +1,18 @@
 """NIfTI or NRRD files that a CSV lists, with whatever else it says about the patients, as a cohort."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from nnunet_ext.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, check_labels, check_rows, file_name, read_rows
-from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.card_labels import check_labels, parse_labels
+from nnunet_ext.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, check_rows, file_name, read_rows
+from nnunet_ext.case import Case, Cohort, Labels, Refusal, Role
+from nnunet_ext.csv_table import visible, write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path
 from nnunet_ext.presence import is_there
+
+__all__ = ["import_table", "parse_labels"]
 
 
 def import_table(
@@ -19,7 +21,7 @@ def import_table(
     *,
     name: str,
     role: Role,
-    labels: Mapping[str, int],
+    labels: Labels,
     centre: str | None = None,
 ) -> tuple[Cohort, tuple[Refusal, ...]]:
     """Make a cohort of a CSV. Scans and masks stay where they are.
@@ -30,7 +32,7 @@ def import_table(
         out: Gets ``outcomes.csv``, with these, a row a patient.
         name: Of the cohort.
         role: Of the cohort.
-        labels: Value in the mask files for each structure.
+        labels: Values in the mask files for each structure.
         centre: Of every case, for a list without that column.
 
     Returns:
@@ -41,7 +43,7 @@ def import_table(
             (``check_rows``), one patient's rows contradict each other, or no case is left.
     """
     file_name(name)
-    check_labels(dict(labels))
+    known = check_labels(labels)
     frame = _read(source, centre)
     cases: list[Case] = []
     refusals: list[Refusal] = []
@@ -58,7 +60,7 @@ def import_table(
         msg = f"No image of {source} is there; the first is looked for at {source.parent / frame['image'].iloc[0]}"
         raise InputError(msg)
     told = [column for column in frame.columns if column not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
-    cohort = Cohort(name=name, role=role, cases=tuple(cases), labels=dict(labels))
+    cohort = Cohort(name=name, role=role, cases=tuple(cases), labels=known)
     if not told:
         return cohort, tuple(refusals)
     imported = {case.patient_id for case in cases}
@@ -68,25 +70,8 @@ def import_table(
         patient = outcomes.loc[twice, "patient_id"].iloc[0]
         msg = f"{source} says two things of patient {patient}; give each of its rows the same {', '.join(told)}"
         raise InputError(msg)
-    with atomic_path(out / "outcomes.csv") as temporary:
-        outcomes.to_csv(temporary, index=False)
+    write_csv(out / "outcomes.csv", outcomes)
     return replace(cohort, outcomes=out / "outcomes.csv"), tuple(refusals)
-
-
-def parse_labels(texts: list[str]) -> dict[str, int]:
-    """Return the value of each structure that texts such as ``tumour=2`` name.
-
-    Raises:
-        InputError: If one of them has another form.
-    """
-    labels = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if not value.isascii() or not value.isdigit():
-            msg = f"A label is a structure and its value in the mask files, such as tumour=2; found {text!r}"
-            raise InputError(msg)
-        labels[name] = int(value)
-    return labels
 
 
 def _read(source: Path, centre: str | None) -> pd.DataFrame:
@@ -96,7 +81,7 @@ def _read(source: Path, centre: str | None) -> pd.DataFrame:
             found = ", ".join(map(str, frame.columns))
             msg = f"{source} lacks the column centre; found {found}; name the hospital with --centre"
             raise InputError(msg)
-        frame["centre"] = centre
+        frame["centre"] = visible(centre)
     if "patient_id" not in frame and "case_id" in frame:
         frame["patient_id"] = frame["case_id"]
     check_rows(frame, source)

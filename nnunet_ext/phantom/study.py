@@ -13,8 +13,9 @@ import pandas as pd
 import yaml
 
 from nnunet_ext.case import Role
+from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path, write_json, write_text
+from nnunet_ext.files import write_json, write_text
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.phantom.anatomy import draw_anatomy
@@ -259,5 +260,4 @@ def _acquisition_row(scan: _PlannedScan, grid: Grid) -> dict[str, object]:
 
 
 def _write_csv(path: Path, rows: list[dict[str, object]]) -> None:
-    with atomic_path(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
+    write_csv(path, pd.DataFrame(rows))

@@ -354,7 +354,7 @@ def test_a_run_record_alone_makes_a_page_that_says_what_is_missing(tmp_path):
         ("run.json", "{}", "is not a run record: title: Field required"),
         ("run.json", "[", "is not a run record"),
         ("tables/flow.csv", "cohort,role\n", "lacks the columns listed, passed"),
-        ("tables/flow.csv", "", "is not a readable table"),
+        ("tables/flow.csv", "", "is empty"),
         (
             "tables/overlap.csv",
             "cohort,centre,case_id,structure,dice,reference_ml,predicted_ml,relative_volume_error\na,b,c,spleen,1,1,1,0\n",

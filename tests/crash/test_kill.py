@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from ccrcc_model.faults.identities import cohort
 
 from ccrcc_model.faults.dicom_files import write_ct
+from ccrcc_model.faults.identities import cohort
 from ccrcc_model.faults.scans import as_image, small_scan, write_card
 from nnunet_ext.case import Role
 

@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from nnunet_ext.acquisition import acquisition_table, read_acquisition, slice_spacing_mm, stated_acquisition
+from nnunet_ext.acquisition import (
+    acquisition_table,
+    available,
+    check_acquisition,
+    read_acquisition,
+    slice_spacing_mm,
+    stated_acquisition,
+)
 from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.errors import InputError
 
@@ -96,3 +103,40 @@ def test_slices_follow_each_other_from_head_to_feet(direction: tuple[float, ...]
     image.SetSpacing((0.7, 0.8, 5.0))
     image.SetDirection(direction)
     assert slice_spacing_mm(image) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "held"), [("0.625", True), ("N/A", True), ("", True), ("1e1", True), ("0", False), ("-1", False), ("5 mm", False)]
+)
+def test_a_thickness_is_a_number_above_0(tmp_path: Path, cell: str, held: bool) -> None:
+    file = tmp_path / "acquisition.csv"
+    file.write_text(HEADER + f"c0,,,,,1,,\nc1,,,,,{cell},,\n")
+    if held:
+        assert len(read_acquisition(file)) == 2
+        return
+    with pytest.raises(InputError, match=f"line 3: slice_thickness_mm must be a number above 0, or empty; found '{cell}'"):
+        read_acquisition(file)
+
+
+def test_a_decimal_comma_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "acquisition.csv"
+    file.write_text((HEADER + "c0,,,,,0#5,,\n").replace(",", ";").replace("#", ","))
+    with pytest.raises(InputError, match="a decimal point, not a comma"):
+        read_acquisition(file)
+
+
+def test_an_acquisition_file_is_of_its_cohort(tmp_path: Path) -> None:
+    file = tmp_path / "acquisition.csv"
+    assert check_acquisition(cohort_of(None)) == 0
+    file.write_text(HEADER + "c0,,,,,1,,\nother,,,,,1,,\n")
+    assert check_acquisition(cohort_of(file)) == 1
+    file.write_text(HEADER + "C 0,,,,,1,,\nother,,,,,1,,\n")
+    with pytest.raises(InputError, match="none of the 3 cases of cohort riverside; 1 are there but for blanks"):
+        check_acquisition(cohort_of(file))
+    with pytest.raises(InputError, match="No acquisition file at"):
+        check_acquisition(cohort_of(tmp_path / "none.csv"))
+
+
+def test_what_a_scanner_writes_as_0_is_not_available() -> None:
+    cells = {"tube_current_ma": "0", "pitch": "0.9", "kernel": "0", "rows": "many"}
+    assert available(cells) == {"tube_current_ma": "", "pitch": "0.9", "kernel": "0", "rows": ""}

@@ -53,7 +53,9 @@ def test_only_the_subtypes_that_are_asked_for_are_taken(tmp_path: Path) -> None:
     for subtypes, expected in ((("clear_cell_rcc",), 1), (("papillary", "clear_cell_rcc"), 2), ((), 2)):
         cohort, _ = import_kits(source, tmp_path / "out", name="kits", role=Role.DEVELOPMENT, subtypes=subtypes)
         assert len(cohort.cases) == expected
-    with pytest.raises(InputError, match="No case of subtype oncocytoma"):
+    with pytest.raises(
+        InputError, match=r"No case of subtype oncocytoma in the records, which hold clear_cell_rcc \(1\), papillary \(1\)"
+    ):
         import_kits(source, tmp_path / "out", name="kits", role=Role.DEVELOPMENT, subtypes=("oncocytoma",))
 
 
@@ -101,3 +103,31 @@ def test_a_record_whose_case_id_leaves_the_folder_is_refused(tmp_path: Path) -> 
     (tmp_path / "kits.json").write_text(json.dumps([record("../elsewhere")]))
     with pytest.raises(InputError, match=r"case_id '\.\./elsewhere'"):
         import_kits(tmp_path, tmp_path / "out", name="kits", role=Role.DEVELOPMENT)
+
+
+def test_a_subtype_is_found_as_either_challenge_calls_it(tmp_path: Path) -> None:
+    records = [record("case_00000", tumor_histologic_subtype="papillary_rcc"), record("case_00001")]
+    source = write_kits(tmp_path / "kits", records)
+    for subtype in ("papillary", "papillary_rcc", " papillary "):
+        cohort, _ = import_kits(source, tmp_path / "out", name="kits", role=Role.DEVELOPMENT, subtypes=(subtype,))
+        assert [case.id for case in cohort.cases] == ["case_00000"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "is damaged"),
+        (b"\xff[]", "is damaged"),
+        (b"{}", "is no list of records"),
+        (b'[{"case_id": null}]', "is no list of records"),
+        (b'[{"case_id": "case_0"}, {"case_id": "case_0"}]', "holds case_0 twice"),
+        (b'[{"case_id": "case_0", "case_id": "case_1"}]', "the key 'case_id' stands twice"),
+        (b'[{"case_id": "case_0", "gender": ["male"]}]', "case_0, whose gender is no single value"),
+        (b'[{"case_id": "../up"}]', "holds the case_id"),
+    ],
+)
+def test_damaged_records_are_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "kits.json").write_bytes(content)
+    with pytest.raises(InputError, match=message) as refused:
+        import_kits(tmp_path, tmp_path / "out", name="kits", role=Role.DEVELOPMENT, subtypes=())
+    assert "\n" not in str(refused.value)

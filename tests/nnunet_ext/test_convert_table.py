@@ -50,7 +50,7 @@ def test_a_list_of_scans_alone_has_no_outcomes_and_a_patient_a_case(tmp_path: Pa
         ("case_id,image,centre\na,a.nii.gz,x\na,b.nrrd,x\n", "case a is listed twice"),
         ("case_id,image,centre,patient_id\na,a.nii.gz,x,p\nb,b.nrrd,y,p\n", "patient p is listed under 2 centres"),
         ("case_id,image,centre\na/b,a.nii.gz,x\n", "case_id names files"),
-        ("", "not a readable CSV"),
+        ("", "is empty"),
     ],
 )
 def test_a_csv_that_makes_no_cohort_gives_one_line(text: str, line: str, tmp_path: Path) -> None:

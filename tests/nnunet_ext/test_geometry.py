@@ -79,6 +79,16 @@ def test_foreign_label_values_become_ours(tmp_path: Path) -> None:
     assert set(np.unique(sitk.GetArrayFromImage(scan.mask))) == {0, Label.KIDNEY, Label.TUMOUR}
 
 
+def test_a_structure_that_was_drawn_in_parts_is_one(tmp_path: Path) -> None:
+    hu = kidney_in_fat()
+    whole = labels_of(hu)
+    parts = whole.copy()
+    parts[:, :, 6:][whole[:, :, 6:] == 1] = 9
+    assert set(np.unique(parts)) == {0, 1, 2, 9}
+    scan = read_scan(case_of(tmp_path, image_of(hu), image_of(parts)), {"kidney": (1, 9), "tumour": 2})
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(scan.mask), whole)
+
+
 @pytest.mark.parametrize(
     ("value", "code"),
     [

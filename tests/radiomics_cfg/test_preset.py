@@ -144,3 +144,27 @@ def test_a_shell_has_a_width() -> None:
     assert Shell(inner_mm=3, outer_mm=3.5, sides=("fat",)).region_name("fat") == "shell_3_3p5mm_fat"
     with pytest.raises(ValidationError, match="outer_mm must exceed inner_mm"):
         Shell(inner_mm=3, outer_mm=3, sides=("fat",))
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        "binWidth: true",
+        'binWidth: "25"',
+        "binWidth: 1e3",
+        "binWidth: .inf",
+        "binCount: 010",
+        "label: true",
+        "binWidth: 25\n  binWidth: 5",
+    ],
+)
+def test_a_number_of_a_preset_is_a_number(tmp_path: Path, faulty: str) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "regions.yaml").write_text("structures: [tumour]\n")
+    text = "setting:\n  {}\nimageType:\n  Original: {{}}\nfeatureClass:\n  firstorder:\n"
+    (folder / "1mm.yaml").write_text(text.format("binWidth: 25"))
+    load_preset(folder)
+    (folder / "1mm.yaml").write_text(text.format(faulty))
+    with pytest.raises(InputError, match=r"1mm\.yaml"):
+        load_preset(folder)

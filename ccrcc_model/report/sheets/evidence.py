@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from nnunet_ext.csv_table import read_csv
 from nnunet_ext.errors import InputError
 
 NOT_STATED = "N/A"
@@ -227,8 +228,4 @@ def _json(path: Path) -> Any:
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        msg = f"{path} is not a readable table: {str(error).splitlines()[0]}"
-        raise InputError(msg) from error
+    return read_csv(path)

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ccrcc_model.report.sheets.evidence import TOPICS
+from nnunet_ext.yaml_file import read_yaml
 
 _FOLDER = Path(__file__).parent / "guidelines"
 
@@ -79,4 +79,6 @@ def load_guidelines() -> tuple[Guideline, ...]:
 
 
 def _read(path: Path) -> Guideline:
-    return Guideline.model_validate({"name": path.stem, **yaml.safe_load(path.read_text(encoding="utf-8"))})
+    return Guideline.model_validate(
+        {"name": path.stem, **read_yaml(path, "guideline", if_missing="install the package again")}
+    )

@@ -10,7 +10,8 @@ import pandas as pd
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.sheets.evidence import Evidence, Pointer
 from ccrcc_model.report.sheets.guideline import Guideline, Item, load_guidelines
-from nnunet_ext.files import atomic_path, write_text
+from nnunet_ext.csv_table import write_csv
+from nnunet_ext.files import write_text
 
 PAGE = "sheets.html"
 FOLDER = "sheets"
@@ -105,8 +106,7 @@ def write_sheets(run_dir: Path, *, title: str, synthetic: bool) -> tuple[Sheet, 
     evidence = Evidence(run_dir)
     sheets = tuple(fill(guideline, evidence) for guideline in load_guidelines())
     for sheet in sheets:
-        with atomic_path(run_dir / FOLDER / f"{sheet.guideline.name}.csv") as temporary:
-            sheet.table().to_csv(temporary, index=False)
+        write_csv(run_dir / FOLDER / f"{sheet.guideline.name}.csv", sheet.table())
     page = (
         environment().get_template("sheets.html.jinja").render(title=title, synthetic=synthetic, sheets=sheets, Status=Status)
     )
