@@ -8,3 +8,11 @@ OnProgress = Callable[[int, int], None]
 
 def silent(done: int, total: int, /) -> None:
     """Listen to nothing: the default of every function that takes ``on_progress``."""
+
+
+OnNote = Callable[[str], None]
+"""Called with a line that the user should read although the work goes on."""
+
+
+def quiet(line: str, /) -> None:
+    """Listen to nothing: the default of every function that takes ``on_note``."""
