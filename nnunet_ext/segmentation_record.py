@@ -13,16 +13,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import SimpleITK as sitk
-
 from nnunet_ext.case import Case
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import sha256, write_json
 from nnunet_ext.labels import STRUCTURES
-from nnunet_ext.nifti import check_payload
 from nnunet_ext.refusals import FLAGS
 from nnunet_ext.self_check import SelfCheck
 from nnunet_ext.stored_json import read_json_object
+from nnunet_ext.written_mask import changed_mask, is_whole_nifti
 
 RECORD = "segmentation.json"
 """Beside the masks: which model made them, and how."""
@@ -107,12 +105,8 @@ class SegmentationRecord:
             return State.ABSENT
         self._check_image(case, known)
         if sha256(mask) != known.mask_sha256:
-            if _is_readable(mask):
-                reason = (
-                    f"{mask.name} is not the mask that was written there: it was edited or replaced; to use it, copy it to "
-                    "another folder and name it in a case list; to have the scan segmented again, remove it"
-                )
-                raise CaseRefused("mask-changed", reason)
+            if is_whole_nifti(mask):
+                raise CaseRefused("mask-changed", changed_mask(mask, "segmented"))
             return State.DAMAGED
         self.checks[case.id] = known.check
         return State.DONE
@@ -150,8 +144,8 @@ class SegmentationRecord:
     def _check_image(self, case: Case, known: "_CaseRecord") -> None:
         if case.image.exists() and hash_of_image(case) != known.image_sha256:
             msg = (
-                f"{self.mask(case)} was made from another image than {case.image.name} is now; name another folder or case id, "
-                "or remove that mask to have it made again"
+                f"{self.mask(case)} was made from another image than {case.image.name} is now; name another folder or case "
+                "id, or remove that mask to have it made again"
             )
             raise InputError(msg)
 
@@ -234,15 +228,3 @@ def _is_plausible(check: SelfCheck) -> bool:
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _is_readable(mask: Path) -> bool:
-    """Tell whether a file is a whole NIfTI volume."""
-    try:
-        check_payload(mask, "mask")
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(mask))
-        reader.ReadImageInformation()
-    except (CaseRefused, RuntimeError):
-        return False
-    return True

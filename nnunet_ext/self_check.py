@@ -33,11 +33,12 @@ REMOVED_TUMOUR = (0.1, 1.0)
 the body does so near the kidneys too, where no rule removes it. From 68 of KiTS23's own masks they remove 0.3 ml at most."""
 
 ASYMMETRY = 4.0
-"""Ratio of the two kidneys' parenchyma that raises no flag. 4 of 204 KiTS23 masks have more (a fifth has one body alone): their
-second body is a crumb of less than 1 ml. Where there are two kidneys, the ratio is 2.2 at most."""
+"""Ratio of the two kidneys' parenchyma that raises no flag. 4 of 204 KiTS23 masks have more: their second
+body is a crumb of less than 1 ml. Where there are two kidneys, the ratio is 2.2 at most."""
 
 SCAN_EDGE_MM2 = 0.0
-"""Labelled area on the outer faces of the scan that raises no flag. 4 of 204 KiTS23 masks have more: the scan cuts a kidney."""
+"""Labelled area on the outer faces of the scan that raises no flag. 4 of 204 KiTS23 masks have more: kidneys cut by
+the scan."""
 
 KIDNEY_HU = (0.0, 350.0)
 """Median HU of parenchyma that raises no flag: above water, which even an unenhanced kidney is, and below vessels in the

@@ -19,6 +19,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
             it (which knows no NaN and no infinity), names a key twice, or holds something other than an object. The line
             begins with the file's name.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise _unusable(path, "is missing, or no regular file")
     try:
         size = path.stat().st_size
         if size > LARGEST_MIB << 20:

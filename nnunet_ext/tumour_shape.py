@@ -82,4 +82,4 @@ def _contact(tumours: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_], spac
         faces = tumours[first] != tumours[last]
         surface += area * np.count_nonzero(faces)
         touching += area * np.count_nonzero(faces & (others[first] | others[last]))
-    return round(touching / surface, 3)
+    return round(float(touching / surface), 3)
