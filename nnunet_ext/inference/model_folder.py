@@ -80,7 +80,8 @@ def check_configuration(configuration: Mapping[str, Any], folder: Path) -> None:
     Raises:
         InputError: If its patch or spacing is not three positive numbers, or it lacks a key that is read later.
     """
-    if len(configuration.get("patch_size") or ()) == len("yx") or configuration.get("previous_stage") is not None:
+    patch = configuration.get("patch_size")
+    if (isinstance(patch, list) and len(patch) == len("yx")) or configuration.get("previous_stage") is not None:
         kind = "nnU-Net's 2-D configuration or a cascade's second stage"
         msg = f"The model in {folder} is {kind}; name another, or use nnUNetv2_predict"
         raise InputError(msg)
