@@ -134,11 +134,11 @@ def test_the_record_of_another_case_or_model_counts_as_none(cases: tuple[Case, C
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda content: b"",
+        lambda _: b"",
         lambda content: content[: len(content) // 2],
         lambda content: gzip.compress(gzip.decompress(content)[:-10]),
         lambda content: content[:-6] + bytes(6),
-        lambda content: b"something else",
+        lambda _: b"something else",
     ],
 )
 def test_a_mask_that_is_no_longer_whole_counts_as_none(
