@@ -36,13 +36,13 @@ CHECKPOINT = Path("fold_0") / "checkpoint_best.pth"
 """In the model folder."""
 
 
-def write_network(folder: Path) -> Path:
+def write_network(folder: Path, patch: tuple[int, int, int] = (16, 16, 16)) -> Path:
     """Write ``plans.json``, ``dataset.json`` and the checkpoint of fold 0, for voxels of 4 mm; return the folder."""
     import torch  # noqa: PLC0415 - an optional extra
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans  # noqa: PLC0415
 
     (folder / CHECKPOINT).parent.mkdir(parents=True)
-    for name, content in (("plans", _plans()), ("dataset", DATASET)):
+    for name, content in (("plans", _plans(patch)), ("dataset", DATASET)):
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     built = (ARCHITECTURE["network_class_name"], ARCHITECTURE["arch_kwargs"], ARCHITECTURE["_kw_requires_import"])
     with torch.random.fork_rng():
@@ -58,7 +58,7 @@ def write_network(folder: Path) -> Path:
     return folder
 
 
-def _plans() -> dict[str, Any]:
+def _plans(patch: tuple[int, int, int]) -> dict[str, Any]:
     intensities = {"mean": 100.0, "std": 80.0, "percentile_00_5": -150.0, "percentile_99_5": 300.0}
     return {
         "dataset_name": "Dataset999_Tiny",
@@ -66,19 +66,19 @@ def _plans() -> dict[str, Any]:
         "image_reader_writer": "SimpleITKIOWithReorient",
         "transpose_forward": [0, 1, 2],
         "transpose_backward": [0, 1, 2],
-        "configurations": {"tiny": _configuration()},
+        "configurations": {"tiny": _configuration(patch)},
         "experiment_planner_used": "ExperimentPlanner",
         "label_manager": "LabelManager",
         "foreground_intensity_properties_per_channel": {"0": intensities},
     }
 
 
-def _configuration() -> dict[str, Any]:
+def _configuration(patch: tuple[int, int, int]) -> dict[str, Any]:
     configuration: dict[str, Any] = {
         "data_identifier": "tiny",
         "preprocessor_name": "DefaultPreprocessor",
         "batch_size": 2,
-        "patch_size": [16, 16, 16],
+        "patch_size": list(patch),
         "spacing": [4.0, 4.0, 4.0],
         "normalization_schemes": ["CTNormalization"],
         "use_mask_for_norm": [False],

@@ -12,6 +12,9 @@ from ccrcc_model.faults.scans import as_image, small_scan, write_card, write_sca
 
 NEEDS = ("torch", "nnunetv2")
 
+ONE_WINDOW = (20, 48, 48)
+"""Voxels of a patch that holds all of ``small_scan``."""
+
 RECORD_BELIEVED = "the record of a mask is believed, or ends in a traceback"
 MASK_BELIEVED = "a mask that is not the one written counts as finished"
 NETWORK_BELIEVED = "a damaged or foreign network is believed, or its library's message passed on"
@@ -22,7 +25,7 @@ def segment(folder: Path, *more: object, out: str = "masks") -> Ran:
     if not (folder / "a.nii.gz").exists():
         write_scan(folder)
     if not (folder / "net").exists():
-        write_network(folder / "net")
+        write_network(folder / "net", ONE_WINDOW)
     card = write_card(folder, "a,p,north,a.nii.gz,\n")
     return ccrcc("segment", card, "--model", folder / "net", "--out", folder / out, *more)
 
@@ -41,7 +44,7 @@ def remade(folder: Path, damage: Callable[[Path], None]) -> str:
 
 def refused(folder: Path, why: str, damage: Callable[[Path], None], *more: object) -> str:
     """Damage a network; it has to be refused in one short line before anything is written."""
-    write_network(folder / "net")
+    write_network(folder / "net", ONE_WINDOW)
     damage(folder / "net")
     ran = segment(folder, *more)
     lines = ran.said.strip().splitlines()
@@ -126,7 +129,7 @@ def segment_two_scans_of_one_name(folder: Path) -> str:
     """``north/scan.nii.gz`` and ``south/scan.nii.gz`` go into one folder: the second is refused, the first's mask stays."""
     import SimpleITK as sitk  # noqa: PLC0415 - heavy, and only here
 
-    write_network(folder / "net")
+    write_network(folder / "net", ONE_WINDOW)
     hu, _ = small_scan()
     for name, values in (("north", hu), ("south", hu[:, ::-1])):
         (folder / name).mkdir()
