@@ -154,9 +154,7 @@ def check(
     if strangers := check_acquisition(cohort):
         say(f"The acquisition file holds {strangers} cases that the case list does not; they are left out")
     with progress_bar(f"Checking {cohort.name}") as on_progress:
-        passed, refusals = check_cohort(
-            cohort, on_progress=on_progress, on_note=lambda case_id, note: notes.append(f"{case_id}: {note}")
-        )
+        passed, refusals = check_cohort(cohort, on_progress=on_progress, on_note=notes.append)
     if out:
         write_quarantine(out, refusals)
     for note in notes:
@@ -321,7 +319,7 @@ def segment(
     model: Annotated[Path, typer.Option(help="Trained nnU-Net folder.")],
     data_root: DataRoot = None,
     fold: Annotated[list[str], typer.Option(help="Fold to use, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps.")] = "cpu",
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies: slower, a little better.")] = False,
     whole_scan: Annotated[
         bool, typer.Option("--whole-scan", help="Look closely everywhere, not around the kidneys only.")
@@ -336,9 +334,8 @@ def segment(
 
     A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
     """
-    from ccrcc_model.console import finish, progress_bar
+    from ccrcc_model.console import finish, note, progress_bar
     from nnunet_ext.cards import load_cohort, save_cohort
-    from nnunet_ext.csv_table import read_csv
     from nnunet_ext.quarantine import write_quarantine
     from nnunet_ext.segment import SELF_CHECKS, single_scan
     from nnunet_ext.segment import segment as segment_cohort
@@ -359,15 +356,16 @@ def segment(
             trusted=trust_checkpoint,
             jobs=jobs,
             on_progress=on_progress,
+            on_note=note,
         )
     if shard is not None:
         line = f"Shard {shard}: {len(segmented.cases)} of {len(cohort.cases)} masks are in {out}"
         raise typer.Exit(finish(f"{line}; when all shards are done, run the same without --shard for the card", refusals))
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(segmented, out)
-    flagged = int((read_csv(out / SELF_CHECKS)["flags"] != "").sum())
-    note = f", {flagged} to look at first ({out / SELF_CHECKS})" if flagged else ""
-    raise typer.Exit(finish(f"{len(segmented.cases)} of {len(cohort.cases)} scans segmented{note}; card: {card}", refusals))
+    flagged = sum(bool(case.flags) for case in segmented.cases)
+    advice = f", {flagged} to look at first ({out / SELF_CHECKS})" if flagged else ""
+    raise typer.Exit(finish(f"{len(segmented.cases)} of {len(cohort.cases)} scans segmented{advice}; card: {card}", refusals))
 
 
 @app.command()
@@ -453,7 +451,7 @@ def deep(
     preset: Annotated[str | None, typer.Option(help="What the table was extracted with; the one it names by default.")] = None,
     data_root: DataRoot = None,
     fold: Annotated[str, typer.Option(help="Whose network: 0 to 4, or all.")] = "0",
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps.")] = "cpu",
     trust_checkpoint: Annotated[bool, typer.Option(help="Load one that holds more than weights: it runs code.")] = False,
     jobs: Jobs = 1,
     cases: CasesFolder = None,
@@ -464,10 +462,9 @@ def deep(
     takes their principal components. One result file a case is kept, so the same command goes on where it stopped.
     """
     from ccrcc_model.deep_extraction import DeepOrder, run_deep
-    from nnunet_ext.inference.trained_model import TrainedModel
+    from nnunet_ext.inference.trained_model import TrainedModel, fold_numbers
 
-    which = int(fold) if fold.isdigit() else fold
-    network = TrainedModel(model, (which,), device=device, trusted=trust_checkpoint)
+    network = TrainedModel(model, fold_numbers([fold]), device=device, trusted=trust_checkpoint)
     raise typer.Exit(run_deep(DeepOrder(card, table, out, network, preset, data_root, cases), jobs=jobs))
 
 

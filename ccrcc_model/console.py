@@ -120,6 +120,11 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def note(line: str) -> None:
+    """Print a line to standard error that the user should read although the work goes on."""
+    sys.stderr.write(f"{line}\n")
+
+
 def finish(line: str, refusals: Sequence[Refusal], quarantine: Path | None = None) -> int:
     """Print the last line of a command, and before it what was refused.
 

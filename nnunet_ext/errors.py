@@ -34,3 +34,9 @@ class CaseRefused(InputError):  # noqa: N818 - a decision about a case, not a fa
     def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
         """Travel between processes: of its arguments an exception keeps only the line."""
         return type(self), (self.code, self.reason)
+
+
+def last_line(error: BaseException) -> str:
+    """Return the kind of ``error`` and the last line of its message, at most its last 200 letters."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[-1].strip()[-200:]}" if lines else type(error).__name__

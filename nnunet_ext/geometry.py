@@ -17,7 +17,7 @@ from nnunet_ext.errors import CaseRefused
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.mask_values import whole_numbers
 from nnunet_ext.presence import check_file
-from nnunet_ext.progress import OnNote, OnProgress, silent, unsaid
+from nnunet_ext.progress import OnNote, OnProgress, quiet, silent
 from nnunet_ext.volume_file import check_finite, read_volume
 
 HU_RANGE = (-10240, 30710)
@@ -86,14 +86,14 @@ def read_scan(case: Case, labels: Labels, *, mask_required: bool = False) -> Sca
 
 
 def check_cohort(
-    cohort: Cohort, *, on_progress: OnProgress = silent, on_note: OnNote = unsaid
+    cohort: Cohort, *, on_progress: OnProgress = silent, on_note: OnNote = quiet
 ) -> tuple[Cohort, tuple[Refusal, ...]]:
     """Read every scan of ``cohort`` through the gate; return the cohort of those that pass, and the refusals.
 
     Args:
         cohort: Its scans are read one after the other.
         on_progress: Is called with the number of scans done and of all.
-        on_note: Is called with a case's id and a line, for everything noted about a scan that passed.
+        on_note: Told, in a line each that begins with the case's id, what was noted about a scan that passed.
     """
     passed: list[Case] = []
     refusals: list[Refusal] = []
@@ -106,7 +106,7 @@ def check_cohort(
         else:
             passed.append(case)
             for note in scan.notes:
-                on_note(case.id, note)
+                on_note(f"{case.id}: {note}")
     on_progress(len(cohort.cases), len(cohort.cases))
     return cohort.with_cases(passed), tuple(refusals)
 

@@ -1,6 +1,5 @@
 """How well predicted masks agree with reference masks: the numbers behind the supplement's Fig. S1, and more."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.mask_values import whole_numbers
 from nnunet_ext.progress import OnProgress, silent
-from nnunet_ext.segment import RECORD
+from nnunet_ext.segmentation_record import RECORD, read_structures
 from nnunet_ext.surface import surface_agreement
 from nnunet_ext.volume_file import read_volume
 
@@ -187,8 +186,8 @@ def _predicted_files(reference: Cohort, predicted: Cohort | Path) -> dict[str, P
 def _predicted_labels(reference: Cohort, predicted: Cohort | Path) -> dict[str, Label]:
     """Return the structures that the prediction knows; of a foreign folder it is taken that they are the reference's."""
     names = list(predicted.labels) if isinstance(predicted, Cohort) else list(reference.labels)
-    if isinstance(predicted, Path) and (record := predicted / RECORD).is_file():
-        names = json.loads(record.read_text(encoding="utf-8"))["structures"]
+    if isinstance(predicted, Path) and (predicted / RECORD).is_file():
+        names = read_structures(predicted)
     return {name: label for name, label in STRUCTURES.items() if name in names}
 
 

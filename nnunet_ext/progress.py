@@ -10,9 +10,9 @@ def silent(done: int, total: int, /) -> None:
     """Listen to nothing: the default of every function that takes ``on_progress``."""
 
 
-OnNote = Callable[[str, str], None]
-"""Called with a case's id and a line that its user should see."""
+OnNote = Callable[[str], None]
+"""Called with a line that the user should read although the work goes on."""
 
 
-def unsaid(case_id: str, note: str, /) -> None:
-    """Pass a note on to nobody: the default of every function that takes ``on_note``."""
+def quiet(line: str, /) -> None:
+    """Listen to nothing: the default of every function that takes ``on_note``."""

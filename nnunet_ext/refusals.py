@@ -122,6 +122,10 @@ STAGES = Chapter(
         ),
         "slices-thick": Reason("slices not thinner than those that `ccrcc thicken` is to make", "ask for thicker ones"),
         "prediction-failed": Reason("an error of the network, such as too little memory", "read the reason"),
+        "mask-changed": Reason(
+            "a mask in the output folder that is another than the command wrote there: edited, or replaced",
+            "name an edited mask in a case list; remove it to have it made again",
+        ),
         "prediction-missing": Reason("no predicted mask", "run `ccrcc segment` for it"),
         "prediction-unreadable": Reason("a predicted mask that cannot be read", "remove it and segment again"),
         "prediction-shape": Reason("a predicted mask of another shape", "segment this scan"),
@@ -163,10 +167,27 @@ FLAGS = Chapter(
         "no-kidney": Reason("no kidney", "look at the scan: does it show the kidneys?"),
         "single-kidney": Reason("one connected body that holds parenchyma", "check for a missed kidney"),
         "kidney-volume": Reason("a kidney's parenchyma below 50 ml or above 500 ml", "look at the kidneys"),
+        "kidney-asymmetry": Reason(
+            "a kidney with more than four times the parenchyma of the other", "check for a missed or a cut kidney"
+        ),
+        "kidney-hu": Reason("a median under the kidney outside 0 to 350 HU", "check that the scan is in HU, and the kidneys"),
         "no-tumour": Reason("no tumour; `ccrcc extract` will refuse the case", "look for a missed tumour"),
         "tumour-volume": Reason("tumours of more than 1500 ml", "look at the tumours"),
         "tumour-apart": Reason("a tumour that touches no body that holds parenchyma", "look at the tumours"),
+        "tumour-contact": Reason(
+            "tumours whose surface touches the kidney by less than 15 % (real ones: 17 % and more)",
+            "look at the tumours: is it another organ?",
+        ),
+        "tumour-pieces": Reason("more than three pieces of tumour of 0.1 ml and more", "look at the tumours"),
+        "both-kidneys": Reason("more than 20 ml of tumour in either kidney", "look at the tumours"),
+        "tumour-hu": Reason("a median under the tumours outside -50 to 350 HU", "look at the tumours"),
         "removed": Reason("more than 5 ml that the rules of anatomy removed", "look at what was removed"),
+        "tumour-removed": Reason(
+            "more than a tenth of the predicted tumour (and 1 ml) that the rules of anatomy removed: the network calls tumour "
+            "where there is none, and may do so where no rule removes it",
+            "look at the tumours that were kept",
+        ),
+        "scan-edge": Reason("labels on an outer face of the scan", "check whether the scan cuts the kidney"),
         "folds-disagree": Reason(
             "several folds averaged, whose mean Dice with each other is below 0.9 for kidney or 0.7 for tumour", "look at all"
         ),

@@ -1,36 +1,34 @@
 """Masks for a cohort, or for one scan, from a trained nnU-Net that is loaded once."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import SimpleITK as sitk
 
 from nnunet_ext.anatomy_rules import RULES_VERSION, plausible_anatomy
 from nnunet_ext.case import Case, Cohort, Refusal, Role
-from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import write_json
+from nnunet_ext.errors import CaseRefused, InputError, last_line
 from nnunet_ext.geometry import read_scan
-from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, last_line, load_model
+from nnunet_ext.inference.devices import check_device
+from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, fold_numbers, load_model
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.nifti import write_nifti
-from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.progress import OnNote, OnProgress, quiet, silent
+from nnunet_ext.segmentation_record import SegmentationRecord, State, hash_of_image
 from nnunet_ext.self_check import SelfCheck, self_check, write_self_checks
-from nnunet_ext.volume_file import stamp
 
-RECORD = "segmentation.json"
-"""Beside the masks: which model made them, and how."""
+STAGE = "segment"
+"""What refusals call this."""
 
-CASE_RECORDS = "cases"
-"""Folder beside the masks: for each mask the image that it was made from, and its self-check."""
+Made = tuple[SelfCheck, str]
+"""What a mask says about itself, and the SHA-256 of the image that it was made from."""
 
 SELF_CHECKS = "self_check.csv"
 """Beside the masks: a row each, see ``nnunet_ext.self_check``."""
@@ -50,6 +48,7 @@ def segment(
     trusted: bool = False,
     jobs: int = 1,
     on_progress: OnProgress = silent,
+    on_note: OnNote = quiet,
 ) -> tuple[Cohort, tuple[Refusal, ...]]:
     """Predict a mask for every case of a cohort, on the scan's own grid.
 
@@ -57,7 +56,8 @@ def segment(
     kidneys and a fine pass runs around them; where the coarse pass is unsure, it runs all over the body. Whatever is
     anatomically implausible is removed (``plausible_anatomy``), and ``self_check.csv`` says what that was and which masks to
     look at. A mask in which nothing was found is written all the same. Masks that this model made from these images before are
-    kept, so a run that was cut off goes on where it stopped.
+    kept, so a run that was cut off goes on where it stopped: image and mask must be the ones that the case's record names by
+    their SHA-256. Where record or mask is damaged, the case is done again; a mask that was edited is never replaced.
 
     Args:
         cohort: Scans; masks that they already have are not read.
@@ -66,7 +66,7 @@ def segment(
             Several processes may fill it, each with a share of the cohort (``Shard``).
         folds: Networks to average.
         checkpoint: Which one of each fold.
-        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         mirroring: Average over mirrored copies of the scan.
         step: Window step as a fraction of the patch.
         whole_scan: Run the fine pass everywhere, without looking for the kidneys first.
@@ -74,31 +74,54 @@ def segment(
         jobs: Processes, each with the model and an equal share of the cores. On a CPU two single-threaded ones beat one of two
             threads, at the price of the memory. They are started afresh, so a script needs ``if __name__ == "__main__"``.
         on_progress: Told the cases done and the cases in all.
+        on_note: Told, in a line each, what was found damaged and is done again, and what is odd about the model's files.
 
     Returns:
         The cohort of the cases that have a mask now, and the refusals of the others.
 
     Raises:
-        InputError: If the model cannot be used, or ``out_dir`` holds masks of another model or setting.
+        InputError: If the model or the device cannot be used, ``out_dir`` holds masks of another model or setting, or a mask
+            there was made from another image of the same case id.
     """
-    numbered = tuple(int(fold) if str(fold).isdigit() else fold for fold in folds)
-    model = TrainedModel(model_dir, numbered, checkpoint, device, mirroring, step, trusted)
-    record = _Record.open(out_dir, model, whole_scan=whole_scan)
-    labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in model.classes()}
-    todo = [case for case in cohort.cases if not record.find(case)]
-    n_cases = len(cohort.cases)
-    on_progress(n_cases - len(todo), n_cases)
-    refusals: list[Refusal] = []
-    for done, (case, found) in enumerate(_predict_all(todo, model, record, jobs), start=n_cases - len(todo) + 1):
-        if isinstance(found, SelfCheck):
-            record.add(case, found)
-        else:
+    if jobs < 1:
+        msg = f"jobs must be at least 1; found {jobs}"
+        raise InputError(msg)
+    model = TrainedModel(model_dir, fold_numbers(folds), checkpoint, device, mirroring, step, trusted)
+    check_device(device)
+    classes = model.classes()
+    identity = {**model.identity(), "anatomy_rules": RULES_VERSION}
+    record = SegmentationRecord.open(out_dir, list(classes), identity, whole_scan=whole_scan)
+    todo, refusals = _find_todo(cohort.cases, record, on_note)
+    n_cases, n_before = len(cohort.cases), len(cohort.cases) - len(todo)
+    on_progress(n_before, n_cases)
+    for done, (case, found) in enumerate(_predict_all(todo, model, record, jobs, on_note), start=n_before + 1):
+        if isinstance(found, Refusal):
             refusals.append(found)
+        else:
+            record.add(case, *found)
         on_progress(done, n_cases)
     checks = record.checks
     masked = [replace(case, mask=record.mask(case), flags=checks[case.id].flags) for case in cohort.cases if case.id in checks]
     write_self_checks(out_dir / SELF_CHECKS, [checks[case.id] for case in masked])
+    labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in classes}
     return replace(cohort.with_cases(masked), labels=labels), tuple(refusals)
+
+
+def _find_todo(cases: Sequence[Case], record: SegmentationRecord, on_note: OnNote) -> tuple[list[Case], list[Refusal]]:
+    """Return the cases that have no mask yet, and those whose mask somebody changed."""
+    todo: list[Case] = []
+    refusals: list[Refusal] = []
+    for case in cases:
+        try:
+            state = record.find(case)
+        except CaseRefused as refused:
+            refusals.append(Refusal(case.id, STAGE, refused.code, refused.reason))
+            continue
+        if state is State.DAMAGED:
+            on_note(f"The mask of {case.id}, or its record, is damaged or missing; the scan is segmented again")
+        if state is not State.DONE:
+            todo.append(case)
+    return todo, refusals
 
 
 def single_scan(path: Path) -> Cohort:
@@ -109,22 +132,22 @@ def single_scan(path: Path) -> Cohort:
 
 
 def _predict_all(
-    cases: Sequence[Case], model: TrainedModel, record: "_Record", jobs: int
-) -> Iterator[tuple[Case, SelfCheck | Refusal]]:
+    cases: Sequence[Case], model: TrainedModel, record: SegmentationRecord, jobs: int, on_note: OnNote
+) -> Iterator[tuple[Case, Made | Refusal]]:
     """Yield each case with what its mask says about itself, or why there is none, as soon as it is done."""
     if not cases:
         return
     workers = max(1, min(jobs, len(cases)))
     threads = max(1, _n_cores() // workers)
     if workers == 1:
-        _load(model)  # a model that does not load fails before anything is written
+        _tell(_load(model), on_note)  # a model that does not load fails before anything is written
         record.write()
         yield from (_predict_case(case, model, record, threads) for case in cases)
         return
     # Not joblib: its workers are replaced once their memory grows by 300 MB, which a scan does, and load the model again.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     try:
-        pool.submit(_load, model).result()
+        _tell(pool.submit(_load, model).result(), on_note)
         record.write()
         calls = [pool.submit(_predict_case, case, model, record, threads) for case in cases]
         yield from (call.result() for call in as_completed(calls))
@@ -139,24 +162,31 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _load(model: TrainedModel) -> None:
-    """Load the networks into this process, which keeps them; they do not travel."""
-    load_model(model)
+def _load(model: TrainedModel) -> tuple[str, ...]:
+    """Load the networks into this process, which keeps them: they do not travel. Return what is odd about their files."""
+    return load_model(model).notes
 
 
-def _predict_case(case: Case, model: TrainedModel, record: "_Record", threads: int) -> tuple[Case, SelfCheck | Refusal]:
+def _tell(notes: Sequence[str], on_note: OnNote) -> None:
+    for note in notes:
+        on_note(note)
+
+
+def _predict_case(case: Case, model: TrainedModel, record: SegmentationRecord, threads: int) -> tuple[Case, Made | Refusal]:
     loaded = load_model(model)
     try:
+        before = hash_of_image(case)
         scan = read_scan(replace(case, mask=None), {})
         with n_threads(threads):
             mask, check = _predict_image(loaded, scan.image, case.id, whole_scan=record.whole_scan)
     except CaseRefused as refused:
-        return case, Refusal(case.id, "segment", refused.code, refused.reason)
+        return case, Refusal(case.id, STAGE, refused.code, refused.reason)
     except (RuntimeError, MemoryError) as error:
         reason = f"the network gave no mask: {last_line(error)}"
-        return case, Refusal(case.id, "segment", "prediction-failed", reason)
+        return case, Refusal(case.id, STAGE, "prediction-failed", reason)
+    record.check_free(case)
     write_nifti(mask, record.mask(case))
-    return case, check
+    return case, (check, before)
 
 
 @contextmanager
@@ -185,6 +215,7 @@ def _predict_image(model: LoadedModel, image: sitk.Image, case_id: str, *, whole
         plausible,
         found.mask,
         spacing_mm=(z, y, x),
+        hu=sitk.GetArrayViewFromImage(upright),
         searched=found.searched,
         fold_dice=found.fold_dice,
     )
@@ -195,57 +226,3 @@ def _predict_image(model: LoadedModel, image: sitk.Image, case_id: str, *, whole
         mask = sitk.DICOMOrient(mask, orientation)
         mask.CopyInformation(image)
     return mask, check
-
-
-@dataclass
-class _Record:
-    """``segmentation.json``: the model behind the masks; and a file a case: the image that has a mask, and its self-check."""
-
-    folder: Path
-    structures: list[str]
-    model: dict[str, Any]
-    whole_scan: bool
-    checks: dict[str, SelfCheck]
-
-    @classmethod
-    def open(cls, folder: Path, model: TrainedModel, *, whole_scan: bool) -> "_Record":
-        identity = {**model.identity(), "whole_scan": whole_scan, "anatomy_rules": RULES_VERSION}
-        file = folder / RECORD
-        if not file.is_file():
-            if any(not path.name.startswith(".") for path in folder.glob("*.nii.gz")):
-                msg = f"{folder} holds masks that no {RECORD} accounts for; name another folder"
-                raise InputError(msg)
-        elif json.loads(file.read_text(encoding="utf-8"))["model"] != identity:
-            msg = f"{folder} holds masks of another model or setting (see its {RECORD}); name another folder"
-            raise InputError(msg)
-        return cls(folder, list(model.classes()), identity, whole_scan, {})
-
-    def mask(self, case: Case) -> Path:
-        return self.folder / f"{case.id}.nii.gz"
-
-    def find(self, case: Case) -> bool:
-        """Tell whether a case has a mask made from the image as it is now; its self-check is known from then on."""
-        file = self._file(case)
-        if not file.is_file() or not self.mask(case).is_file():
-            return False
-        known = json.loads(file.read_text(encoding="utf-8"))
-        if known["image"] != _stamp(case.image):
-            return False
-        self.checks[case.id] = SelfCheck(**known["self_check"])
-        return True
-
-    def add(self, case: Case, check: SelfCheck) -> None:
-        write_json(self._file(case), {"image": _stamp(case.image), "self_check": asdict(check)})
-        self.checks[case.id] = check
-
-    def write(self) -> None:
-        write_json(self.folder / RECORD, {"structures": self.structures, "model": self.model})
-
-    def _file(self, case: Case) -> Path:
-        return self.folder / CASE_RECORDS / f"{case.id}.json"
-
-
-def _stamp(image: Path) -> list[int]:
-    """Return size and time of change of an image, or of a series: enough to notice that it was replaced."""
-    files = stamp(image)
-    return [sum(size for _, size, _ in files), max(time_ns for _, _, time_ns in files)] if files else []

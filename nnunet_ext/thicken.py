@@ -4,7 +4,6 @@ New slices are means over the old ones, weighed by how much of each lies inside:
 reconstructed images, so it changes thickness and noise along the patient, and nothing else that a scanner would change.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,9 @@ from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.stored_json import read_json_object
 from nnunet_ext.volume_file import volume_sha256
+from nnunet_ext.written_mask import changed_mask, is_whole_nifti
 
 STAGE = "thicken"
 THINNER_BY = 0.01
@@ -114,20 +115,19 @@ def _thicken_case(case: Case, cohort: Cohort, slice_mm: float, out: Path) -> Cas
     image = out / "images" / f"{case.id}.nii.gz"
     mask = out / "masks" / f"{case.id}.nii.gz" if case.mask else None
     record, made_of = out / "made_of" / f"{case.id}.json", _made_of(case, cohort, slice_mm)
-    if not image.is_file() or (mask and not mask.is_file()) or _read(record) != made_of:
+    if not _is_done(_read(record), made_of, image, mask):
         record.unlink(missing_ok=True)  # a run that stops between the files leaves none that they would match
         scan = read_scan(case, cohort.labels)
         if scan.mask and mask:
             write_nifti(thicker_mask(scan.mask, slice_mm), mask)
         write_nifti(thicker_image(scan.image, slice_mm), image)
-        write_json(record, made_of)
+        write_json(record, {**made_of, "written": _hashes(image, mask)})
     return replace(case, image=image, mask=mask)
 
 
 def _made_of(case: Case, cohort: Cohort, slice_mm: float) -> dict[str, Any]:
     """What the files of a case depend on; a scan or mask that is missing has no hash, and is refused when it is read."""
-    files = {"image": case.image, "mask": case.mask}
-    hashes = {f"{name}_sha256": _hash(path, name) for name, path in files.items()}
+    hashes = {f"{name}_sha256": digest for name, digest in _hashes(case.image, case.mask).items()}
     return {"slice_mm": slice_mm, **hashes, "labels": plain_labels(cohort.labels) if case.mask else None}
 
 
@@ -138,11 +138,29 @@ def _hash(path: Path | None, what: str) -> str | None:
         return None
 
 
+def _hashes(image: Path, mask: Path | None) -> dict[str, str | None]:
+    return {name: _hash(path, name) for name, path in (("image", image), ("mask", mask))}
+
+
+def _is_done(known: Any, made_of: dict[str, Any], image: Path, mask: Path | None) -> bool:
+    """Tell whether the files are there as they were written.
+
+    Raises:
+        CaseRefused: ``mask-changed``, if somebody edited or replaced the mask.
+    """
+    if not isinstance(known, dict) or {key: known.get(key) for key in made_of} != made_of:
+        return False
+    written, found = known.get("written"), _hashes(image, mask)
+    if mask and isinstance(written, dict) and found["mask"] not in (None, written.get("mask")) and is_whole_nifti(mask):
+        raise CaseRefused("mask-changed", changed_mask(mask, "made"))
+    return written == found and None not in (found["image"], found["mask"] if mask else "")
+
+
 def _read(record: Path) -> Any:
     """Return what a record holds, or None where there is none that can be read."""
     try:
-        return json.loads(record.read_bytes())
-    except (OSError, ValueError):
+        return read_json_object(record)
+    except InputError:
         return None
 
 

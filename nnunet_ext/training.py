@@ -1,6 +1,5 @@
 """Stock nnU-Net commands, run one after the other: plan, preprocess, train. Nothing here replaces them."""
 
-import json
 import os
 import re
 import subprocess
@@ -13,6 +12,7 @@ from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_json
 from nnunet_ext.plans import CPU_CONFIGURATION, add_cpu_configuration
 from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.stored_json import read_json_object
 
 PLANS = "nnUNetPlans"
 SHORT_TRAINER = "nnUNetTrainerCCRCCShort"
@@ -76,7 +76,7 @@ def prepare(
     plans = PLANS if spacing_mm is None else f"{PLANS}_{spacing_mm:g}mm"
     marker = preprocessed / f"{plans}.prepared.json"
     made_of = {"conversion": _conversion_key(dataset, folders), "configuration": configuration}
-    if _holds(marker, made_of):
+    if _holds(marker, made_of) and (preprocessed / f"{plans}.json").is_file():
         return plans
     marker.unlink(missing_ok=True)
     parent = "3d_fullres" if configuration == CPU_CONFIGURATION else configuration
@@ -132,7 +132,7 @@ def train(
     fold_folder = model / f"fold_{fold}"
     marker = fold_folder / "trained.json"
     made_of = {"conversion": _conversion_key(dataset, folders), "epochs": epochs, "iterations": iterations}
-    if _holds(marker, made_of):
+    if _holds(marker, made_of) and any(fold_folder.glob("checkpoint_*.pth")):
         return model
     marker.unlink(missing_ok=True)
     lengths = {"CCRCC_EPOCHS": epochs, "CCRCC_ITERATIONS": iterations}
@@ -225,8 +225,16 @@ def _conversion_key(dataset: str, folders: NnUNetFolders) -> str:
     if not record.is_file():
         msg = f"No converted data set at {record.parent}; `ccrcc convert` writes one"
         raise InputError(msg)
-    return str(json.loads(record.read_text(encoding="utf-8"))["key"])
+    key = read_json_object(record).get("key")
+    if not isinstance(key, str):
+        msg = f"{record} is damaged: it has no key; remove {record.parent} and convert again"
+        raise InputError(msg)
+    return key
 
 
 def _holds(marker: Path, made_of: Mapping[str, object]) -> bool:
-    return marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == made_of
+    """Tell whether a step was done with the same input; what cannot be read was not."""
+    try:
+        return marker.is_file() and read_json_object(marker) == made_of
+    except InputError:
+        return False

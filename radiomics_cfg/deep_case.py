@@ -20,7 +20,7 @@ from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model
 from nnunet_ext.segment import n_threads
-from radiomics_cfg.case_file import NO_ROWS, Made, Outcome, code_and_reason, find_or_keep
+from radiomics_cfg.case_file import NO_ROWS, KeptRows, Made, Outcome, code_and_reason, find_or_keep, read_case_file
 from radiomics_cfg.grid import Box, Grid, bounds, resample
 from radiomics_cfg.lesions import find_anatomy
 from radiomics_cfg.measure import CaseRows
@@ -205,7 +205,25 @@ class DeepWork:
             InputError: If the network cannot be used, or the result cannot be written.
         """
         outcome = find_or_keep(case, self.recipe, self.folder, lambda: _measure(case, self.recipe))
+        if isinstance(outcome, KeptRows) and not self._is_whole(outcome.file):
+            outcome.file.unlink(missing_ok=True)
+            outcome = find_or_keep(case, self.recipe, self.folder, lambda: _measure(case, self.recipe))
         return replace(outcome, stage=STAGE) if isinstance(outcome, Refusal) else outcome
+
+    def _is_whole(self, file: Path) -> bool:
+        """Tell whether a result holds values of this recipe's columns, of the image and mask that its name is a hash of."""
+        content = read_case_file(file)
+        if content is None or content.refusal is not None:
+            return False
+        values, n_columns = content.rows.values, len(deep_columns(self.recipe.rules, load_model(self.recipe.network)))
+        keys_are_whole = all(isinstance(key, dict) and set(key) == {"lesion", "side"} for key in content.rows.keys)
+        return (
+            file == self.recipe.file(self.folder, content.image_sha256, content.mask_sha256)
+            and values.dtype == np.float64
+            and values.shape[1] == n_columns
+            and not np.isinf(values).any()
+            and keys_are_whole
+        )
 
     def lost(self, case: Case, reason: str) -> Outcome:
         """Refuse a case whose process is gone; the next run tries it again."""

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import SimpleITK as sitk
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nnunet_ext.case import Case, Cohort, Refusal, Role, plain_labels
 from nnunet_ext.errors import CaseRefused, InputError
@@ -21,6 +22,7 @@ from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.stored_json import read_json_object
 from nnunet_ext.volume_file import stamp
 
 N_FOLDS = 5
@@ -28,6 +30,9 @@ N_FOLDS = 5
 
 DATASET_IDS = range(1, 1000)
 """nnU-Net writes a data set's number with three digits."""
+
+AGAIN = "remove the folder to convert again, or choose another number"
+"""What to do about a data set that is not whole."""
 
 Split = dict[str, list[str]]
 """Case ids under ``train`` and ``val``, as nnU-Net's ``splits_final.json`` holds them."""
@@ -178,14 +183,59 @@ def _converted_before(folder: Path, splits: Path, key: str) -> tuple[RawDataset,
     record_file = folder / "conversion.json"
     if not record_file.is_file():
         return None
-    record = json.loads(record_file.read_text(encoding="utf-8"))
-    if record["key"] != key:
+    record = _read_record(record_file)
+    if record.key != key:
         return None
-    if not splits.is_file():
-        write_json(splits, record["folds"])
+    case_ids = [case_id for fold in record.folds for case_id in fold["val"]]
+    files = [folder / "dataset.json", *(folder / "imagesTr" / f"{case_id}_0000.nii.gz" for case_id in case_ids)]
+    files += [folder / "labelsTr" / f"{case_id}.nii.gz" for case_id in case_ids]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        msg = f"{folder} lacks {len(missing)} files that it was converted to, the first is {missing[0].name}; {AGAIN}"
+        raise InputError(msg)
+    _keep_splits(splits, record.folds)
     dataset_id = int(folder.name[len("Dataset") :][:3])
-    n_cases = sum(len(fold["val"]) for fold in record["folds"])
-    return RawDataset(dataset_id, folder, splits, n_cases), tuple(Refusal(*fields) for fields in record["refusals"])
+    return RawDataset(dataset_id, folder, splits, len(case_ids)), tuple(Refusal(*fields) for fields in record.refusals)
+
+
+class _Conversion(BaseModel):
+    """``conversion.json``: what a data set was converted from and to."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    key: str
+    refusals: list[Annotated[list[str], Field(min_length=4, max_length=4)]]
+    folds: list[Split]
+
+
+def _read_record(file: Path) -> _Conversion:
+    try:
+        record = _Conversion.model_validate(read_json_object(file))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        msg = f"{file} is damaged: {'.'.join(map(str, fault['loc']))}: {fault['msg']}; {AGAIN}"
+        raise InputError(msg) from error
+    if not record.folds or not all(set(fold) == {"train", "val"} for fold in record.folds):
+        msg = f"{file} is damaged: it has no folds of train and val; {AGAIN}"
+        raise InputError(msg)
+    return record
+
+
+def _keep_splits(splits: Path, folds: Sequence[Split]) -> None:
+    """Write the splits unless they are there; splits that somebody else made are not replaced, nor taken for ours."""
+    try:
+        known = json.loads(splits.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        known = None
+    if known == folds:
+        return
+    if isinstance(known, list) and known and all(isinstance(fold, dict) and {"train", "val"} <= set(fold) for fold in known):
+        msg = (
+            f"{splits} does not hold the splits of this conversion, which keep a patient's scans together; remove it to have "
+            "them written again, or choose another number"
+        )
+        raise InputError(msg)
+    write_json(splits, folds)
 
 
 def _key(cohort: Cohort, structures: Sequence[str], regions: bool, seed: int) -> str:

@@ -1,31 +1,27 @@
-"""A network that stock nnU-Net trained, as a value, and how it is loaded.
+"""A network that stock nnU-Net trained, as a value, and how it is loaded."""
 
-A pickled checkpoint is code: stock nnU-Net reads it with ``weights_only=False``, which runs whatever its author put into it.
-Here only weights and plain values are read, unless the user says that the author is trusted.
-"""
-
-import json
-import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
+from inspect import signature
 from io import StringIO
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.errors import InputError, last_line
 from nnunet_ext.files import sha256
-from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.inference.devices import check_device
+from nnunet_ext.inference.model_folder import check_configuration, read_classes, read_plans
+from nnunet_ext.stored_json import read_json_object
 
-_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-"""PyTorch's own variable: nnU-Net asks for ``weights_only=False``."""
+if TYPE_CHECKING:
+    from nnunet_ext.inference.checkpoint import Checkpoint
 
-_STRUCTURE_OF_REGION = {"kidney_and_masses": "kidney", "masses": "cyst"}
-"""What is left of a region that holds others: see ``nnunet_ext.convert.nnunet.class_regions``."""
+_DESCRIPTIONS = ("plans.json", "dataset.json")
+"""What describes the network; its checkpoints come after them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class TrainedModel:
         folder: ``<trainer>__<plans>__<configuration>``, with ``plans.json``, ``dataset.json`` and ``fold_<n>``.
         folds: Networks whose logits are averaged.
         checkpoint: File in each fold's folder.
-        device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         mirroring: Average over mirrored copies, eight times slower, where the training allows it.
         step: Window step as a fraction of the patch.
         trusted: Let the checkpoints run code.
@@ -54,6 +50,10 @@ class TrainedModel:
         if not self.folds:
             msg = "Name at least one fold to predict with"
             raise InputError(msg)
+        twice = [fold for fold in self.folds if self.folds.count(fold) > 1]
+        if twice:
+            msg = f"Fold {twice[0]} is named {self.folds.count(twice[0])} times; a network counts once in the average"
+            raise InputError(msg)
         if not 0 < self.step <= 1:
             msg = f"The window step is a fraction of the patch, inside (0, 1]; asked for {self.step:g}"
             raise InputError(msg)
@@ -67,41 +67,24 @@ class TrainedModel:
         if not self.folder.is_dir():
             msg = f"No model folder at {self.folder}; nnUNetv2_train writes one below nnUNet_results"
             raise InputError(msg)
-        names = ["plans.json", "dataset.json", *(f"fold_{fold}/{self.checkpoint}" for fold in self.folds)]
+        names = [*_DESCRIPTIONS, *(f"fold_{fold}/{self.checkpoint}" for fold in self.folds)]
         for name in names:
             if not (self.folder / name).is_file():
-                there = ", ".join(sorted(path.name for path in self.folder.glob("fold_*"))) or "no fold"
+                folds = sorted(path.name for path in self.folder.glob("fold_*"))
+                others = sorted(path.name for path in (self.folder / name).parent.glob("*.pth"))
+                there = ", ".join(folds) + (f" with {', '.join(others)}" if others else "") if folds else "no fold"
                 msg = f"Model folder {self.folder} lacks {name}; it holds {there}"
                 raise InputError(msg)
         return {name: self.folder / name for name in names}
 
     def classes(self) -> dict[str, int]:
-        """Return the network's class of each structure: its label or, if it learnt regions, the one that its region writes.
+        """Return the network's class of each structure, see ``read_classes``.
 
         Raises:
-            InputError: If it was not trained on kidney, tumour and cyst, as labels or as KiTS's regions.
+            InputError: If a file is missing, or it was not trained on kidney, tumour and cyst in one channel of CT.
         """
-        try:
-            content = json.loads(self.files()["dataset.json"].read_text(encoding="utf-8"))
-            labels = {str(name): value for name, value in content["labels"].items() if name != "background"}
-            order = content.get("regions_class_order")
-            classes = {name: _STRUCTURE_OF_REGION.get(name, name) for name in labels}
-        except (json.JSONDecodeError, KeyError, AttributeError) as error:
-            msg = f"dataset.json in {self.folder} is damaged: {error}"
-            raise InputError(msg) from error
-        values = list(labels.values()) if order is None else order
-        if (
-            not labels
-            or not set(classes.values()) <= set(STRUCTURES)
-            or len(values) != len(labels)
-            or not all(isinstance(one, int) for one in values)
-        ):
-            msg = (
-                f"The model in {self.folder} segments {labels}; wanted are labels of {', '.join(STRUCTURES)}, or the regions "
-                "that `ccrcc convert --regions` writes"
-            )
-            raise InputError(msg)
-        return dict(zip(classes.values(), values, strict=True))
+        self.files()
+        return read_classes(self.folder)
 
     def identity(self) -> dict[str, Any]:
         """Return what a prediction depends on: settings, and the SHA-256 of every file.
@@ -110,6 +93,11 @@ class TrainedModel:
         """
         hashes = {name: sha256(path) for name, path in self.files().items()}
         return {"folds": list(self.folds), "mirroring": self.mirroring, "step": self.step, "sha256": hashes}
+
+
+def fold_numbers(folds: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Return folds as nnU-Net names them: a number, or ``all``."""
+    return tuple(int(fold) if str(fold).isdecimal() else fold for fold in folds)
 
 
 @dataclass(frozen=True)
@@ -127,6 +115,7 @@ class LoadedModel:
         patch: Voxels of a window (zyx).
         mirror_axes: Axes to average mirrored copies over.
         step: Window step as a fraction of the patch.
+        notes: What was found odd in the model's files and read all the same, a line each.
     """
 
     networks: tuple[Any, ...]
@@ -139,6 +128,7 @@ class LoadedModel:
     patch: tuple[int, int, int]
     mirror_axes: tuple[int, ...]
     step: float
+    notes: tuple[str, ...] = ()
 
     @property
     def turns_scans(self) -> bool:
@@ -157,94 +147,96 @@ def load_model(model: TrainedModel) -> LoadedModel:
 
 @lru_cache(maxsize=1)
 def _load(model: TrainedModel, _changed: tuple[int, ...]) -> LoadedModel:
+    check_device(model.device)
     try:
-        with redirect_stdout(StringIO()), warnings.catch_warnings(action="ignore"), _weights_only(off=model.trusted):
-            predictor = _predictor(model)
-            networks = tuple(_network(predictor, weights) for weights in predictor.list_of_parameters)
+        import nnunetv2  # noqa: F401, PLC0415 - an optional extra
     except ImportError as error:
         msg = "nnU-Net is not installed; pip install 'ccrcc-radiomics[nnunet]'"
         raise InputError(msg) from error
-    except UnpicklingError as error:
-        if model.trusted:
-            raise _not_loaded(model, error) from error
-        msg = (
-            f"A checkpoint in {model.folder} holds more than weights, or is damaged. Loading it would run its author's code; "
-            "if you trust the author, load it with --trust-checkpoint (trusted=True)"
-        )
-        raise InputError(msg) from error
-    except (RuntimeError, KeyError, TypeError, AssertionError, EOFError, IndexError, ValueError) as error:
-        raise _not_loaded(model, error) from error
-    configuration = predictor.configuration_manager
-    if len(configuration.patch_size) != len("zyx") or configuration.previous_stage_name is not None:
-        kind = "nnU-Net's 2-D configuration or a cascade's second stage"
-        msg = f"The model in {model.folder} is {kind}; name another, or use nnUNetv2_predict"
-        raise InputError(msg)
+    from nnunet_ext.inference.checkpoint import not_loaded, read_checkpoint  # noqa: PLC0415 - needs PyTorch
+
+    classes, plans = model.classes(), read_plans(model.folder)
+    names = list(model.files())[len(_DESCRIPTIONS) :]
+    checkpoints = [read_checkpoint(model.folder, name, trusted=model.trusted) for name in names]
+    try:
+        with redirect_stdout(StringIO()), warnings.catch_warnings(action="ignore"):
+            return _build(model, classes, plans, checkpoints)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # whatever nnU-Net makes of plans that describe no network
+        raise not_loaded(model.folder, last_line(error)) from error
+
+
+def _build(
+    model: TrainedModel, classes: dict[str, int], plans: dict[str, Any], checkpoints: Sequence["Checkpoint"]
+) -> LoadedModel:
+    """Build the networks as nnU-Net's own predictor does, and fill them."""
+    import torch  # noqa: PLC0415 - an optional extra
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: PLC0415
+
+    first = checkpoints[0]
+    _check_folds(model, checkpoints)
+    manager = PlansManager(plans)
+    configuration = manager.get_configuration(first.configuration)
+    check_configuration(configuration.configuration, model.folder)
+    dataset = read_json_object(model.folder / "dataset.json")
+    labels, device = manager.get_label_manager(dataset), torch.device(model.device)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # windows of one shape: cuDNN looks once for the fastest convolutions
+    network = _network(first.trainer, manager, configuration, labels.num_segmentation_heads)
     depth, height, width = (int(n) for n in configuration.patch_size)
     return LoadedModel(
-        networks=networks,
-        device=predictor.device,
-        classes=model.classes(),
-        labels=predictor.label_manager,
-        plans=predictor.plans_manager,
+        networks=tuple(_filled(network, checkpoint, device, model.folder) for checkpoint in checkpoints),
+        device=device,
+        classes=classes,
+        labels=labels,
+        plans=manager,
         configuration=configuration,
         preprocessor=configuration.preprocessor_class(verbose=False),
         patch=(depth, height, width),
-        mirror_axes=tuple(predictor.allowed_mirroring_axes or ()) if model.mirroring else (),
+        mirror_axes=first.mirror_axes if model.mirroring else (),
         step=model.step,
+        notes=tuple(_note(checkpoint) for checkpoint in checkpoints if checkpoint.prefix),
     )
 
 
-def _predictor(model: TrainedModel) -> Any:
-    """Return nnU-Net's own predictor, which knows how to build a network from a model folder."""
+def _check_folds(model: TrainedModel, checkpoints: Sequence["Checkpoint"]) -> None:
+    kinds = {(one.trainer, one.configuration): one.name for one in checkpoints}
+    if len(kinds) > 1:
+        found = ", ".join(f"{name} of {trainer}, {configuration}" for (trainer, configuration), name in kinds.items())
+        msg = f"The folds in {model.folder} are of several trainings ({found}); name folds of one"
+        raise InputError(msg)
+
+
+def _network(trainer: str, plans: Any, configuration: Any, n_classes: int) -> Any:
+    """Return the network that a trainer builds for one channel, with nnU-Net's present signature or its old one."""
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # noqa: PLC0415 - an optional extra
+
+    build = recursive_find_trainer_class_by_name(trainer).build_network_architecture
+    if "plans_manager" in signature(build).parameters:
+        return build(plans, configuration, 1, n_classes, enable_deep_supervision=False)
+    architecture = (
+        configuration.network_arch_class_name,
+        configuration.network_arch_init_kwargs,
+        configuration.network_arch_init_kwargs_req_import,
+    )
+    return build(*architecture, 1, n_classes, enable_deep_supervision=False)
+
+
+def _filled(network: Any, checkpoint: "Checkpoint", device: Any, folder: Path) -> Any:
     import torch  # noqa: PLC0415 - an optional extra
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
 
-    on_gpu = model.device == "cuda"
-    predictor = nnUNetPredictor(perform_everything_on_device=on_gpu, device=torch.device(model.device), allow_tqdm=False)
-    predictor.initialize_from_trained_model_folder(str(model.folder), model.folds, model.checkpoint)
-    return predictor
+    from nnunet_ext.inference.checkpoint import check_weights  # noqa: PLC0415 - needs PyTorch
 
-
-def _network(predictor: Any, weights: Any) -> Any:
-    import torch  # noqa: PLC0415 - an optional extra
-
-    network = deepcopy(predictor.network)
-    network.load_state_dict(weights)
-    network.to(predictor.device).eval()
-    if predictor.device.type == "cpu":
+    check_weights(checkpoint, network.state_dict(), folder)
+    network = deepcopy(network)
+    network.load_state_dict(checkpoint.weights)
+    network.to(device).eval()
+    if device.type == "cpu":
         # oneDNN's 3-D convolutions are up to twice as fast in this layout.
         network.to(memory_format=torch.channels_last_3d)
     return network
 
 
-def _not_loaded(model: TrainedModel, error: Exception) -> InputError:
-    return InputError(f"The model in {model.folder} cannot be loaded: {last_line(error)}")
-
-
-@contextmanager
-def _weights_only(*, off: bool) -> Iterator[None]:
-    """Let ``torch.load`` read weights, plain values and the NumPy numbers of nnU-Net's log alone, whatever it is asked for."""
-    if off:
-        yield
-        return
-    import numpy as np  # noqa: PLC0415 - with torch
-    from numpy._core.multiarray import scalar  # noqa: PLC0415
-    from torch.serialization import safe_globals  # noqa: PLC0415
-
-    numbers = [np.dtype, np.dtypes.Float32DType, np.dtypes.Float64DType]
-    names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
-    before = os.environ.get(_FORCE)
-    os.environ[_FORCE] = "1"
-    try:
-        with safe_globals([*numbers, *names]):
-            yield
-    finally:
-        os.environ.pop(_FORCE)
-        if before is not None:
-            os.environ[_FORCE] = before
-
-
-def last_line(error: BaseException) -> str:
-    """Return the kind of ``error`` and the last line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__
+def _note(checkpoint: "Checkpoint") -> str:
+    return f"{checkpoint.name} has {checkpoint.prefix!r} before the name of every weight; it was taken off"

@@ -170,6 +170,40 @@ def test_a_number_in_use_is_refused_and_the_same_conversion_is_not_made_twice(tw
         convert(two_ball_cohort, 12, seed=1, **folders)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": "1", "refusals": [], "folds": []}'])
+def test_a_damaged_record_of_a_conversion_is_refused_and_nothing_replaced(
+    content: str, two_ball_cohort: Cohort, tmp_path: Path
+) -> None:
+    folders = {"raw_dir": tmp_path / "raw", "preprocessed_dir": tmp_path / "pre"}
+    dataset, _ = convert(two_ball_cohort, 12, **folders)
+    (dataset.folder / "conversion.json").write_text(content)
+    with pytest.raises(InputError, match=r"conversion\.json") as failure:
+        convert(two_ball_cohort, 12, **folders)
+    assert "\n" not in str(failure.value)
+    assert len(list((dataset.folder / "imagesTr").iterdir())) == dataset.n_cases
+
+
+def test_a_data_set_that_lost_a_file_is_refused(two_ball_cohort: Cohort, tmp_path: Path) -> None:
+    folders = {"raw_dir": tmp_path / "raw", "preprocessed_dir": tmp_path / "pre"}
+    dataset, _ = convert(two_ball_cohort, 12, **folders)
+    (dataset.folder / "labelsTr" / "case3.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"lacks 1 files .* first is case3\.nii\.gz; remove the folder to convert again"):
+        convert(two_ball_cohort, 12, **folders)
+
+
+def test_damaged_splits_are_written_again_and_foreign_ones_refused(two_ball_cohort: Cohort, tmp_path: Path) -> None:
+    folders = {"raw_dir": tmp_path / "raw", "preprocessed_dir": tmp_path / "pre"}
+    dataset, _ = convert(two_ball_cohort, 12, **folders)
+    whole = dataset.splits.read_bytes()
+    for damaged in (whole[:50], b"[]", b"{}", b"\xff", b"[" * 100_000):
+        dataset.splits.write_bytes(damaged)
+        convert(two_ball_cohort, 12, **folders)
+        assert dataset.splits.read_bytes() == whole
+    dataset.splits.write_text(json.dumps(json.loads(whole)[:4]))
+    with pytest.raises(InputError, match="does not hold the splits of this conversion"):
+        convert(two_ball_cohort, 12, **folders)
+
+
 def test_structures_without_kidney_or_without_a_label_are_refused(two_ball_cohort: Cohort, tmp_path: Path) -> None:
     for structures in (("tumour",), ("kidney", "liver")):
         with pytest.raises(InputError, match="labels kidney, tumour, cyst; kidney is needed"):

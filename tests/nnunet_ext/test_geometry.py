@@ -201,12 +201,10 @@ def test_notes_of_scans_and_masks_reach_the_listener(tmp_path: Path) -> None:
         header, voxels = (tmp_path / "plain.nrrd").read_bytes().split(b"\n\n", 1)
         lines = [line for line in header.split(b"\n") if not line.startswith(b"space origin")]
         path.write_bytes(b"\n".join(lines) + b"\n\n" + voxels)
-    heard: list[tuple[str, str]] = []
-    passed, _ = check_cohort(
-        Cohort("riverside", Role.EXTERNAL, (case,)), on_note=lambda case_id, note: heard.append((case_id, note))
-    )
+    heard: list[str] = []
+    passed, _ = check_cohort(Cohort("riverside", Role.EXTERNAL, (case,)), on_note=heard.append)
     assert passed.cases == (case,)
-    assert [(case_id, "origin" in note) for case_id, note in heard] == [("c", True)] * 2
+    assert [(note.startswith("c: "), "origin" in note) for note in heard] == [(True, True)] * 2
 
 
 def test_files_that_are_not_volumes_have_their_codes(tmp_path: Path) -> None:

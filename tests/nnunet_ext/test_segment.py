@@ -170,7 +170,7 @@ def test_masks_say_about_themselves_what_was_removed(two_scans: Cohort, tiny_tra
 
 
 @pytest.mark.usefixtures("threshold_network")
-def test_a_finished_case_is_kept_and_a_replaced_scan_is_done_again(
+def test_a_finished_case_is_kept_and_a_replaced_scan_is_refused(
     two_scans: Cohort, tiny_training: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = tmp_path / "scan.nii.gz"
@@ -187,7 +187,11 @@ def test_a_finished_case_is_kept_and_a_replaced_scan_is_done_again(
     assert segment(cohort, tiny_training.model, out) == first
     assert predicted == ["case0"]
     shutil.copy(two_scans.cases[0].image, image)
-    assert segment(cohort, tiny_training.model, out) == first
+    with pytest.raises(InputError, match=r"case1\.nii\.gz was made from another image than scan\.nii\.gz is now"):
+        segment(cohort, tiny_training.model, out)
+    assert read(out / "case1.nii.gz").any(), "a mask is never replaced by one of another scan"
+    (out / "case1.nii.gz").unlink()
+    segment(cohort, tiny_training.model, out)
     assert predicted == ["case0", "case1"]
 
 

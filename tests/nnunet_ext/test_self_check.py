@@ -24,7 +24,9 @@ def kidneys(*volumes_ml: int) -> np.ndarray:
 
 
 def check(mask: np.ndarray, predicted: np.ndarray | None = None) -> SelfCheck:
-    return self_check("a", mask, mask if predicted is None else predicted, spacing_mm=SPACING_MM)
+    """Look at a mask that lies inside the scan."""
+    padded = [np.pad(one, 1) for one in (mask, mask if predicted is None else predicted)]
+    return self_check("a", *padded, spacing_mm=SPACING_MM)
 
 
 def test_two_kidneys_with_a_tumour_raise_no_flag() -> None:
@@ -80,3 +82,53 @@ def test_rows_are_written_and_read_again(tmp_path: Path) -> None:
     assert (row["case_id"], row["n_kidneys"], row["kidney_ml"]) == ("a", 2, 310.0)
     write_self_checks(tmp_path / "none.csv", [])
     assert pd.read_csv(tmp_path / "none.csv").columns[0] == "case_id"
+
+
+def flags_with(mask: np.ndarray, predicted: np.ndarray | None = None, **more: object) -> list[str]:
+    padded = [np.pad(one, 1) for one in (mask, mask if predicted is None else predicted)]
+    return self_check("a", *padded, spacing_mm=SPACING_MM, **more).flags.split()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("smaller_ml", "is_raised"), [(100, False), (99, True)])
+def test_a_kidney_four_times_as_large_as_the_other_is_told(smaller_ml: int, is_raised: bool) -> None:
+    assert ("kidney-asymmetry" in flags_with(kidneys(400, smaller_ml))) is is_raised
+
+
+@pytest.mark.parametrize(("removed_ml", "is_raised"), [(10, False), (11, True)])
+def test_more_than_a_tenth_of_the_tumour_removed_is_told(removed_ml: int, is_raised: bool) -> None:
+    mask = np.pad(kidneys(150, 150), ((0, 4), (0, 0), (0, 0)))
+    mask[10, :9, :11] = Label.TUMOUR
+    mask[mask == Label.TUMOUR] = Label.BACKGROUND
+    mask.reshape(-1)[np.flatnonzero(mask.reshape(-1) == 0)[:90]] = Label.TUMOUR
+    predicted = mask.copy()
+    predicted[-1].reshape(-1)[:removed_ml] = Label.TUMOUR
+    assert ("tumour-removed" in flags_with(mask, predicted)) is is_raised
+
+
+def test_less_than_a_ml_of_tumour_removed_is_not_told() -> None:
+    mask = kidneys(150, 150)
+    predicted = np.pad(mask, ((0, 2), (0, 0), (0, 0)))
+    predicted[-1, 0, 0] = Label.TUMOUR
+    found = self_check("a", np.pad(mask, ((0, 2), (0, 0), (0, 0))), predicted, spacing_mm=SPACING_MM)
+    assert (found.tumour_ml, found.removed_tumour_ml) == (1.0, 1.0)
+    assert "tumour-removed" not in found.flags.split()
+
+
+@pytest.mark.parametrize(("margin", "is_raised"), [(1, False), (0, True)])
+def test_labels_on_a_face_of_the_scan_are_told(margin: int, is_raised: bool) -> None:
+    mask = np.pad(np.pad(kidneys(150, 150), 1)[1:], ((margin, 0), (0, 0), (0, 0)))
+    found = self_check("a", mask, mask, spacing_mm=SPACING_MM)
+    assert ("scan-edge" in found.flags.split()) is is_raised
+    assert found.scan_edge_mm2 == (0.0 if margin else 200 * 100.0)
+
+
+@pytest.mark.parametrize(
+    ("kidney_hu", "tumour_hu", "flags"),
+    [(0, -50, []), (350, 350, []), (-1, 80, ["kidney-hu"]), (351, 80, ["kidney-hu"]), (150, -51, ["tumour-hu"])],
+)
+def test_medians_outside_of_tissue_are_told(kidney_hu: int, tumour_hu: int, flags: list[str]) -> None:
+    mask = np.pad(kidneys(150, 150), 1)
+    hu = np.where(mask == Label.KIDNEY, kidney_hu, np.where(mask == Label.TUMOUR, tumour_hu, -1000))
+    found = self_check("a", mask, mask, spacing_mm=SPACING_MM, hu=hu)
+    assert found.flags.split() == flags
+    assert (found.kidney_hu, found.tumour_hu) == (kidney_hu, tumour_hu)

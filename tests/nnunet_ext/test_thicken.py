@@ -113,10 +113,31 @@ def test_a_cohort_becomes_one_of_thicker_slices_that_passes_the_gate(two_ball_ex
 
 def test_scans_that_are_there_are_not_written_again(two_ball_external, tmp_path):
     thick, _ = thicken(two_ball_external, 8.0, tmp_path)
-    mark = b"kept"
-    thick.cases[0].image.write_bytes(mark)
+    before = thick.cases[0].image.stat().st_mtime_ns
+    assert thicken(two_ball_external, 8.0, tmp_path)[0] == thick
+    assert thick.cases[0].image.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-20], lambda _: b""])
+@pytest.mark.parametrize("name", ["images/case0.nii.gz", "masks/case0.nii.gz", "made_of/case0.json"])
+def test_files_that_are_no_longer_whole_are_written_again(name, damage, two_ball_external, tmp_path):
     thicken(two_ball_external, 8.0, tmp_path)
-    assert thick.cases[0].image.read_bytes() == mark
+    file = tmp_path / name
+    before = file.read_bytes()
+    file.write_bytes(damage(before))
+    assert thicken(two_ball_external, 8.0, tmp_path)[1] == ()
+    assert file.read_bytes() == before
+
+
+def test_an_edited_mask_is_quarantined_and_stays(two_ball_external, tmp_path):
+    thick, _ = thicken(two_ball_external, 8.0, tmp_path)
+    mask = thick.cases[0].mask
+    sitk.WriteImage(sitk.ReadImage(str(mask)) * 0, str(mask))
+    edited = mask.read_bytes()
+    again, refusals = thicken(two_ball_external, 8.0, tmp_path)
+    assert [(one.case_id, one.stage, one.code) for one in refusals] == [("case0", "thicken", "mask-changed")]
+    assert [case.id for case in again.cases] == ["case1"]
+    assert mask.read_bytes() == edited
 
 
 def test_scans_of_another_thickness_image_or_mask_are_written_again(two_ball_external, tmp_path):

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
 from nnunet_ext.segment import segment
-from nnunet_ext.training import NnUNetFolders, prepare, train
+from nnunet_ext.training import NnUNetFolders, _holds, prepare, train
 
 pytest.importorskip("nnunetv2")
 
@@ -108,3 +108,23 @@ def test_a_failing_command_gives_one_line_with_its_cause_and_its_log(
 def test_a_data_set_that_was_not_converted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"No converted data set at .*Dataset009_CCRCC; `ccrcc convert` writes one"):
         prepare("Dataset009_CCRCC", NnUNetFolders.below(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"key": 3}'])
+def test_a_damaged_record_of_the_conversion_gives_one_line(content: str, tmp_path: Path) -> None:
+    folders = NnUNetFolders.below(tmp_path)
+    (folders.raw / "Dataset009_CCRCC").mkdir(parents=True)
+    (folders.raw / "Dataset009_CCRCC" / "conversion.json").write_text(content)
+    with pytest.raises(InputError, match=r"conversion\.json") as failure:
+        prepare("Dataset009_CCRCC", folders)
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\x00"])
+def test_a_marker_that_cannot_be_read_says_that_nothing_is_done(content: str, tmp_path: Path) -> None:
+    marker = tmp_path / "trained.json"
+    marker.write_text(content)
+    assert not _holds(marker, {"epochs": 1})
+    marker.write_text('{"epochs": 1}')
+    assert _holds(marker, {"epochs": 1})
+    assert not _holds(marker, {"epochs": 2})

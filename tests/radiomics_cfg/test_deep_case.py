@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +138,30 @@ def test_a_case_without_a_tumour_is_refused_and_no_other_case_with_it(
     assert isinstance(refused, Refusal)
     assert (refused.stage, refused.code) == ("deep", "tumour-absent")
     assert isinstance(work.measure(cohort.cases[1]), KeptRows)
+
+
+def test_a_result_that_is_not_of_this_case_and_network_is_made_again(
+    cohort: Cohort, small_preset: Preset, untrained_network: Path, tmp_path: Path
+) -> None:
+    recipe = DeepRecipe.of(cohort, small_preset, TrainedModel(untrained_network))
+    work, (case, other) = DeepWork(recipe, tmp_path / "kept"), cohort.cases[:2]
+    kept, foreign = work.measure(case), work.measure(other)
+    assert isinstance(kept, KeptRows)
+    assert isinstance(foreign, KeptRows)
+    whole = read_case_file(kept.file)
+    assert whole is not None
+    with np.load(kept.file) as stored:
+        values, about = stored["values"], stored["about"]
+    shutil.copy(foreign.file, kept.file)
+    assert work.measure(case) == kept
+    for damaged in (values[:, :1], np.hstack([values, values]), values * np.inf, values.astype(str)):
+        np.savez(kept.file, values=damaged, about=about)
+        assert work.measure(case) == kept
+    kept.file.write_bytes(kept.file.read_bytes()[:500])
+    assert work.measure(case) == kept
+    again = read_case_file(kept.file)
+    assert again is not None
+    assert np.array_equal(again.rows.values, whole.rows.values, equal_nan=True)
 
 
 def test_one_fold_is_taken(cohort: Cohort, small_preset: Preset, untrained_network: Path) -> None:

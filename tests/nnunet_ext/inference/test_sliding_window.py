@@ -6,9 +6,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("nnunetv2")
 
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: E402
+
 from nnunet_ext.inference import sliding_window as module  # noqa: E402
 from nnunet_ext.inference.sliding_window import FoldAgreement, Windows, classes_of  # noqa: E402
-from nnunet_ext.inference.trained_model import TrainedModel, _predictor, load_model  # noqa: E402
+from nnunet_ext.inference.trained_model import TrainedModel, load_model  # noqa: E402
 
 PATCH = (32, 48, 64)
 
@@ -26,7 +28,8 @@ def test_logits_are_those_of_nnunets_own_window(
     trained = TrainedModel(tiny_training.model)
     loaded = load_model(trained)
     volume = torch.from_numpy(np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32))
-    predictor = _predictor(trained)
+    predictor = nnUNetPredictor(perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(trained.folder), trained.folds, trained.checkpoint)
     predictor.use_mirroring, predictor.allowed_mirroring_axes = bool(mirror_axes), mirror_axes
     theirs = predictor.predict_sliding_window_return_logits(volume).float()
     planes = list(windows(mirror_axes=mirror_axes).predict(loaded.networks, volume))

@@ -1,0 +1,285 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccrcc_model.faults.network import CHECKPOINT
+from nnunet_ext.errors import InputError
+from nnunet_ext.inference.devices import check_device, devices
+from nnunet_ext.inference.model_folder import read_classes
+from nnunet_ext.inference.trained_model import TrainedModel, fold_numbers, load_model
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("nnunetv2")
+
+
+@pytest.fixture
+def folder(untrained_network: Path, tmp_path: Path) -> Path:
+    """A model folder that a test may damage."""
+    return Path(shutil.copytree(untrained_network, tmp_path / "model"))
+
+
+def change(folder: Path, name: str, **keys: Any) -> None:
+    file = folder / name
+    file.write_text(json.dumps({**json.loads(file.read_text()), **keys}))
+
+
+def change_configuration(folder: Path, **keys: Any) -> None:
+    known = json.loads((folder / "plans.json").read_text())["configurations"]["tiny"]
+    change(folder, "plans.json", configurations={"tiny": {**known, **keys}})
+
+
+def change_checkpoint(folder: Path, **keys: Any) -> None:
+    file = folder / CHECKPOINT
+    torch.save({**torch.load(file, weights_only=True), **keys}, file)
+
+
+def change_weights(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    weights = torch.load(folder / CHECKPOINT, weights_only=True)["network_weights"]
+    change_checkpoint(folder, network_weights=change(dict(weights)))
+
+
+def the_line(folder: Path, **settings: Any) -> str:
+    """Return the one line with which a model is refused."""
+    with pytest.raises(InputError) as failure:
+        load_model(TrainedModel(folder, **settings))
+    line = str(failure.value)
+    assert "\n" not in line
+    assert len(line) < 450 + len(str(folder))
+    return line
+
+
+@pytest.mark.parametrize(
+    ("labels", "order", "classes"),
+    [
+        ({"kidney": 1, "tumour": 2}, None, {"kidney": 1, "tumour": 2}),
+        ({"tumour": 1, "kidney": 2}, None, {"tumour": 1, "kidney": 2}),
+        ({"kidney": 1, "tumour": 2}, [2, 1], {"kidney": 1, "tumour": 2}),  # nnU-Net orders regions alone
+        ({"kidney_and_masses": [1, 2], "tumour": [2]}, [1, 2], {"kidney": 1, "tumour": 2}),
+        ({"kidney_and_masses": [1, 2, 3], "masses": [2, 3], "tumour": [2]}, [1, 3, 2], {"kidney": 1, "cyst": 3, "tumour": 2}),
+    ],
+)
+def test_each_structure_has_the_class_that_the_network_writes(
+    labels: dict[str, Any], order: list[int] | None, classes: dict[str, int], folder: Path
+) -> None:
+    change(folder, "dataset.json", labels={"background": 0, **labels}, regions_class_order=order)
+    assert read_classes(folder) == classes
+
+
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        ({"kidney": "1", "tumour": 2}, None),
+        ({"kidney": 1.0, "tumour": 2}, None),
+        ({"kidney": True, "tumour": 2}, None),
+        ({"kidney": 1, "tumour": 1}, None),
+        ({"kidney": 1, "tumour": 3}, None),  # nnU-Net's second output would be read as class 2
+        ({"kidney": 0, "tumour": 1}, None),
+        ({"kidney": 1, "liver": 2}, None),
+        ({"kidney": 1, "masses": 2}, None),  # tumours and cysts in one: not cysts
+        ({}, None),
+        ({"kidney_and_masses": [1, 2], "tumour": [2]}, None),
+        ({"kidney_and_masses": [1, 2], "tumour": [2]}, [1]),
+        ({"kidney_and_masses": [1, 2], "tumour": [2]}, [2, 2]),
+        ({"kidney_and_masses": [1, 2], "tumour": [2]}, [2, 1]),  # a region cannot write a class that it does not hold
+        ({"kidney_and_masses": [1, "2"], "tumour": [2]}, [1, 2]),
+        ({"kidney_and_masses": [1, 2], "masses": [2]}, [1, 2]),
+    ],
+)
+def test_labels_that_are_not_read_as_trained_are_refused(
+    labels: dict[str, Any], order: list[int] | None, folder: Path
+) -> None:
+    change(folder, "dataset.json", labels={"background": 0, **labels}, regions_class_order=order)
+    assert "wanted are labels of kidney, tumour, cyst" in the_line(folder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"labels": ["kidney"]}, "no object `labels`"),
+        ({"labels": {"background": 1, "kidney": 2}}, "background is 1, not 0"),
+        ({"channel_names": {"0": "T2"}}, "reads 1 channels"),
+        ({"channel_names": {"0": "CT", "1": "CT"}}, "reads 2 channels"),
+        ({"channel_names": {}}, "reads 0 channels"),
+        ({"channel_names": ["CT"]}, "no object `channel_names`"),
+        ({"channel_names": {"0": 3}}, "no object `channel_names`"),
+        ({"file_ending": 3}, "file_ending is 3"),
+    ],
+)
+def test_a_data_set_that_is_not_of_ct_is_refused(keys: dict[str, Any], why: str, folder: Path) -> None:
+    change(folder, "dataset.json", **keys)
+    assert why in the_line(folder)
+
+
+@pytest.mark.parametrize("name", ["CT", "ct", "CT_portal", "portal CT"])
+def test_a_channel_of_ct_may_have_any_name_with_ct_in_it(name: str, folder: Path) -> None:
+    change(folder, "dataset.json", channel_names={"0": name})
+    assert load_model(TrainedModel(folder)).classes == {"kidney": 1, "tumour": 2}
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "plans.json"])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": NaN}', b"\xff\xfe", b"[" * 100_000])
+def test_a_file_that_is_no_object_is_named(name: str, content: bytes, folder: Path) -> None:
+    (folder / name).write_bytes(content)
+    assert name in the_line(folder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"configurations": []}, "no object `configurations`"),
+        ({"configurations": {"tiny": 3}}, "no object `configurations`"),
+        ({"configurations": {}}, "cannot be loaded"),
+        ({"transpose_forward": [0, 1, 1]}, "transpose_forward is"),
+        ({"transpose_backward": "012"}, "transpose_backward is"),
+        ({"image_reader_writer": "NaturalImage2DIO"}, "image_reader_writer is 'NaturalImage2DIO'"),
+        ({"foreground_intensity_properties_per_channel": {}}, "of channel 0"),
+        ({"foreground_intensity_properties_per_channel": {"0": {"mean": 1}}}, "intensities of channel 0"),
+    ],
+)
+def test_plans_that_lack_or_twist_a_key_are_refused(keys: dict[str, Any], why: str, folder: Path) -> None:
+    change(folder, "plans.json", **keys)
+    assert why in the_line(folder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"patch_size": [16, 16]}, "2-D configuration"),
+        ({"previous_stage": "low"}, "cascade"),
+        ({"patch_size": [16, 16, 16.5]}, "patch_size is [16, 16, 16.5]"),
+        ({"patch_size": "16", "spacing": 4}, "patch_size is '16'"),
+        ({"spacing": [4.0, 0.0, 4.0]}, "spacing is [4.0, 0.0, 4.0]"),
+        ({"spacing": [4.0, "4", 4.0]}, "spacing is [4.0, '4', 4.0]"),
+        ({"normalization_schemes": []}, "normalization_schemes is []"),
+        ({"use_mask_for_norm": ["no"]}, "use_mask_for_norm is ['no']"),
+        ({"architecture": None}, "cannot be loaded"),
+        ({"preprocessor_name": "NoSuchPreprocessor"}, "cannot be loaded"),
+    ],
+)
+def test_a_configuration_that_is_not_of_one_volume_is_refused(keys: dict[str, Any], why: str, folder: Path) -> None:
+    change_configuration(folder, **keys)
+    assert why in the_line(folder)
+
+
+def test_an_architecture_that_is_not_installed_is_not_called_a_missing_nnunet(folder: Path) -> None:
+    architecture = json.loads((folder / "plans.json").read_text())["configurations"]["tiny"]["architecture"]
+    change_configuration(folder, architecture={**architecture, "network_class_name": "no.such.Network"})
+    assert "cannot be loaded: ImportError: Network class could not be found" in the_line(folder)
+
+
+def prefixed(prefix: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda weights: {prefix + name: value for name, value in weights.items()}
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_a_prefix_of_every_name_is_taken_off_and_told(prefix: str, folder: Path) -> None:
+    plain = load_model(TrainedModel(folder)).networks[0].state_dict()
+    change_weights(folder, prefixed(prefix))
+    model = load_model(TrainedModel(folder))
+    assert all(torch.equal(value, plain[name]) for name, value in model.networks[0].state_dict().items())
+    assert model.notes == (f"{CHECKPOINT.as_posix()} has {prefix!r} before the name of every weight; it was taken off",)
+
+
+def without_first(weights: dict[str, Any]) -> dict[str, Any]:
+    return dict(list(weights.items())[1:])
+
+
+def with_first(make: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def change(weights: dict[str, Any]) -> dict[str, Any]:
+        name = next(iter(weights))
+        return {**weights, name: make(weights[name])}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda _: {}, "holds no weights"),
+        (lambda _: [1], "holds no weights"),
+        (without_first, "1 are missing (the first is encoder."),
+        (lambda weights: {**weights, "extra": torch.ones(1)}, "1 are unknown (the first is extra)"),
+        (lambda weights: {**prefixed("module.")(weights), "extra": torch.ones(1)}, "are missing"),
+        (prefixed("net."), "are missing"),
+        (with_first(lambda value: value[:1]), "1 have another shape"),
+        (with_first(lambda value: value.to(torch.int32)), "1 hold another kind of number"),
+        (with_first(lambda value: value * float("nan")), "hold values that are not finite numbers"),
+        (with_first(lambda value: value + float("inf")), "hold values that are not finite numbers"),
+        (with_first(lambda _: 3), "that are no tensors"),
+    ],
+)
+def test_weights_of_another_network_are_refused_in_a_short_line(damage: Any, why: str, folder: Path) -> None:
+    change_weights(folder, damage)
+    assert why in the_line(folder)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"init_args": {}},
+        {"init_args": None},
+        {"trainer_name": 3},
+        {"trainer_name": "nnUNetTrainerElsewhere"},
+        {"init_args": {"configuration": "other"}},
+        {"inference_allowed_mirroring_axes": (3,)},
+        {"inference_allowed_mirroring_axes": "z"},
+    ],
+)
+def test_a_checkpoint_that_lacks_or_twists_a_key_is_refused(keys: dict[str, Any], folder: Path) -> None:
+    change_checkpoint(folder, **keys)
+    assert "cannot be loaded" in the_line(folder)
+
+
+def test_a_checkpoint_that_is_no_dictionary_is_refused(folder: Path) -> None:
+    torch.save([1, 2], folder / CHECKPOINT)
+    assert "is no checkpoint of nnU-Net" in the_line(folder)
+
+
+@pytest.mark.parametrize("keep", [0, 1000, -10])
+def test_a_checkpoint_cut_short_is_refused(keep: int, folder: Path) -> None:
+    file = folder / CHECKPOINT
+    file.write_bytes(file.read_bytes()[:keep])
+    assert "is cut short, damaged, or no file that PyTorch wrote" in the_line(folder)
+
+
+def test_one_bit_of_the_weights_is_noticed(folder: Path) -> None:
+    file = folder / CHECKPOINT
+    weights = torch.load(file, weights_only=True)["network_weights"]
+    stored = max(weights.values(), key=lambda value: value.numel()).numpy().tobytes()
+    content = bytearray(file.read_bytes())
+    content[content.index(stored) + len(stored) // 2] ^= 1
+    file.write_bytes(content)
+    assert "does not have its checksum" in the_line(folder)
+
+
+def test_folds_of_several_trainings_are_not_averaged(folder: Path) -> None:
+    shutil.copytree(folder / "fold_0", folder / "fold_1")
+    change_checkpoint(folder, trainer_name="nnUNetTrainerNoMirroring")
+    assert "of several trainings" in the_line(folder, folds=(0, 1))
+
+
+def test_a_fold_or_checkpoint_that_is_not_there_names_what_is(folder: Path) -> None:
+    assert "lacks fold_7/checkpoint_best.pth; it holds fold_0" in the_line(folder, folds=(7,))
+    assert "it holds fold_0 with checkpoint_best.pth" in the_line(folder, checkpoint="checkpoint_final.pth")
+
+
+def test_a_fold_counts_once_in_the_average(folder: Path) -> None:
+    with pytest.raises(InputError, match="Fold 0 is named 2 times"):
+        TrainedModel(folder, fold_numbers(["0", "00"]))
+
+
+def test_folds_are_numbers_or_names() -> None:
+    assert fold_numbers(["0", 1, "all", "²"]) == (0, 1, "all", "²")
+
+
+def test_a_device_that_is_not_here_is_named_beside_those_that_are(folder: Path) -> None:
+    assert devices()[0] == "cpu"
+    check_device("cpu")
+    for name in ("gpu", "cuda:99", "CPU", "", "tpu"):
+        with pytest.raises(InputError, match=rf"No device '{name}' here; .* have cpu"):
+            check_device(name)
+    assert the_line(folder, device="cuda:99").startswith("No device 'cuda:99' here")
