@@ -140,6 +140,11 @@ def _is_empty(path: Path) -> bool:
     return not path.exists() or (path.is_file() and path.stat().st_size == 0)
 
 
+def _holds_files(path: Path) -> bool:
+    """Whether something is lost if it is written over, or into; empty folders of a run that was stopped are nothing."""
+    return path.exists() and (not path.is_dir() or any(not each.is_dir() for each in path.rglob("*")))
+
+
 def _refuse_record(path: Path, commands: Sequence[str]) -> None:
     """Refuse a folder or a stem whose ``run.json`` names another command."""
     if _is_empty(path):
@@ -196,7 +201,7 @@ class FolderKind:
                 return
         if any((folder / mark).exists() for mark in self.marks):
             return
-        if there := next((name for name in self.files if (folder / name).exists()), None):
+        if there := next((name for name in self.files if _holds_files(folder / name)), None):
             msg = f"{folder} holds {there}, which is not known to be of `ccrcc {self.commands[0]}`; choose another folder"
             raise InputError(msg)
 
