@@ -10,6 +10,7 @@ from ccrcc_model.console import finish, progress_bar, say
 from ccrcc_model.order import Order
 from ccrcc_model.output_kinds import EXTRACTED
 from nnunet_ext.case import Refusal
+from nnunet_ext.errors import InputError
 from nnunet_ext.outputs import TABLE_BYTES, try_folder
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
@@ -59,9 +60,12 @@ def run_extraction(
     Returns:
         The exit status.
     """
+    if scheduler is not None and jobs > 1:
+        msg = f"A Dask cluster has its own number of workers; leave --jobs {jobs} out beside --scheduler"
+        raise InputError(msg)
+    share = Shard.parse(shard) if shard is not None else None
     order.claim()
     batch = order.batch()
-    share = Shard.parse(shard) if shard else None
     part = batch.part(share) if share else batch
     title = f"{batch.cohort.name}, shard {shard}" if share else batch.cohort.name
     with progress_bar(f"Looking up {title}") as on_progress:

@@ -239,6 +239,10 @@ def test_options_that_would_be_ignored_or_contradict_each_other_are_refused(here
         here, *FOLDERS["import kits"], "--out", "o", "--subtype", "all", "--subtype", "x"
     )
     assert "--ki67-cut is of the target ki67" in refused_at_once(here, *FOLDERS["fit"], "--out", "o", "--ki67-cut", "20")
+    assert "leave --jobs 2 out" in refused_at_once(
+        here, *FILES["extract"][0], "--out", "o.csv", "--jobs", "2", "--scheduler", "tcp://there:1"
+    )
+    assert "A shard is i/N" in refused_at_once(here, *FILES["extract"][0], "--out", "o.csv", "--shard", "2/2")
     assert "--max-n" in refused_at_once(here, *FILES["counts"][0], "--max-n", "50")
     assert "inside (0, 1]" in refused_at_once(here, *FOLDERS["fit"], "--out", "o", "--sensitivity", "nan")
     assert "such as 0.3" in refused_at_once(here, *FOLDERS["benchmark"], "--out", "o", "--prevalence", "0")
