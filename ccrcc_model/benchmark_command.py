@@ -13,6 +13,7 @@ from ccrcc_model.metrics import PrintRule
 from ccrcc_model.model import Model
 from ccrcc_model.model_folder import GRADED_KINDS, model_kind
 from ccrcc_model.output_kinds import BENCHMARK
+from ccrcc_model.outputs import refuse_sealed
 from ccrcc_model.prevalence import check_prevalence
 from ccrcc_model.result_file import refuse_foreign_result, share_of_model
 from ccrcc_model.small_cells import SMALLEST_CELL
@@ -70,6 +71,7 @@ class BenchmarkOrder:
             check_prevalence(self.prevalence)
         if self.share is not None:
             try_folder(self.share, option="--share")
+            refuse_sealed(self.share)
 
     def refuse_for_graded(self) -> None:
         """Refuse what only models of yes or no have."""

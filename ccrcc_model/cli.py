@@ -406,6 +406,9 @@ def segment(
     from nnunet_ext.shard import Shard
 
     SEGMENTED.claim(out, inputs=[scans])
+    if out.exists() and scans.exists() and out.samefile(scans):
+        msg = f"{scans} is the folder of the scan, and masks in it would become part of the series; choose another with --out"
+        raise InputError(msg)
     is_card = scans.suffix in {".yaml", ".yml"}
     if data_root is not None and not is_card:
         msg = f"--data-root is for the paths of a cohort card, and {scans.name} is a scan; leave it out"

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ccrcc_model.outputs import FileKind
+from ccrcc_model.outputs import FileKind, refuse_sealed
 from nnunet_ext.cards import load_cohort
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
@@ -68,6 +68,7 @@ class Order:
         """
         self.files.claim(self.out, inputs=[self.card])
         try_folder(self.folder, option="--cases", least_bytes=TABLE_BYTES)
+        refuse_sealed(self.folder)
 
     def cohort(self) -> Cohort:
         """Read the card."""

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ccrcc_model.model_folder import MANIFEST, SEAL
 from nnunet_ext.errors import InputError
-from nnunet_ext.outputs import RESULT_BYTES, TABLE_BYTES, try_file, try_folder
+from nnunet_ext.outputs import RESULT_BYTES, TABLE_BYTES, remove_unfinished, try_file, try_folder
 from nnunet_ext.record import write_record
 
 RECORD = "run.json"
@@ -73,6 +74,7 @@ class FileKind:
             raise InputError(msg)
         beside = {path.with_name(f"{path.stem}.{ending}"): is_own for ending, is_own in self.beside.items()}
         try_file(path, option=option, beside=[file.name for file in beside], least_bytes=TABLE_BYTES)
+        refuse_sealed(path.parent)
         refuse_inputs([path, *beside], inputs)
         for file, is_own in {path: self.is_own, **beside}.items():
             if file.name.endswith(RECORD):
@@ -108,6 +110,17 @@ def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         if output.exists() and any(output.samefile(path) for path in read):
             msg = f"{output} is an input of this command, and would be written over; name another file"
             raise InputError(msg)
+
+
+def refuse_sealed(folder: Path) -> None:
+    """Refuse to write into the folder of a locked model: with one file more in it, it would be refused from then on.
+
+    Raises:
+        InputError: If it holds one.
+    """
+    if (folder / MANIFEST).is_file() and (folder / SEAL).is_file():
+        msg = f"{folder} holds a locked model, which any further file would spoil; choose another folder"
+        raise InputError(msg)
 
 
 def refuse_quarantine(path: Path, stages: Sequence[str]) -> None:
@@ -194,7 +207,9 @@ class FolderKind:
             InputError: If not.
         """
         try_folder(folder, least_bytes=least_bytes)
+        refuse_sealed(folder)
         refuse_inputs([folder / name for name in self.files], inputs)
+        self._remove_unfinished(folder)
         if self.has_record:
             _refuse_record(folder / RECORD, self.commands)
             if (folder / RECORD).exists():
@@ -204,6 +219,13 @@ class FolderKind:
         if there := next((name for name in self.files if _holds_files(folder / name)), None):
             msg = f"{folder} holds {there}, which is not known to be of `ccrcc {self.commands[0]}`; choose another folder"
             raise InputError(msg)
+
+    def _remove_unfinished(self, folder: Path) -> None:
+        """Remove what a run that was killed left in the folders of a result, as ``try_folder`` does in the folder itself."""
+        for part in (folder / name for name in self.files):
+            if part.is_dir():
+                for each in (part, *(below for below in part.iterdir() if below.is_dir())):
+                    remove_unfinished(each)
 
     def mark(self, folder: Path, **settings: Any) -> None:
         """Write the ``run.json`` by which the folder is known again."""

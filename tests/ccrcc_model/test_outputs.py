@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from ccrcc_model.faults.fault import ccrcc
 from ccrcc_model.faults.scans import write_card, write_scan
+from ccrcc_model.model import Model
 from ccrcc_model.output_kinds import (
     BENCHMARK,
     COUNTS,
@@ -217,6 +219,32 @@ def test_a_folder_of_somebody_elses_is_not_written_into(kind: FolderKind, tmp_pa
     else:
         (tmp_path / kind.marks[0]).write_text("{}")
         kind.claim(tmp_path)
+
+
+def test_nothing_is_written_into_a_locked_model_or_a_series(model_folder: Path, here: Path) -> None:
+    model = Path(shutil.copytree(model_folder, here / "model"))
+    for words in (
+        (*FOLDERS["benchmark"], "--out", "model"),
+        (*FOLDERS["benchmark"], "--out", "b", "--share", "model"),
+        (*FILES["check"][0], "--out", "model/q.csv"),
+        (*FILES["extract"][0], "--out", "f.csv", "--cases", "model"),
+    ):
+        assert "model holds a locked model, which any further file would spoil" in refused_at_once(here, *words)
+    assert Model.load(model).id
+    (here / "series").mkdir()
+    assert "part of the series" in refused_at_once(here, "segment", "series", "--model", "m", "--out", "series")
+
+
+def test_what_a_killed_run_left_in_a_result_is_removed_a_day_later(tmp_path: Path) -> None:
+    left = tmp_path / "development" / "images" / ".writing-ab.nii.gz"
+    left.parent.mkdir(parents=True)
+    (tmp_path / "truth.json").write_text("{}")
+    left.write_text("half")
+    PHANTOM.claim(tmp_path)
+    assert left.exists()
+    os.utime(left, (0, 0))
+    PHANTOM.claim(tmp_path)
+    assert not left.exists()
 
 
 def test_a_list_of_cases_is_imported_again_but_not_over_itself(here: Path) -> None:
