@@ -12,11 +12,15 @@ from ccrcc_model.graded_model import GradedModel
 from ccrcc_model.metrics import PrintRule
 from ccrcc_model.model import Model
 from ccrcc_model.model_folder import GRADED_KINDS, model_kind
-from ccrcc_model.result_file import share_of_model
+from ccrcc_model.output_kinds import BENCHMARK
+from ccrcc_model.outputs import refuse_sealed
+from ccrcc_model.prevalence import check_prevalence
+from ccrcc_model.result_file import refuse_foreign_result, share_of_model
 from ccrcc_model.small_cells import SMALLEST_CELL
 from ccrcc_model.targets import outcomes_of
 from nnunet_ext.cards import load_cohort
 from nnunet_ext.errors import InputError
+from nnunet_ext.outputs import try_folder
 from radiomics_cfg.table import FeatureTable
 
 
@@ -56,6 +60,19 @@ class BenchmarkOrder:
             msg = f"Give one --table for each --cohort; got {len(self.cards)} cohorts and {len(self.tables)} tables"
             raise InputError(msg)
 
+    def claim(self) -> None:
+        """Check, before anything is read, that the results can be written and that nothing else is lost by them.
+
+        Raises:
+            InputError: If not, or if the prevalence is no share.
+        """
+        BENCHMARK.claim(self.out, inputs=[*self.cards, *self.tables])
+        if self.prevalence is not None:
+            check_prevalence(self.prevalence)
+        if self.share is not None:
+            try_folder(self.share, option="--share")
+            refuse_sealed(self.share)
+
     def refuse_for_graded(self) -> None:
         """Refuse what only models of yes or no have."""
         given = {
@@ -72,6 +89,7 @@ class BenchmarkOrder:
 
 def run_benchmark(order: BenchmarkOrder) -> None:
     """Score a locked model of either kind, write its tables and say where they are."""
+    order.claim()
     locked = GradedModel.load(order.model) if model_kind(order.model) in GRADED_KINDS else Model.load(order.model)
     cards = [load_cohort(card) for card in order.cards]
     external = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, order.tables, strict=True)]
@@ -107,6 +125,7 @@ def _write(result: BenchmarkResult, order: BenchmarkOrder, locked: Model, pairs:
         for pair in pairs:
             site = share_of_model(locked, pair.model, pair.baseline, smallest=order.smallest_cell)
             path = order.share / f"{site.cohort}.{site.target}.json"
+            refuse_foreign_result(path)
             site.write(path)
             lines.append(f"Result file to send: {path}, SHA-256 {site.sha256}")
     return tuple(lines)

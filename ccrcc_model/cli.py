@@ -5,19 +5,29 @@ Stage modules are imported inside the commands, so that ``ccrcc --help`` does no
 
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from ccrcc_model.ending import (
+    USER_MISTAKE,
+    Commands,
+    Stopped,
+    flush_output,
+    heeded_signals,
+    open_closed_streams,
+    refuse_empty,
+    stopped_line,
+    storage_line,
+)
 from nnunet_ext.case import Cohort, Refusal, Role
 from nnunet_ext.errors import InputError
-
-USER_MISTAKE = 2
-"""Exit status when the user's input cannot be used."""
 
 DEMO_SEED = 88
 """Of seeds 1 to 199 the one whose cohorts are closest to the synthetic population in prevalence and in the AUC of tumour size.
@@ -27,6 +37,7 @@ Only the drawn truth was looked at, never a scan or a model: in so small a sampl
 
 app = typer.Typer(
     name="ccrcc",
+    cls=Commands,
     help="From a contrast CT of the kidney to WHO/ISUP grade and Ki67: masks, radiomics, models, external benchmarks.",
     epilog="Research software, not a medical device. nnU-Net's own nnUNetv2_* commands find our trainers by themselves.",
     no_args_is_help=True,
@@ -36,7 +47,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-imports = typer.Typer(help="Make a cohort of a data set in another layout.", no_args_is_help=True, rich_markup_mode=None)
+imports = typer.Typer(
+    cls=Commands, help="Make a cohort of a data set in another layout.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(imports, name="import")
 
 Card = Annotated[Path, typer.Argument(help="Cohort card (YAML).", show_default=False)]
@@ -66,10 +79,11 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends it with one line and status 2.
+    """Run the command line; a user's mistake, a full disk or a signal ends it with one line and a status of its own.
 
     Libraries' warnings are for developers: they are shown only where ``PYTHONWARNINGS`` or ``-W`` asks for them.
     """
+    open_closed_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         os.environ["PYTHONWARNINGS"] = "ignore"  # for worker processes
@@ -77,10 +91,34 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no ± gets a ?, not a traceback
     try:
+        with heeded_signals():
+            _run()
+    finally:
+        if fault := flush_output():
+            _end(fault, USER_MISTAKE)
+
+
+def _run() -> None:
+    """Run the command, and end with one line what its user or its machine can mend."""
+    try:
+        refuse_empty(sys.argv[1:])
         app()
     except InputError as error:
-        sys.stderr.write(f"ccrcc: {error}\n")
-        sys.exit(USER_MISTAKE)
+        _end(str(error), USER_MISTAKE)
+    except OSError as error:
+        line = storage_line(error)
+        if line is None:
+            raise
+        _end(line, USER_MISTAKE)
+    except (KeyboardInterrupt, Stopped) as error:
+        stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+        _end(stopped_line(stopped, sys.argv[1:]), stopped.status)
+
+
+def _end(line: str, status: int) -> NoReturn:
+    with suppress(OSError):  # where standard error cannot be written either, the status says it alone
+        sys.stderr.write(f"ccrcc: {line}\n")
+    sys.exit(status)
 
 
 def _print_version(wanted: bool) -> None:
@@ -124,8 +162,10 @@ def phantom(
     """
     from ccrcc_model.console import progress_bar, say
     from ccrcc_model.demo import study_plan
+    from ccrcc_model.output_kinds import PHANTOM
     from nnunet_ext.phantom import DEMO_GRID, FULL_GRID, write_study
 
+    PHANTOM.claim(out)
     plan = study_plan(development=patients, external=patients)
     with progress_bar("Writing phantoms") as on_progress:
         cards = write_study(
@@ -142,12 +182,17 @@ def check(
 ) -> None:
     """Read every scan of a cohort: what passes, what does not, why."""
     from ccrcc_model.console import finish, progress_bar, say
+    from ccrcc_model.output_kinds import REFUSALS
+    from ccrcc_model.outputs import refuse_quarantine
     from ccrcc_model.targets import check_outcomes
     from nnunet_ext.acquisition import check_acquisition
     from nnunet_ext.cards import load_cohort
     from nnunet_ext.geometry import check_cohort
     from nnunet_ext.quarantine import write_quarantine
 
+    if out is not None:
+        REFUSALS.claim(out, inputs=[card])
+        refuse_quarantine(out, REFUSALS.commands)
     cohort = load_cohort(card, data_root)
     check_outcomes(cohort)
     notes: list[str] = []
@@ -155,7 +200,7 @@ def check(
         say(f"The acquisition file holds {strangers} cases that the case list does not; they are left out")
     with progress_bar(f"Checking {cohort.name}") as on_progress:
         passed, refusals = check_cohort(cohort, on_progress=on_progress, on_note=notes.append)
-    if out:
+    if out is not None:
         write_quarantine(out, refusals)
     for note in notes:
         say(note)
@@ -177,10 +222,12 @@ def thicken(
     Scans and masks are averaged along the patient, to see how much an answer hangs on the slice thickness.
     """
     from ccrcc_model.console import finish, progress_bar
+    from ccrcc_model.output_kinds import THICKENED
     from nnunet_ext.cards import load_cohort, save_cohort
     from nnunet_ext.quarantine import write_quarantine
     from nnunet_ext.thicken import thicken as make_thicker
 
+    THICKENED.claim(out, inputs=[card])
     cohort = load_cohort(card, data_root)
     with progress_bar(f"Thickening {cohort.name}") as on_progress:
         thick, refusals = make_thicker(cohort, slice_mm, out, on_progress=on_progress)
@@ -200,12 +247,17 @@ def kits(
     ] = None,
 ) -> None:
     """KiTS19, KiTS21 or KiTS23; the scans stay where they are."""
+    from ccrcc_model.output_kinds import IMPORTED
     from nnunet_ext.convert.kits import import_kits
 
+    IMPORTED["kits"].claim(out)
     wanted = subtype or ["clear_cell_rcc"]
+    if "all" in wanted and len(wanted) > 1:
+        msg = f"--subtype all stands for every subtype; it was given beside {', '.join(set(wanted) - {'all'}) or 'itself'}"
+        raise InputError(msg)
     subtypes = () if "all" in wanted else tuple(wanted)
     cohort, refusals = import_kits(source, out, name=name, role=Role(role), subtypes=subtypes)
-    raise typer.Exit(_finish_import(cohort, refusals, out, "cases"))
+    raise typer.Exit(_finish_import("kits", cohort, refusals, out, "cases"))
 
 
 @imports.command()
@@ -224,11 +276,13 @@ def table(
 
     Other columns of the CSV, such as isup_grade and ki67_percent, become the patients' outcomes.
     """
+    from ccrcc_model.output_kinds import IMPORTED
     from nnunet_ext.convert.table import import_table, parse_labels
 
+    IMPORTED["table"].claim(out, inputs=[source])
     labels = parse_labels(label)
     cohort, refusals = import_table(source, out, name=name, role=Role(role), labels=labels, centre=centre)
-    raise typer.Exit(_finish_import(cohort, refusals, out, "cases"))
+    raise typer.Exit(_finish_import("table", cohort, refusals, out, "cases"))
 
 
 @imports.command()
@@ -247,20 +301,31 @@ def dicom(
     Patients get numbers, and no identifier is kept but in the key. DIR/series.csv tells which series was chosen, and why.
     """
     from ccrcc_model.console import progress_bar
+    from ccrcc_model.output_kinds import IMPORTED
     from nnunet_ext.convert.dicom import import_dicom
+    from nnunet_ext.outputs import try_file
 
-    with progress_bar("Importing studies") as on_progress:
-        found = import_dicom(source, out, name=name, role=Role(role), centre=centre, key=key, on_progress=on_progress)
+    IMPORTED["dicom"].claim(out)
+    if key is not None:
+        try_file(key, option="--key")
+    try:
+        with progress_bar("Importing studies") as on_progress:
+            found = import_dicom(source, out, name=name, role=Role(role), centre=centre, key=key, on_progress=on_progress)
+    finally:
+        if out.exists():  # so that what an import without a usable study leaves is known as its own
+            IMPORTED["dicom"].mark(out)
     cohort, refusals = found
-    raise typer.Exit(_finish_import(cohort, refusals, out, "studies"))
+    raise typer.Exit(_finish_import("dicom", cohort, refusals, out, "studies"))
 
 
-def _finish_import(cohort: Cohort, refusals: Sequence[Refusal], out: Path, what: str) -> int:
+def _finish_import(source: str, cohort: Cohort, refusals: Sequence[Refusal], out: Path, what: str) -> int:
     """Write an imported cohort's card and its quarantine, say so, and return the exit status."""
     from ccrcc_model.console import finish
+    from ccrcc_model.output_kinds import IMPORTED
     from nnunet_ext.cards import save_cohort
     from nnunet_ext.quarantine import write_quarantine
 
+    IMPORTED[source].mark(out, name=cohort.name, role=cohort.role.value)
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(cohort, out)
     n_all, masks = len(cohort.cases) + len(refusals), sum(case.mask is not None for case in cohort.cases)
@@ -286,15 +351,19 @@ def convert(
     from ccrcc_model.console import finish, progress_bar
     from nnunet_ext.cards import load_cohort
     from nnunet_ext.convert.nnunet import convert as to_nnunet
+    from nnunet_ext.outputs import try_folder
 
+    raw, preprocessed = (_nnunet_folder(variable) for variable in ("nnUNet_raw", "nnUNet_preprocessed"))
+    try_folder(raw, option="nnUNet_raw")
+    try_folder(preprocessed, option="nnUNet_preprocessed")
     cohort = load_cohort(card, data_root)
     structures = ("kidney", "tumour", "cyst") if cyst else ("kidney", "tumour")
     with progress_bar(f"Converting {cohort.name}") as on_progress:
         dataset, refusals = to_nnunet(
             cohort,
             dataset_id,
-            raw_dir=_nnunet_folder("nnUNet_raw"),
-            preprocessed_dir=_nnunet_folder("nnUNet_preprocessed"),
+            raw_dir=raw,
+            preprocessed_dir=preprocessed,
             structures=structures,
             regions=regions,
             seed=seed,
@@ -335,13 +404,22 @@ def segment(
     A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
     """
     from ccrcc_model.console import finish, note, progress_bar
+    from ccrcc_model.output_kinds import SEGMENTED
     from nnunet_ext.cards import load_cohort, save_cohort
     from nnunet_ext.quarantine import write_quarantine
     from nnunet_ext.segment import SELF_CHECKS, single_scan
     from nnunet_ext.segment import segment as segment_cohort
     from nnunet_ext.shard import Shard
 
-    cohort = load_cohort(scans, data_root) if scans.suffix in {".yaml", ".yml"} else single_scan(scans)
+    SEGMENTED.claim(out, inputs=[scans])
+    if out.exists() and scans.exists() and out.samefile(scans):
+        msg = f"{scans} is the folder of the scan, and masks in it would become part of the series; choose another with --out"
+        raise InputError(msg)
+    is_card = scans.suffix in {".yaml", ".yml"}
+    if data_root is not None and not is_card:
+        msg = f"--data-root is for the paths of a cohort card, and {scans.name} is a scan; leave it out"
+        raise InputError(msg)
+    cohort = load_cohort(scans, data_root) if is_card else single_scan(scans)
     if shard is not None:
         cohort = Shard.parse(shard).of(cohort)
     with progress_bar(f"Segmenting {cohort.name}") as on_progress:
@@ -381,19 +459,22 @@ def overlap(
     with .lesions, a row a case; and the supplement's Fig. S1 beside them.
     """
     from ccrcc_model.console import finish, progress_bar, say
+    from ccrcc_model.output_kinds import OVERLAP
     from ccrcc_model.plots import save_dice
     from nnunet_ext.cards import load_cohort
     from nnunet_ext.csv_table import write_csv
     from nnunet_ext.overlap import overlap as compare_masks
     from nnunet_ext.overlap import summarise, summarise_detection
 
+    OVERLAP.claim(out, inputs=[card, predicted])
     with progress_bar("Comparing masks") as on_progress:
         cohorts = load_cohort(card, data_root), load_cohort(predicted)
         table, lesions, refusals = compare_masks(*cohorts, on_progress=on_progress)
     for path, frame in ((out, table), (out.with_suffix(f".lesions{out.suffix}"), lesions)):
         write_csv(path, frame)
     save_dice(table, out.with_name(f"{out.stem}_figure_s1"))
-    for summary in (summarise(table), summarise_detection(lesions)):
+    averages = summarise(table).drop(columns=["relative_volume_error_mean", "relative_volume_error_sd"])
+    for summary in (averages, summarise_detection(lesions)):
         say(summary.to_string(index=False, float_format="{:.3f}".format))
     raise typer.Exit(finish(f"Dice of {table['case_id'].nunique()} cases: {out}", refusals))
 
@@ -606,7 +687,10 @@ def counts(
     npv: PrintedEstimate = None,
     f1: Annotated[str | None, typer.Option(help="As printed, without an interval.")] = None,
     n: Annotated[int | None, typer.Option("--n", min=2, max=10_000, help="Patients in all, if known.")] = None,
-    max_n: Annotated[int, typer.Option("--max-n", min=2, max=10_000, help="Most patients to think of, if unknown.")] = 2000,
+    max_n: Annotated[
+        int | None,
+        typer.Option("--max-n", min=2, max=10_000, help="Most patients to think of, if unknown; 2000 by default."),
+    ] = None,
     misprint: Annotated[bool, typer.Option("--misprint", help="If nothing fits, let one number be wrong.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="CSV for all sets that fit.")] = None,
 ) -> None:
@@ -615,10 +699,14 @@ def counts(
     Takes two or three of sensitivity, specificity and accuracy as a paper prints them; names every set of true and false
     positives and negatives that gives these numbers, by interval method and print rule.
     """
-    from ccrcc_model.counts_table import run_counts
+    from ccrcc_model.counts_table import MOST_PATIENTS, run_counts
 
     texts = {"sensitivity": sensitivity, "specificity": specificity, "accuracy": accuracy, "ppv": ppv, "npv": npv, "f1": f1}
-    run_counts(texts, range(2, max_n + 1) if n is None else range(n, n + 1), misprint=misprint, out=out)
+    if n is not None and max_n is not None:
+        msg = f"--n {n} says how many patients there are, and --max-n {max_n} that it is not known; give one of them"
+        raise InputError(msg)
+    sizes = range(2, (max_n or MOST_PATIENTS) + 1) if n is None else range(n, n + 1)
+    run_counts(texts, sizes, misprint=misprint, out=out)
 
 
 @app.command()
@@ -652,10 +740,12 @@ def pool(
     Counts are added up; AUC and calibration are also combined by random effects.
     """
     from ccrcc_model.console import say
+    from ccrcc_model.output_kinds import POOL
     from ccrcc_model.pool import pool as pool_results
     from ccrcc_model.pool_tables import summary, write_pool
     from ccrcc_model.result_file import SiteResult
 
+    POOL.claim(out, inputs=files)
     result = pool_results([SiteResult.read(path) for path in files])
     write_pool(result, out)
     for line in summary(result):
@@ -668,7 +758,11 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run, such as ru
     """Write the report of a run, one page that opens offline."""
     from ccrcc_model.console import say
     from ccrcc_model.report import write_report
+    from ccrcc_model.report.run_folder import read_record
+    from nnunet_ext.outputs import try_folder
 
+    read_record(run / "run.json")
+    try_folder(run, option="RUN")
     say(f"Report: {write_report(run)}")
 
 

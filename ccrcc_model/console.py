@@ -18,8 +18,22 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from ccrcc_model.ending import silence
 from nnunet_ext.case import Refusal
 from nnunet_ext.progress import OnProgress
+
+
+class ErrorConsole(Console):
+    """Standard error, which may lose its reader: rich would end the command with status 1, in the midst of its work."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """Go on without a word."""
+        self.quiet = True
+        silence(sys.stderr)
+
 
 QUARANTINED = 3
 """Exit status of a command that did its work, but not for every case."""
@@ -28,7 +42,7 @@ QUARANTINED = 3
 @contextmanager
 def progress_bar(title: str) -> Iterator[OnProgress]:
     """Show a bar with the time left on standard error while the block runs; a line at its end where that is no terminal."""
-    console = Console(stderr=True)
+    console = ErrorConsole()
     started = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
@@ -78,7 +92,7 @@ class StageProgress:
     def __init__(self, expected_s: Mapping[str, float]) -> None:
         self.seconds: dict[str, float] = {}
         self._expected_s = dict(expected_s)
-        self._console = Console(stderr=True)
+        self._console = ErrorConsole()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[OnProgress]:
@@ -116,13 +130,19 @@ def _minutes(seconds: float) -> str:
 
 
 def say(line: str) -> None:
-    """Print one line of result to standard output."""
-    sys.stdout.write(f"{line}\n")
+    """Print one line of result to standard output; once nobody reads it, as after ``| head``, the work goes on without."""
+    try:
+        sys.stdout.write(f"{line}\n")
+    except BrokenPipeError:
+        silence(sys.stdout)
 
 
 def note(line: str) -> None:
-    """Print a line to standard error that the user should read although the work goes on."""
-    sys.stderr.write(f"{line}\n")
+    """Print one line to standard error that a user should know, and that does not end the command."""
+    try:
+        sys.stderr.write(f"note: {line}\n")
+    except BrokenPipeError:
+        silence(sys.stderr)
 
 
 def finish(line: str, refusals: Sequence[Refusal], quarantine: Path | None = None) -> int:
@@ -146,7 +166,7 @@ def _show_refusals(refusals: Sequence[Refusal], quarantine: Path | None, most: i
     table = Table("case", "stage", "code", "reason", title=f"{len(refusals)} refused", title_justify="left")
     for refusal in refusals[:most]:
         table.add_row(refusal.case_id, refusal.stage, refusal.code, refusal.reason)
-    console = Console(stderr=True)
+    console = ErrorConsole()
     console.print(table)
     if len(refusals) > most:
         console.print(f"and {len(refusals) - most} more" + (f" in {quarantine}" if quarantine else ""))

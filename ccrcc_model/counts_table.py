@@ -8,9 +8,12 @@ import pandas as pd
 
 from ccrcc_model.console import say
 from ccrcc_model.counts import CORE, ESTIMATES, Fit, Row, find_counts, readings_alone
+from ccrcc_model.output_kinds import COUNTS
 from ccrcc_model.printed import Printed, Reading, readings
 from nnunet_ext.csv_table import write_csv
-from nnunet_ext.errors import InputError
+
+MOST_PATIENTS = 2000
+"""Where the number of patients is not known, so many are thought of at most."""
 
 MOST_SHOWN = 40
 """So many fits are listed one by one; more are counted by reading."""
@@ -25,9 +28,8 @@ def run_counts(texts: Mapping[str, str | None], sizes: range, *, misprint: bool,
         misprint: Whether to look for counts that fit all numbers but one, if nothing fits.
         out: File for all sets that fit, with every estimate as it would have been printed.
     """
-    if out is not None and out.suffix != ".csv":
-        msg = f"The counts are written as a .csv file, not {out.name}"
-        raise InputError(msg)
+    if out is not None:
+        COUNTS.claim(out)
     row = {name: Printed.parse(text, name) for name, text in texts.items() if text is not None}
     fits = find_counts(row, sizes, misprint=misprint)
     for line in _shown(fits, row):

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from ccrcc_model.console import finish, progress_bar
 from ccrcc_model.extraction import INTERRUPTED
+from ccrcc_model.output_kinds import JOINED
 from nnunet_ext.cards import load_cohort
 from nnunet_ext.errors import InputError
 from nnunet_ext.inference.trained_model import TrainedModel
+from nnunet_ext.outputs import TABLE_BYTES, try_folder
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
 from radiomics_cfg.compact import write_table
@@ -64,6 +66,8 @@ def run_deep(order: DeepOrder, *, jobs: int = 1) -> int:
     Returns:
         The exit status.
     """
+    JOINED.claim(order.out, inputs=[order.card, order.table])
+    try_folder(order.cases or order.beside("cases"), option="--cases", least_bytes=TABLE_BYTES)
     table, cohort = FeatureTable.read(order.table), load_cohort(order.card, order.data_root)
     preset = load_preset(order.preset or str(table.provenance.get("preset")))
     try:

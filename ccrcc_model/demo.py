@@ -33,6 +33,7 @@ from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_json
 from nnunet_ext.geometry import check_cohort, read_scan
+from nnunet_ext.outputs import try_folder
 from nnunet_ext.overlap import overlap
 from nnunet_ext.phantom import CohortPlan, best_possible_auc, write_study
 from nnunet_ext.progress import OnProgress
@@ -53,6 +54,9 @@ EXPECTED_S = {
     "Benchmark and report": 16.0,
 }
 """Seconds of each stage on two cores."""
+
+DISK_BYTES = 1 << 30
+"""Free space that a demo needs, nnU-Net's preprocessed data included. Ours."""
 
 DEVELOPMENT_PATIENTS = 64
 EXTERNAL_PATIENTS = 24
@@ -136,15 +140,24 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: StageProgress) -> tup
 
 
 def _claim(out: Path, settings: Mapping[str, object]) -> None:
-    """Refuse a folder that holds something else, and mark it as this run's."""
+    """Refuse a folder that holds something else or takes nothing, and mark it as this run's."""
+    try_folder(out, least_bytes=DISK_BYTES)
     mark = out / "demo.json"
-    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) != settings:
+    if mark.is_file() and _settings(mark) != settings:
         msg = f"{out} holds a demo with other settings; remove it, or choose another folder with --out"
         raise InputError(msg)
     if not mark.is_file() and out.exists() and (not out.is_dir() or any(out.iterdir())):
         msg = f"{out} exists and is not a demo's folder; choose another with --out"
         raise InputError(msg)
     write_json(mark, settings)
+
+
+def _settings(mark: Path) -> object:
+    """Return what a demo's mark says, or None if it cannot be read."""
+    try:
+        return json.loads(mark.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _keep_bytecode() -> None:

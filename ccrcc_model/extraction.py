@@ -8,7 +8,10 @@ from typing import Any
 
 from ccrcc_model.console import finish, progress_bar, say
 from ccrcc_model.order import Order
+from ccrcc_model.output_kinds import EXTRACTED
 from nnunet_ext.case import Refusal
+from nnunet_ext.errors import InputError
+from nnunet_ext.outputs import TABLE_BYTES, try_folder
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
 from nnunet_ext.shard import Shard
@@ -26,6 +29,7 @@ class TableOrder(Order):
     """Which feature table is wanted."""
 
     kind = "feature"
+    files = EXTRACTED
 
     def batch(self) -> Batch:
         """Return the cohort with what measures it."""
@@ -56,15 +60,21 @@ def run_extraction(
     Returns:
         The exit status.
     """
+    if scheduler is not None and jobs > 1:
+        msg = f"A Dask cluster has its own number of workers; leave --jobs {jobs} out beside --scheduler"
+        raise InputError(msg)
+    share = Shard.parse(shard) if shard is not None else None
+    order.claim()
     batch = order.batch()
-    share = Shard.parse(shard) if shard else None
     part = batch.part(share) if share else batch
     title = f"{batch.cohort.name}, shard {shard}" if share else batch.cohort.name
     with progress_bar(f"Looking up {title}") as on_progress:
         found = part.find(on_progress)
+    plan = part.plan(found)
     if dry_run:
-        say(f"{title}: {_as_line(part.plan(found), order, with_table=share is None)}")
+        say(f"{title}: {_as_line(plan, order, with_table=share is None)}")
         return 0
+    try_folder(order.folder, option="--cases", least_bytes=TABLE_BYTES + plan.case_file_bytes)
     try:
         with progress_bar(f"Extracting {title}") as on_progress:
             outcomes = part.measure(found, jobs=jobs, scheduler=scheduler, on_progress=on_progress)
@@ -80,6 +90,7 @@ def run_extraction(
 
 def run_compaction(order: TableOrder, *, partial: bool = False) -> int:
     """Write the table from result files alone, and return the exit status."""
+    order.claim()
     cohort = order.cohort()
     with progress_bar(f"Looking up {cohort.name}") as on_progress:
         table, refusals = compact(

@@ -22,12 +22,13 @@ from ccrcc_model.harmonise import Harmonisation
 from ccrcc_model.lock import lock, mean_score
 from ccrcc_model.member_inputs import input_names, with_components
 from ccrcc_model.model import DOMAIN, SCANS, Model, preset_of
-from ccrcc_model.model_folder import write_model_folder
+from ccrcc_model.model_folder import MODEL_BYTES, write_model_folder
 from ccrcc_model.nested import Settings, run_nested
 from ccrcc_model.scan_prints import ScanPrints, fitted_rows
 from ccrcc_model.studies import open_studies
 from ccrcc_model.targets import Target, label
 from nnunet_ext.csv_table import csv_text
+from nnunet_ext.outputs import reserve
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.stability import PerturbedValues
 from radiomics_cfg.table import FeatureTable
@@ -106,6 +107,7 @@ def fit(
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
     kept = (studies, request.sha256) if studies is not None else None
+    room = reserve(out_dir.parent, MODEL_BYTES)
     outer, final = run_nested(cases, settings, perturbed=perturbed, studies=kept, jobs=jobs, on_progress=on_progress)
     manifest, files = lock(cases, outer, final, target, sensitivity=sensitivity)
     rivals = rivals_of(cases, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
@@ -120,5 +122,6 @@ def fit(
         manifest["controls"] = run_controls(cases, settings, perturbed=perturbed, jobs=jobs, on_progress=on_progress).to_json()
     if (model := request.existing(out_dir, Model.load)) is not None:  # another process was faster
         return model
+    room.close()
     write_model_folder(out_dir, files, request.about | manifest)
     return Model.load(out_dir)

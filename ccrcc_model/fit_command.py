@@ -6,14 +6,18 @@ from pathlib import Path
 import pandas as pd
 
 from ccrcc_model.comparators import clinical_covariates, comparator_line
-from ccrcc_model.console import progress_bar, say
+from ccrcc_model.console import note, progress_bar, say
 from ccrcc_model.controls import control_lines
 from ccrcc_model.fit import fit
 from ccrcc_model.fit_targets import AnyTarget, check_targets, find_targets, model_folders, refuse_for_graded
 from ccrcc_model.graded_fit import fit_graded
 from ccrcc_model.graded_targets import GradedTarget
 from ccrcc_model.harmonise import Harmonisation
-from ccrcc_model.targets import read_outcomes
+from ccrcc_model.nested import Settings
+from ccrcc_model.studies import try_studies
+from ccrcc_model.targets import KI67_CUT, ki67, read_outcomes
+from nnunet_ext.errors import InputError
+from nnunet_ext.outputs import try_folder
 from nnunet_ext.progress import OnProgress
 from radiomics_cfg.stability import PerturbedValues
 from radiomics_cfg.table import FeatureTable
@@ -57,15 +61,31 @@ class FitOrder:
             "--ablation": self.ablation,
         }
         refuse_for_graded(targets, given)
+        if self.ki67_cut != KI67_CUT and not any(target.name == ki67().name for target in targets):
+            msg = f"--ki67-cut is of the target {ki67().name}, which is not asked for; add the target, or leave it out"
+            raise InputError(msg)
         return targets
+
+    def check(self) -> None:
+        """Refuse, before anything is read, settings that no fit takes, and places that take no result.
+
+        Raises:
+            InputError: If there is one.
+        """
+        Settings(self.folds, self.repeats, self.trials, self.seed, harmonise=self.harmonise, sensitivity=self.sensitivity)
+        try_folder(self.out)
+        if self.studies is not None:
+            try_studies(self.studies)
 
 
 def run_fit(order: FitOrder, *, jobs: int) -> None:
     """Check everything, then fit target by target, and say of each model what it beats and what stands beside it."""
     targets = order.find()
+    order.check()
     folders = model_folders(targets, order.out)
     table, outcomes = FeatureTable.read(order.table), read_outcomes(order.outcomes)
-    check_targets(table, outcomes, targets)
+    for line in check_targets(table, outcomes, targets, folds=order.folds):
+        note(line)
     for target in targets:
         if order.clinical and not isinstance(target, GradedTarget):
             clinical_covariates(outcomes, order.clinical, target_column=target.column)

@@ -9,7 +9,7 @@ from ccrcc_model.graded_targets import GRADED, GradedTarget, label_graded
 from ccrcc_model.model_folder import MANIFEST
 from ccrcc_model.nested import MIN_FOLDS
 from ccrcc_model.splits import possible_folds
-from ccrcc_model.targets import GRADE, Target, find_target, ki67, label
+from ccrcc_model.targets import GRADE, LabelledCases, Target, find_target, ki67, label
 from nnunet_ext.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
@@ -47,17 +47,35 @@ def model_folders(targets: Sequence[AnyTarget], out_dir: Path) -> list[Path]:
     return [out_dir / target.name for target in targets]
 
 
-def check_targets(table: FeatureTable, outcomes: pd.DataFrame, targets: Sequence[AnyTarget]) -> None:
+def check_targets(
+    table: FeatureTable, outcomes: pd.DataFrame, targets: Sequence[AnyTarget], *, folds: int = MIN_FOLDS
+) -> list[str]:
     """Check that every target has patients enough, so that a long fit of the first does not end in a refusal of the next.
+
+    Args:
+        table: Features.
+        outcomes: As ``read_outcomes`` gives them.
+        targets: What is fitted.
+        folds: Outer folds that are asked for.
+
+    Returns:
+        A line for each target whose patients allow fewer.
 
     Raises:
         InputError: As ``label``, ``label_graded`` and ``possible_folds``.
     """
+    lines = []
     for target in targets:
         if isinstance(target, GradedTarget):
-            label_graded(table, outcomes, target)
+            cases: LabelledCases = label_graded(table, outcomes, target)
         else:
-            possible_folds(label(table, outcomes, target), folds=MIN_FOLDS, at_least=MIN_FOLDS)
+            cases = label(table, outcomes, target)
+            possible_folds(cases, folds=MIN_FOLDS, at_least=MIN_FOLDS)
+        if (possible := possible_folds(cases, folds=folds, at_least=1)) < folds:
+            lines.append(
+                f"{target.name} is judged by {possible} outer folds, not {folds}: each tests two patients of either class"
+            )
+    return lines
 
 
 def refuse_for_graded(targets: Sequence[AnyTarget], asked: Mapping[str, bool]) -> None:

@@ -20,12 +20,13 @@ from ccrcc_model.graded_nested import GradedOuter, GradedProcedure, run_graded
 from ccrcc_model.graded_targets import GradedCases, GradedTarget, label_graded
 from ccrcc_model.lock import TOP_FEATURES, importance, member_files, prove_no_leak, steps_to_json
 from ccrcc_model.model import IMPORTANCE, OUT_OF_FOLD, PIPELINE, SCANS, STEPS, member_to_json, volume_to_json
-from ccrcc_model.model_folder import write_model_folder
+from ccrcc_model.model_folder import MODEL_BYTES, write_model_folder
 from ccrcc_model.nested import Settings
 from ccrcc_model.pipeline import Member
 from ccrcc_model.scan_prints import ScanPrints, fitted_rows
 from ccrcc_model.studies import open_studies
 from nnunet_ext.csv_table import csv_text
+from nnunet_ext.outputs import reserve
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.table import FeatureTable
 
@@ -79,6 +80,7 @@ def fit_graded(
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
     kept = (studies, request.sha256) if studies is not None else None
+    room = reserve(out_dir.parent, MODEL_BYTES)
     outer, final = run_graded(cases, target, settings, studies=kept, jobs=jobs, on_progress=on_progress)
     manifest, files = lock_graded(cases, outer, final, target, seed=seed)
     files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
@@ -86,6 +88,7 @@ def fit_graded(
         manifest["controls"] = run_graded_controls(cases, target, settings, jobs=jobs, on_progress=on_progress)
     if (model := request.existing(out_dir, GradedModel.load)) is not None:  # another process was faster
         return model
+    room.close()
     write_model_folder(out_dir, files, {"kind": target.kind} | request.about | manifest)
     return GradedModel.load(out_dir)
 

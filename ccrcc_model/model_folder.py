@@ -17,6 +17,8 @@ from nnunet_ext.errors import InputError
 
 FORMAT = 4
 """Version of the folder's layout; any other is refused."""
+MODEL_BYTES = 20 << 20
+"""Room that a fit holds for the model on its disk, ten times that of a usual one."""
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
 BINARY = "binary"

@@ -4,9 +4,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from ccrcc_model.outputs import FileKind, refuse_sealed
 from nnunet_ext.cards import load_cohort
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
+from nnunet_ext.outputs import TABLE_BYTES, try_folder
 from radiomics_cfg.backend import Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND
 
@@ -27,6 +29,9 @@ class Order:
 
     kind: ClassVar[str]
     """What the table is called."""
+
+    files: ClassVar[FileKind]
+    """What is written, and how it is known again."""
 
     card: Path
     out: Path
@@ -54,6 +59,16 @@ class Order:
     def beside(self, suffix: str) -> Path:
         """Return the file of this name beside the table."""
         return self.out.with_name(f"{self.out.stem}.{suffix}")
+
+    def claim(self) -> None:
+        """Check, before any work, that the result can be written and that nothing else is lost by it.
+
+        Raises:
+            InputError: If not.
+        """
+        self.files.claim(self.out, inputs=[self.card])
+        try_folder(self.folder, option="--cases", least_bytes=TABLE_BYTES)
+        refuse_sealed(self.folder)
 
     def cohort(self) -> Cohort:
         """Read the card."""

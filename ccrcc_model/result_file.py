@@ -178,6 +178,17 @@ def site_result(
     return share_of_model(model, model.predict(table, outcomes), model.predict_baseline(table, outcomes), smallest=smallest)
 
 
+def refuse_foreign_result(path: Path) -> None:
+    """Refuse to write over a file that is no result file.
+
+    Raises:
+        InputError: If so.
+    """
+    if path.exists() and _read_json(path).get("kind") != KIND:
+        msg = f"{path} is there already and is no result file; choose another folder for --share"
+        raise InputError(msg)
+
+
 def share_of_model(
     model: "Model", predictions: Predictions, baseline: Predictions, *, smallest: int = SMALLEST_CELL
 ) -> SiteResult:

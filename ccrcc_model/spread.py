@@ -8,8 +8,10 @@ import pandas as pd
 from ccrcc_model.console import finish, progress_bar
 from ccrcc_model.mask_spread import MaskSpread, mask_spread
 from ccrcc_model.model import Model
+from ccrcc_model.output_kinds import SPREAD
 from ccrcc_model.stability import StabilityOrder
 from nnunet_ext.csv_table import write_csv
+from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
@@ -22,6 +24,18 @@ class SpreadOrder(StabilityOrder):
     """Which table of spreads is wanted: all is set as it was for ``ccrcc stability``, whose folder of cases is read."""
 
     kind = "spread"
+    files = SPREAD
+
+    def claim(self) -> None:
+        """Check, before any work, that the result can be written and that nothing else is lost by it.
+
+        Raises:
+            InputError: If not, or if there is no folder of values.
+        """
+        self.files.claim(self.out, inputs=[self.card])
+        if not self.folder.is_dir():
+            msg = f"No folder of values at {self.folder}; `ccrcc stability` keeps them in FILE's name with .cases"
+            raise InputError(msg)
 
 
 def run_spread(model: Path, order: SpreadOrder) -> int:
@@ -34,6 +48,7 @@ def run_spread(model: Path, order: SpreadOrder) -> int:
     Returns:
         The exit status.
     """
+    order.claim()
     locked, cohort = Model.load(model), order.cohort()
     with progress_bar(f"Reading {cohort.name}") as on_progress:
         found = mask_spread(

@@ -3,11 +3,13 @@
 import sys
 from dataclasses import dataclass
 
-from ccrcc_model.console import finish, progress_bar
+from ccrcc_model.console import finish, note, progress_bar
 from ccrcc_model.extraction import INTERRUPTED
 from ccrcc_model.order import Order
+from ccrcc_model.output_kinds import STABILITY
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
+from radiomics_cfg.icc import MINIMUM_CASES
 from radiomics_cfg.perturbation import usual_perturbations
 from radiomics_cfg.preset import load_preset
 from radiomics_cfg.stability import STABLE, Stability, stability
@@ -22,6 +24,7 @@ class StabilityOrder(Order):
     """
 
     kind = "stability"
+    files = STABILITY
 
     seed: int = 0
 
@@ -32,7 +35,13 @@ def run_stability(order: StabilityOrder, *, jobs: int = 1) -> int:
     Returns:
         The exit status.
     """
+    order.claim()
     cohort = order.cohort()
+    if len(cohort.cases) < MINIMUM_CASES:
+        note(
+            f"cohort {cohort.name} has {len(cohort.cases)} cases, and stability is judged from {MINIMUM_CASES} on: no feature "
+            "will have a correlation, and the values serve `ccrcc spread` alone"
+        )
     try:
         with progress_bar(f"Perturbing {cohort.name}") as on_progress:
             found = stability(

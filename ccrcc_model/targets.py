@@ -59,7 +59,11 @@ class Target:
 GRADE = Target("grade", "isup_grade", 3, "WHO/ISUP grade 3 or 4, as opposed to 1 or 2")
 
 
-def ki67(cut: float = 15.0) -> Target:
+KI67_CUT = 15.0
+"""Percentage from which Ki67 counts as high, unless something else is asked for: the supplement's."""
+
+
+def ki67(cut: float = KI67_CUT) -> Target:
     """High Ki67: at least ``cut`` percent of the tumour's nuclei are stained.
 
     Raises:
@@ -71,7 +75,7 @@ def ki67(cut: float = 15.0) -> Target:
     return Target("ki67", "ki67_percent", cut, f"Ki67 of {cut:g} % or more")
 
 
-def find_target(name: str, *, ki67_cut: float = 15.0) -> Target:
+def find_target(name: str, *, ki67_cut: float = KI67_CUT) -> Target:
     """Return the target called ``name``.
 
     Raises:

@@ -85,6 +85,30 @@ def read_scan(case: Case, labels: Labels, *, mask_required: bool = False) -> Sca
     return Scan(image, mask, notes + more)
 
 
+def read_mask(path: Path, labels: Labels, *, may_be_empty: bool = False) -> sitk.Image:
+    """Read a mask without its image.
+
+    Args:
+        path: Where it is.
+        labels: Value in it for each structure, as the cohort card gives them.
+        may_be_empty: Whether it need not label a voxel.
+
+    Returns:
+        ``UInt8`` volume of ``Label`` values.
+
+    Raises:
+        CaseRefused: With one of the codes ``mask-missing``, ``unreadable``, ``not-3d``, ``not-scalar``, ``too-large``,
+            ``unknown-label``, ``mask-empty``.
+    """
+    stored = whole_numbers(_read(path, "mask")[0])
+    if may_be_empty and not sitk.GetArrayViewFromImage(stored).any():
+        canonical = sitk.GetImageFromArray(np.zeros(stored.GetSize()[::-1], np.uint8))
+    else:
+        canonical = _canonical(stored, labels)
+    canonical.CopyInformation(stored)
+    return canonical
+
+
 def check_cohort(
     cohort: Cohort, *, on_progress: OnProgress = silent, on_note: OnNote = quiet
 ) -> tuple[Cohort, tuple[Refusal, ...]]:

@@ -3,7 +3,9 @@
 ITK's writer compresses at one level, whatever it is asked for, which takes half a minute for a scan of 500 slices.
 """
 
+import errno
 import gzip
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +28,15 @@ _PARTNER = {".hdr": ".img", ".img": ".hdr"}
 
 
 def write_nifti(image: sitk.Image, path: Path) -> None:
-    """Write a ``.nii.gz`` file atomically, compressed fast; the same image gives the same bytes."""
+    """Write a ``.nii.gz`` file atomically, compressed fast; the same image gives the same bytes.
+
+    Raises:
+        OSError: If it cannot be written; ITK says nothing of a disk that is full.
+    """
     with atomic_path(path) as temporary:
         plain = temporary.with_suffix("")
         try:
-            sitk.WriteImage(image, str(plain))
+            _write_plain(image, plain)
             with (
                 plain.open("rb") as source,
                 temporary.open("wb") as stored,
@@ -39,6 +45,22 @@ def write_nifti(image: sitk.Image, path: Path) -> None:
                 shutil.copyfileobj(source, packed, _BLOCK)
         finally:
             plain.unlink(missing_ok=True)
+
+
+def _write_plain(image: sitk.Image, path: Path) -> None:
+    """Write an uncompressed file, and see that all its voxels are there."""
+    wanted = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel() * image.GetSizeOfPixelComponent()
+    fault = None
+    try:
+        sitk.WriteImage(image, str(path))
+    except RuntimeError as error:
+        fault = error
+    if wanted and (not path.exists() or path.stat().st_size < wanted):
+        room = shutil.disk_usage(path.parent).free
+        number = errno.ENOSPC if room < wanted else errno.EIO
+        raise OSError(number, os.strerror(number)) from fault
+    if fault is not None:
+        raise fault
 
 
 @dataclass(frozen=True, slots=True)

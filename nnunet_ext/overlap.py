@@ -9,20 +9,19 @@ import numpy.typing as npt
 import pandas as pd
 import SimpleITK as sitk
 
-from nnunet_ext.case import Cohort, Refusal
+from nnunet_ext.case import Case, Cohort, Labels, Refusal
 from nnunet_ext.detection import detect
 from nnunet_ext.digits import told_apart
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.geometry import read_scan
-from nnunet_ext.labels import STRUCTURES, Label
-from nnunet_ext.mask_values import whole_numbers
+from nnunet_ext.files import sha256
+from nnunet_ext.geometry import read_mask, read_scan
+from nnunet_ext.labels import MINIMUM_LESION_ML, STRUCTURES, Label
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.segmentation_record import RECORD, read_structures
 from nnunet_ext.surface import surface_agreement
-from nnunet_ext.volume_file import read_volume
 
 SAME_PLACE_VOXELS = 0.1
-"""How far corners of the predicted mask may lie from those of the scan; float32 headers and tools' rounding leave less."""
+"""How far corners of the predicted mask may lie from those of the reference; headers and rounding leave less."""
 
 REGIONS: dict[str, tuple[Label, ...]] = {
     "kidney_and_masses": (Label.KIDNEY, Label.TUMOUR, Label.CYST),
@@ -42,6 +41,13 @@ TOLERANCE_MM = {
 MEASURES = ("dice", "surface_dice", "hd95_mm", "relative_volume_error")
 """Columns that ``summarise`` averages."""
 
+LEAST_REFERENCE_ML = MINIMUM_LESION_ML
+"""Reference volume from which a relative error of volume counts in a mean: that of the smallest lesion. Of a few voxels the
+error is a few thousand per cent, whatever the others are; the median counts all."""
+
+OTHER_SCAN = "prediction-scan"
+"""Code of a case whose predicted mask is of another scan."""
+
 ALL_CENTRES = "all"
 """Stands in the column ``centre`` of a summary's rows over a whole cohort."""
 
@@ -58,6 +64,8 @@ def overlap(
     * Surface Dice within ``TOLERANCE_MM`` and the 95th percentile of the surfaces' distances: ``surface_agreement``.
     * Volumes in ml. Relative volume error (predicted - reference) / reference; missing where the reference is empty.
 
+    Each mask is read with the labels of its own card. A scan is read only where it is there, for the gate's sake.
+
     Args:
         reference: Cohort with reference masks.
         predicted: What ``segment`` returned, or a folder of ``<case id>.nii.gz`` with ``Label`` values.
@@ -69,9 +77,14 @@ def overlap(
         ``Detections``; and the cases that could not be compared.
 
     Raises:
-        InputError: If no case of ``reference`` has a prediction.
+        InputError: If no case of ``reference`` has a prediction, a case is another patient's in ``predicted``, or every case
+            has another scan there.
     """
     predictions = _predicted_files(reference, predicted)
+    if isinstance(predicted, Cohort):
+        _check_same_patients(reference, predicted)
+    values = predicted.labels if isinstance(predicted, Cohort) else {name: int(label) for name, label in STRUCTURES.items()}
+    scans = {case.id: case.image for case in predicted.cases} if isinstance(predicted, Cohort) else {}
     labels = _predicted_labels(reference, predicted)
     rows: list[dict[str, object]] = []
     lesions: list[dict[str, object]] = []
@@ -79,18 +92,23 @@ def overlap(
     for done, case in enumerate(reference.cases):
         on_progress(done, len(reference.cases))
         try:
-            scan = read_scan(case, reference.labels, mask_required=True)
-            truth = _without_unnamed(scan.mask, labels)
-            found = _without_unnamed(_read_prediction(predictions.get(case.id), scan.image), labels)
+            _check_same_scan(case.image, scans.get(case.id))
+            mask = _read_reference(case, reference.labels)
+            truth = _without_unnamed(mask, labels)
+            found = _without_unnamed(_read_prediction(predictions.get(case.id), mask, values), labels)
         except CaseRefused as refused:
             refusals.append(Refusal(case.id, "overlap", refused.code, refused.reason))
             continue
         about = {"cohort": reference.name, "case_id": case.id, "centre": case.centre}
-        rows += [{**about, **row} for row in _agreements(truth, found, labels, scan.image.GetSpacing())]
+        rows += [{**about, **row} for row in _agreements(truth, found, labels, mask.GetSpacing())]
         if "tumour" in labels:
-            tumours = detect(truth == Label.TUMOUR, found == Label.TUMOUR, voxel_ml=_voxel_ml(scan.image.GetSpacing()))
+            tumours = detect(truth == Label.TUMOUR, found == Label.TUMOUR, voxel_ml=_voxel_ml(mask.GetSpacing()))
             lesions.append({**about, **asdict(tumours)})
     on_progress(len(reference.cases), len(reference.cases))
+    if refusals and all(refusal.code == OTHER_SCAN for refusal in refusals) and not rows:
+        first = f"of case {refusals[0].case_id}, {refusals[0].reason}"
+        msg = f"The predicted card is of other scans than cohort {reference.name}: {first}"
+        raise InputError(msg)
     volumes = ["reference_ml", "predicted_ml", "relative_volume_error"]
     columns = ["cohort", "case_id", "centre", "structure", "dice", "surface_dice", "hd95_mm", *volumes]
     counts = ["cohort", "case_id", "centre", "lesions", "detected", "predicted_lesions", "false_positives"]
@@ -98,18 +116,28 @@ def overlap(
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and standard deviation per cohort, centre and structure, and over all centres of a cohort.
+    """Return mean, standard deviation and median per cohort, centre and structure, and over all centres of a cohort.
 
     Args:
         table: Rows of ``overlap``, of one cohort or of several.
 
     Returns:
-        Columns ``cohort, centre, structure, n``, and ``<measure>_mean`` and ``<measure>_sd`` of all ``MEASURES``. ``n`` counts
-        the cases whose Dice is not missing; the standard deviation divides by n - 1 and is missing for one case.
+        Columns ``cohort, centre, structure, n``, and ``<measure>_mean``, ``<measure>_sd`` and ``<measure>_median`` of all
+        ``MEASURES``. ``n`` counts the cases whose Dice is not missing; the standard deviation divides by n - 1 and is missing
+        for one case. Mean and deviation of the relative volume error leave out references below ``LEAST_REFERENCE_ML``; the
+        median counts them.
     """
+    if "reference_ml" in table:
+        steady = table["relative_volume_error"].where(table["reference_ml"] >= LEAST_REFERENCE_ML)
+    else:
+        steady = table["relative_volume_error"]
+    table = table.assign(relative_volume_error_of_more=steady)
     both = pd.concat([table, table.assign(centre=ALL_CENTRES)], ignore_index=True)
     groups = both.groupby(["cohort", "centre", "structure"], sort=False)
-    averaged = {f"{name}_{short}": (name, how) for name in MEASURES for short, how in (("mean", "mean"), ("sd", "std"))}
+    averaged: dict[str, tuple[str, str]] = {}
+    for name in MEASURES:
+        of = "relative_volume_error_of_more" if name == "relative_volume_error" else name
+        averaged |= {f"{name}_mean": (of, "mean"), f"{name}_sd": (of, "std"), f"{name}_median": (name, "median")}
     return groups.agg(n=("dice", "count"), **averaged).reset_index()
 
 
@@ -191,16 +219,61 @@ def _predicted_labels(reference: Cohort, predicted: Cohort | Path) -> dict[str, 
     return {name: label for name, label in STRUCTURES.items() if name in names}
 
 
-def _read_prediction(path: Path | None, image: sitk.Image) -> sitk.Image:
+def _check_same_patients(reference: Cohort, predicted: Cohort) -> None:
+    """Refuse a card of another study, in which a case of the same id is another patient's.
+
+    Raises:
+        InputError: If so.
+    """
+    patients = {case.id: case.patient_id for case in predicted.cases}
+    others = [case for case in reference.cases if patients.get(case.id, case.patient_id) != case.patient_id]
+    if others:
+        msg = (
+            f"{len(others)} cases of cohort {reference.name} are another patient's in the predicted card of {predicted.name}, "
+            f"the first is {others[0].id}; give the card of the masks of this cohort"
+        )
+        raise InputError(msg)
+
+
+def _check_same_scan(image: Path, other: Path | None) -> None:
+    """Refuse a case whose predicted mask is of another scan, where both scans are there to be compared.
+
+    Raises:
+        CaseRefused: ``prediction-scan``.
+    """
+    if other is None or not image.exists() or not other.exists() or image.samefile(other) or sha256(image) == sha256(other):
+        return
+    try:
+        one, two = (read_scan(Case("", "", "", each), {}).image for each in (image, other))
+    except CaseRefused:  # the gate says so by itself
+        return
+    if one.GetSize() != two.GetSize() or not np.array_equal(*map(sitk.GetArrayViewFromImage, (one, two))):
+        reason = f"its predicted mask is of another scan, {other.name}, whose voxels are not those of {image.name}"
+        raise CaseRefused(OTHER_SCAN, reason)
+
+
+def _read_reference(case: Case, labels: Labels) -> sitk.Image:
+    """Read a reference mask, through the gate where its scan is there."""
+    if case.mask is None:
+        raise CaseRefused("mask-absent", "the case list names no mask, and this stage needs one")
+    if not case.image.exists():
+        return read_mask(case.mask, labels)
+    mask = read_scan(case, labels, mask_required=True).mask
+    assert mask is not None  # noqa: S101 - it was required
+    return mask
+
+
+def _read_prediction(path: Path | None, image: sitk.Image, labels: Labels) -> sitk.Image:
     """Read a predicted mask. Unlike the gate this takes one that is empty or in the wrong organ: it scores 0."""
-    if path is None:
+    if path is None or not path.exists():
         raise CaseRefused("prediction-missing", "there is no predicted mask")
     try:
-        mask = whole_numbers(read_volume(path, "mask").image)
+        mask = read_mask(path, labels, may_be_empty=True)
     except CaseRefused as refused:
-        raise CaseRefused("prediction-unreadable", f"{path.name} cannot be read: {refused.reason}") from refused
+        code = "prediction-label" if refused.code == "unknown-label" else "prediction-unreadable"
+        raise CaseRefused(code, f"of the prediction, {refused.reason}") from refused
     if mask.GetSize() != image.GetSize():
-        reason = f"the predicted mask has {mask.GetSize()} voxels (xyz), the scan {image.GetSize()}"
+        reason = f"the predicted mask has {mask.GetSize()} voxels (xyz), the reference {image.GetSize()}"
         raise CaseRefused("prediction-shape", reason)
     last = [size - 1 for size in image.GetSize()]
     corners = [(0, 0, 0), (last[0], 0, 0), (0, last[1], 0), (0, 0, last[2])]
@@ -211,12 +284,8 @@ def _read_prediction(path: Path | None, image: sitk.Image) -> sitk.Image:
     shift = float(np.linalg.norm(gaps, axis=1).max()) / min(image.GetSpacing())
     if shift > SAME_PLACE_VOXELS:
         found = told_apart(shift, SAME_PLACE_VOXELS)
-        reason = f"the predicted mask lies {found} voxels off the scan; at most {SAME_PLACE_VOXELS} is allowed"
+        reason = f"the predicted mask lies {found} voxels off the reference; at most {SAME_PLACE_VOXELS} is allowed"
         raise CaseRefused("prediction-geometry", reason)
-    unknown = np.setdiff1d(sitk.GetArrayViewFromImage(mask), [int(label) for label in Label])
-    if len(unknown):
-        known = ", ".join(f"{label.name.lower()} {label.value}" for label in Label)
-        raise CaseRefused("prediction-label", f"the predicted mask holds the value {unknown[0]:g}; known are {known}")
     return mask
 
 

@@ -131,6 +131,7 @@ STAGES = Chapter(
         "prediction-shape": Reason("a predicted mask of another shape", "segment this scan"),
         "prediction-geometry": Reason("a predicted mask on another grid", "segment this scan"),
         "prediction-label": Reason("a predicted mask with values that its card does not name", "correct the card's `labels`"),
+        "prediction-scan": Reason("a predicted mask of another scan", "give the card of this cohort's masks"),
         "changed": Reason("another image or mask than the one that the table's features are of", "extract the table again"),
         "not-extracted": Reason("no result yet, in a table that was made with `--partial`", "extract the rest"),
         "not-measured": Reason("no values under changed contours", "run `ccrcc stability` for it"),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -145,7 +146,9 @@ def _predict_all(
         yield from (_predict_case(case, model, record, threads) for case in cases)
         return
     # Not joblib: its workers are replaced once their memory grows by 300 MB, which a scan does, and load the model again.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    )
     try:
         _tell(pool.submit(_load, model).result(), on_note)
         record.write()
@@ -154,8 +157,17 @@ def _predict_all(
     except BrokenProcessPool as error:
         msg = f"One of {workers} segmentation processes died, most likely for lack of memory; start again with fewer jobs"
         raise InputError(msg) from error
+    except BaseException:
+        _end(pool)
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool at once, where they would go on with their scans for minutes after Ctrl-C."""
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
 
 
 def _n_cores() -> int:

@@ -116,6 +116,7 @@ def _thicken_case(case: Case, cohort: Cohort, slice_mm: float, out: Path) -> Cas
     mask = out / "masks" / f"{case.id}.nii.gz" if case.mask else None
     record, made_of = out / "made_of" / f"{case.id}.json", _made_of(case, cohort, slice_mm)
     if not _is_done(_read(record), made_of, image, mask):
+        record.parent.mkdir(parents=True, exist_ok=True)  # first of all: by it a run knows its folder again
         record.unlink(missing_ok=True)  # a run that stops between the files leaves none that they would match
         scan = read_scan(case, cohort.labels)
         if scan.mask and mask:

@@ -2,20 +2,15 @@
 
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from nnunet_ext.errors import CaseRefused
-from nnunet_ext.nifti import check_payload
+from nnunet_ext.volume_file import read_volume
 
 
 def is_whole_nifti(mask: Path) -> bool:
     """Tell whether a file is a whole NIfTI volume."""
     try:
-        check_payload(mask, "mask")
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(mask))
-        reader.ReadImageInformation()
-    except (CaseRefused, RuntimeError):
+        read_volume(mask, "mask")
+    except CaseRefused:
         return False
     return True
 

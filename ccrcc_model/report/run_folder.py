@@ -16,6 +16,7 @@ from ccrcc_model.model import Model
 from ccrcc_model.model_folder import BINARY, MANIFEST, model_kind
 from nnunet_ext.csv_table import inferred, read_csv
 from nnunet_ext.errors import InputError
+from nnunet_ext.files import is_hidden
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.overlap import REGIONS
 
@@ -96,8 +97,10 @@ def read_run(folder: Path) -> Run:
             benchmark was made with another model than the run's.
     """
     tables = {name: folder / "tables" / f"{name}.csv" for name in COLUMNS}
-    benchmarks = tuple(BenchmarkResult.read(path.parent) for path in sorted(folder.glob(f"benchmark/*/{BENCHMARK_FILE}")))
-    folders = [path.parent for path in sorted(folder.glob(f"models/*/{MANIFEST}")) if model_kind(path.parent) == BINARY]
+    scored = [path.parent for path in sorted(folder.glob(f"benchmark/*/{BENCHMARK_FILE}")) if not is_hidden(path.parent)]
+    benchmarks = tuple(BenchmarkResult.read(each) for each in scored)
+    locked = [path.parent for path in sorted(folder.glob(f"models/*/{MANIFEST}")) if not is_hidden(path.parent)]
+    folders = [each for each in locked if model_kind(each) == BINARY]
     models = {path.name: Model.load(path) for path in folders}
     for result in benchmarks:
         model = models.get(result.target)
@@ -110,7 +113,7 @@ def read_run(folder: Path) -> Run:
     return Run(
         read_record(folder / "run.json"),
         {name: _read_table(path, COLUMNS[name]) for name, path in tables.items() if path.is_file()},
-        tuple(sorted(folder.glob("overlays/*.png"))),
+        tuple(path for path in sorted(folder.glob("overlays/*.png")) if not is_hidden(path)),
         benchmarks,
         models,
     )

@@ -82,6 +82,10 @@ def _read(source: Path, centre: str | None) -> pd.DataFrame:
             msg = f"{source} lacks the column centre; found {found}; name the hospital with --centre"
             raise InputError(msg)
         frame["centre"] = visible(centre)
+        frame["centre"] = centre
+    elif centre is not None:
+        msg = f"{source} has a column centre, and --centre {centre} would be ignored; leave the one or the other out"
+        raise InputError(msg)
     if "patient_id" not in frame and "case_id" in frame:
         frame["patient_id"] = frame["case_id"]
     check_rows(frame, source)

@@ -76,6 +76,12 @@ def test_labels_that_no_card_may_hold_are_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_centre_that_the_list_would_overrule_is_refused(tmp_path: Path) -> None:
+    source = write(tmp_path, "case_id,image,centre\na,a.nii.gz,north\n")
+    with pytest.raises(InputError, match="--centre south would be ignored"):
+        import_table(source, tmp_path / "out", name="n", role=Role.DEVELOPMENT, labels=LABELS, centre="south")
+
+
 def test_labels_are_structures_with_a_number() -> None:
     assert parse_labels(["kidney=1", "tumour=12"]) == {"kidney": 1, "tumour": 12}
     for text in ("tumour", "tumour=", "tumour=two", "tumour=-1", "tumour=²"):

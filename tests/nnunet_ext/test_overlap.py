@@ -187,3 +187,61 @@ def test_a_summary_has_mean_and_standard_deviation_per_centre_and_over_all() -> 
     assert summary.loc[("c", "north", "tumour"), "relative_volume_error_sd"] == pytest.approx(np.sqrt(0.02))
     assert summary.loc[("c", "south", "tumour"), "n"] == 1
     assert np.isnan(summary.loc[("c", "south", "tumour"), "dice_sd"])
+
+
+def test_each_mask_is_read_with_the_labels_of_its_own_card(reference: Cohort, tmp_path: Path) -> None:
+    masks = {"a": block(2, 8) + block(1, 4, start=10), "b": block(2, 5) + block(7, 5, start=5)}
+    table, lesions, refusals = overlap(reference, predicted(reference, tmp_path / "out", masks, kidney=2, tumour=1, cyst=7))
+    assert refusals == ()
+    assert (table["dice"].dropna() == 1.0).all()
+    assert lesions["detected"].tolist() == lesions["lesions"].tolist() == [1, 0]
+
+
+def test_a_value_that_only_the_reference_card_knows_is_refused(reference: Cohort, tmp_path: Path) -> None:
+    masks = {"a": block(3, 8), "b": block(1, 5)}
+    _, _, refusals = overlap(reference, predicted(reference, tmp_path / "out", masks, kidney=1, tumour=2))
+    assert [(one.case_id, one.code) for one in refusals] == [("a", "prediction-label")]
+    assert "holds the value 3; the card knows kidney 1, tumour 2" in refusals[0].reason
+
+
+def test_masks_are_compared_where_there_is_no_scan(reference: Cohort, tmp_path: Path) -> None:
+    masks = {"a": block(1, 8) + block(2, 4, start=10), "b": block(1, 5) + block(3, 5, start=5)}
+    found = predicted(reference, tmp_path / "out", masks)
+    for case in reference.cases:
+        case.image.unlink()
+    table, _, refusals = overlap(reference, found)
+    assert refusals == ()
+    assert (table["dice"].dropna() == 1.0).all()
+    assert row(table, "a", "tumour")["reference_ml"] == pytest.approx(4 * 16 * VOXEL_ML)
+
+
+def test_a_card_of_other_patients_is_refused_at_once(reference: Cohort, tmp_path: Path) -> None:
+    found = predicted(reference, tmp_path / "out", {"a": block(1, 8), "b": block(1, 5)})
+    others = found.with_cases(replace(case, patient_id=f"x{case.id}") for case in found.cases)
+    with pytest.raises(InputError, match="2 cases of cohort balls are another patient's in the predicted card"):
+        overlap(reference, others)
+
+
+def test_a_card_of_other_scans_is_refused_and_one_of_the_same_voxels_is_not(reference: Cohort, tmp_path: Path) -> None:
+    found = predicted(reference, tmp_path / "out", {"a": block(1, 8), "b": block(1, 5)})
+    hu = sitk.GetArrayFromImage(sitk.ReadImage(str(reference.cases[0].image)))
+    same = write(hu, tmp_path / "same.nii")
+    hu[2, 2, 2] += 1
+    other = write(hu, tmp_path / "other.nii")
+    again = found.with_cases(replace(case, image=same) for case in found.cases)
+    assert overlap(reference, again)[2] == ()
+    half = found.with_cases([replace(found.cases[0], image=other), found.cases[1]])
+    assert [(one.case_id, one.code) for one in overlap(reference, half)[2]] == [("a", "prediction-scan")]
+    with pytest.raises(InputError, match="of other scans than cohort balls"):
+        overlap(reference, found.with_cases(replace(case, image=other) for case in found.cases))
+
+
+def test_one_reference_of_a_few_voxels_does_not_make_the_volume_error_of_all() -> None:
+    errors, volumes = [0.1, -0.1, 0.2, 300.0], [30.0, 20.0, 0.1, 0.099]
+    rows = [
+        ("c", str(n), "north", "tumour", 0.5, 0.5, 1.0, e, v) for n, (e, v) in enumerate(zip(errors, volumes, strict=True))
+    ]
+    columns = ["cohort", "case_id", "centre", "structure", "dice", "surface_dice", "hd95_mm", "relative_volume_error"]
+    summary = summarise(pd.DataFrame(rows, columns=[*columns, "reference_ml"])).set_index("centre").loc["north"]
+    assert summary["relative_volume_error_median"] == pytest.approx(0.15)
+    assert summary["relative_volume_error_mean"] == pytest.approx(0.2 / 3)
