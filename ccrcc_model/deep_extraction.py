@@ -8,6 +8,7 @@ from ccrcc_model.console import finish, progress_bar
 from ccrcc_model.extraction import INTERRUPTED
 from nnunet_ext.cards import load_cohort
 from nnunet_ext.errors import InputError
+from nnunet_ext.files import sha256
 from nnunet_ext.inference.trained_model import TrainedModel
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
@@ -91,6 +92,7 @@ def run_deep(order: DeepOrder, *, jobs: int = 1) -> int:
         experimental=True,
         deep=joined.provenance["deep"],
         result={"rows": len(joined.rows), "deep_features": added, "cases": n_cases, "refused": len(refusals)},
+        table_sha256=sha256(order.out),
     )
     line = f"{added} deep features (experimental) beside {len(table.feature_names)} others of {n_cases} cases: {order.out}"
     return finish(line, refusals, quarantine)

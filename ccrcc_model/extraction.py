@@ -9,6 +9,7 @@ from typing import Any
 from ccrcc_model.console import finish, progress_bar, say
 from ccrcc_model.order import Order
 from nnunet_ext.case import Refusal
+from nnunet_ext.files import sha256
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
 from nnunet_ext.shard import Shard
@@ -43,6 +44,7 @@ class TableOrder(Order):
             self.settings() | settings,
             extraction={key: value for key, value in table.provenance.items() if key != "cases"},
             result={"rows": len(table.rows), "features": n_features, "cases": n_cases, "refused": len(refusals)},
+            table_sha256=sha256(self.out),
         )
         line = f"{len(table.rows)} rows x {n_features} features of {n_cases} cases: {self.out}"
         return finish(line, refusals, quarantine)
