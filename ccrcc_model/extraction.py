@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ccrcc_model.console import finish, progress_bar, say
@@ -62,8 +63,11 @@ def run_extraction(
     share = Shard.parse(shard) if shard else None
     part = batch.part(share) if share else batch
     title = f"{batch.cohort.name}, shard {shard}" if share else batch.cohort.name
+    spoilt: list[Path] = []
     with progress_bar(f"Looking up {title}") as on_progress:
-        found = part.find(on_progress)
+        found = part.find(on_progress, on_spoilt=spoilt.append)
+    if spoilt:
+        say(f"{title}: {len(spoilt)} kept results are damaged, or not of these files; their cases are measured again")
     if dry_run:
         say(f"{title}: {_as_line(part.plan(found), order, with_table=share is None)}")
         return 0

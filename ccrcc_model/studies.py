@@ -1,12 +1,18 @@
 """Where Optuna keeps its studies, so that a fit that was cut off goes on, and others can join it."""
 
+import os
 import re
 from pathlib import Path
 
 import optuna
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal._file import get_lock_file
 
 from nnunet_ext.errors import InputError
+from nnunet_ext.regular_file import refuse_irregular
+
+_ENTRY = b'{"op_code":'
+"""How each line of Optuna's journal begins."""
 
 
 def open_studies(place: str) -> optuna.storages.BaseStorage:
@@ -21,10 +27,14 @@ def open_studies(place: str) -> optuna.storages.BaseStorage:
     """
     if not re.match(r"\w+(\+\w+)?://", place):
         path = Path(place)
+        refuse_irregular(path, "journal of studies")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _mend(path)
             return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-        except (OSError, ValueError, KeyError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # whatever Optuna makes of lines that it did not write
             msg = f"The studies at {place} cannot be read: {_last_line(error)}"
             raise InputError(msg) from error
     url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place)
@@ -36,6 +46,29 @@ def open_studies(place: str) -> optuna.storages.BaseStorage:
     except Exception as error:  # whatever SQLAlchemy and the driver raise
         msg = f"The studies' database cannot be opened: {_last_line(error)}"
         raise InputError(msg) from error
+
+
+def _mend(path: Path) -> None:
+    """Cut a last line off that a killed process did not finish: what is written after it would become part of it.
+
+    Raises:
+        InputError: If the file is no journal; it stays as it is.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        last = b""
+        for number, last in enumerate(stream, start=1):
+            if not (last.startswith(_ENTRY) or (_ENTRY.startswith(last) and not last.endswith(b"\n"))):
+                msg = f"The studies at {path} cannot be read: line {number} is none of Optuna's; choose another file"
+                raise InputError(msg)
+    if not last or last.endswith(b"\n"):
+        return
+    with get_lock_file(JournalFileSymlinkLock(str(path))):  # nobody is in the middle of a line now
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
 
 
 def _last_line(error: Exception) -> str:
