@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from ccrcc_model.benchmark_audit import AuditAnswer, audit_answers
+from ccrcc_model.benchmark_faults import fault
 from ccrcc_model.bootstrap import REPLICATES, SEED, Bootstrap, bootstrap
 from ccrcc_model.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
 from ccrcc_model.conformal import ConformalSets
@@ -31,7 +32,9 @@ from ccrcc_model.uncertainty import Uncertainty, uncertainty
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_text
+from nnunet_ext.foreign_json import parse_json
 from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.regular_file import refuse_irregular
 
 if TYPE_CHECKING:  # at run time they are the caller's: a benchmark of predictions needs no LightGBM
     from ccrcc_model.model import Model
@@ -155,19 +158,27 @@ class BenchmarkResult:
         """Read what `write` wrote.
 
         Raises:
-            InputError: If the file is missing or is not a benchmark.
+            InputError: If the file is missing, is not a benchmark, or holds figures that none can have.
         """
         path = folder / FILE
+        refuse_irregular(path, "benchmark")
         if not path.is_file():
             msg = f"No benchmark at {path}; make one with `ccrcc benchmark`"
             raise InputError(msg)
         try:
-            return TypeAdapter(cls).validate_json(path.read_bytes())
+            content = path.read_bytes()
+            parse_json(content)  # which refuses what pydantic reads: a key twice, NaN, a number that is too large
+            result = TypeAdapter(cls).validate_json(content, strict=True)
+            found = fault(result)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            msg = f"{path} is not a benchmark: {where}: {first['msg']}; make it again with `ccrcc benchmark`"
-            raise InputError(msg) from error
+            found = f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
+        except (ValueError, OSError) as error:
+            found = str(error)
+        if found:
+            msg = f"{path} is not a benchmark: {found}; make it again with `ccrcc benchmark`"
+            raise InputError(msg)
+        return result
 
     def write(self, folder: Path) -> None:
         """Write ``benchmark.json``, which `read` reads; the tables are `ccrcc_model.benchmark_tables.write_tables`'s."""

@@ -9,6 +9,7 @@ from ccrcc_model.extraction import INTERRUPTED
 from ccrcc_model.output_kinds import JOINED
 from nnunet_ext.cards import load_cohort
 from nnunet_ext.errors import InputError
+from nnunet_ext.files import sha256
 from nnunet_ext.inference.trained_model import TrainedModel
 from nnunet_ext.outputs import TABLE_BYTES, try_folder
 from nnunet_ext.quarantine import write_quarantine
@@ -95,6 +96,7 @@ def run_deep(order: DeepOrder, *, jobs: int = 1) -> int:
         experimental=True,
         deep=joined.provenance["deep"],
         result={"rows": len(joined.rows), "deep_features": added, "cases": n_cases, "refused": len(refusals)},
+        table_sha256=sha256(order.out),
     )
     line = f"{added} deep features (experimental) beside {len(table.feature_names)} others of {n_cases} cases: {order.out}"
     return finish(line, refusals, quarantine)

@@ -6,6 +6,7 @@ They describe the model; they do not say how well it predicts, nor what causes a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -117,10 +118,11 @@ def top_stability(folds: Sequence[Mapping[str, float]], *, n_features: int) -> f
     if len(folds) < 2 or n_features <= 1:
         return None
     tops = [set(sorted(one, key=lambda name: (-one[name], name))[:TOP]) for one in folds]
-    share = {name: sum(name in top for top in tops) / len(tops) for name in set().union(*tops)}
+    # Exact sums: those of floats would depend on the order of a set, which is another in every process.
+    share = {name: sum(name in top for top in tops) / len(tops) for name in sorted(set().union(*tops))}
     m = len(tops)
-    variance = m / (m - 1) * sum(one * (1 - one) for one in share.values()) / n_features
-    mean = sum(share.values()) / n_features
+    variance = m / (m - 1) * fsum(one * (1 - one) for one in share.values()) / n_features
+    mean = fsum(share.values()) / n_features
     by_chance = mean * (1 - mean)
     return float(1 - variance / by_chance) if by_chance > 0 else None
 

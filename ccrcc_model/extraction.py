@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ccrcc_model.console import finish, progress_bar, say
@@ -11,6 +12,7 @@ from ccrcc_model.order import Order
 from ccrcc_model.output_kinds import EXTRACTED
 from nnunet_ext.case import Refusal
 from nnunet_ext.errors import InputError
+from nnunet_ext.files import sha256
 from nnunet_ext.outputs import TABLE_BYTES, try_folder
 from nnunet_ext.quarantine import write_quarantine
 from nnunet_ext.record import write_record
@@ -47,6 +49,7 @@ class TableOrder(Order):
             self.settings() | settings,
             extraction={key: value for key, value in table.provenance.items() if key != "cases"},
             result={"rows": len(table.rows), "features": n_features, "cases": n_cases, "refused": len(refusals)},
+            table_sha256=sha256(self.out),
         )
         line = f"{len(table.rows)} rows x {n_features} features of {n_cases} cases: {self.out}"
         return finish(line, refusals, quarantine)
@@ -68,8 +71,11 @@ def run_extraction(
     batch = order.batch()
     part = batch.part(share) if share else batch
     title = f"{batch.cohort.name}, shard {shard}" if share else batch.cohort.name
+    spoilt: list[Path] = []
     with progress_bar(f"Looking up {title}") as on_progress:
-        found = part.find(on_progress)
+        found = part.find(on_progress, on_spoilt=spoilt.append)
+    if spoilt:
+        say(f"{title}: {len(spoilt)} kept results are damaged, or not of these files; their cases are measured again")
     plan = part.plan(found)
     if dry_run:
         say(f"{title}: {_as_line(plan, order, with_table=share is None)}")

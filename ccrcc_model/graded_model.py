@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,9 +18,9 @@ from ccrcc_model.metrics import format_difference
 from ccrcc_model.model import OUT_OF_FOLD, PIPELINE, SCANS, load_member, one_cohort, refuse_table
 from ccrcc_model.model_folder import GRADED_KINDS, read_model_folder
 from ccrcc_model.scan_prints import ScanPrints
+from ccrcc_model.soundness import check_graded_model
 from ccrcc_model.targets import Cases, feature_matrix
 from nnunet_ext.csv_table import inferred, parse_csv
-from nnunet_ext.errors import InputError
 from radiomics_cfg.table import KEYS, FeatureTable
 
 
@@ -55,12 +55,15 @@ class GradedModel:
         """Read a model folder, refusing it if a single byte of it is not what was locked.
 
         Raises:
-            InputError: If a file is missing, changed or extra, the model is binary, or another version wrote it.
+            InputError: If a file is missing, changed or extra, the model is binary, another version wrote it, or what is
+                sealed is not sound.
         """
         model_id, manifest, files = read_model_folder(folder, kinds=GRADED_KINDS)
-        if manifest["target"]["name"] not in GRADED:
-            msg = f"The model in {folder} predicts {manifest['target']['name']}, which this version does not know; update it"
-            raise InputError(msg)
+        known = {name: asdict(target) | {"levels": list(target.levels)} for name, target in GRADED.items()}
+        return check_graded_model(folder, manifest, files, lambda: cls._of(model_id, manifest, files), known=known)
+
+    @classmethod
+    def _of(cls, model_id: str, manifest: Mapping[str, Any], files: Mapping[str, str]) -> Self:
         target = GRADED[manifest["target"]["name"]]
         pipeline = json.loads(files[PIPELINE])
         members = tuple(load_member(member, files) for member in pipeline["members"])

@@ -26,6 +26,7 @@ from ccrcc_model.model_folder import read_model_folder
 from ccrcc_model.pipeline import Member
 from ccrcc_model.predictions import Predictions
 from ccrcc_model.scan_prints import ScanPrints
+from ccrcc_model.soundness import check_model
 from ccrcc_model.targets import Cases, Target, feature_matrix, label
 from nnunet_ext.csv_table import parse_csv
 from nnunet_ext.errors import InputError
@@ -105,9 +106,13 @@ class Model:
         """Read a model folder, refusing it if a single byte of it is not what was locked.
 
         Raises:
-            InputError: If a file is missing, changed or extra, or if a newer version wrote it.
+            InputError: If a file is missing, changed or extra, if a newer version wrote it, or if what is sealed is not sound.
         """
         model_id, manifest, files = read_model_folder(folder)
+        return check_model(folder, manifest, files, lambda: cls._of(model_id, manifest, files))
+
+    @classmethod
+    def _of(cls, model_id: str, manifest: Mapping[str, Any], files: Mapping[str, str]) -> Self:
         pipeline, decisions = json.loads(files[PIPELINE]), json.loads(files[DECISIONS])
         seen = frozenset(manifest["patients"])
         target = Target(**manifest["target"])

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_ext.errors import InputError
+from nnunet_ext.foreign_json import parse_json
+from nnunet_ext.regular_file import refuse_irregular
 
 FORMAT = 4
 """Version of the folder's layout; any other is refused."""
@@ -56,7 +58,11 @@ def model_kind(folder: Path) -> str:
         InputError: If it holds none, or its manifest was changed.
     """
     _, manifest = _read_manifest(folder)
-    return str(manifest.get("kind", BINARY))
+    kind = manifest.get("kind", BINARY)
+    if kind not in (BINARY, *GRADED_KINDS):
+        msg = f"The model in {folder} is of the kind {kind!r:.40}; known ones are {', '.join((BINARY, *GRADED_KINDS))}"
+        raise InputError(msg)
+    return str(kind)
 
 
 def read_model_folder(folder: Path, *, kinds: Sequence[str] = (BINARY,)) -> tuple[str, dict[str, Any], dict[str, str]]:
@@ -83,7 +89,7 @@ def read_model_folder(folder: Path, *, kinds: Sequence[str] = (BINARY,)) -> tupl
         reader = "Model" if kind == BINARY else "GradedModel"
         msg = f"The model in {folder} is {kind}, not {' or '.join(kinds)}; {reader}.load reads it"
         raise InputError(msg)
-    hashes: dict[str, str] = manifest["files"]
+    hashes = _hashes(folder, manifest)
     present = {path.name for path in folder.iterdir()} - {MANIFEST, SEAL}
     if missing := sorted(set(hashes) - present):
         msg = f"The model in {folder} is not whole: {missing[0]} is missing ({len(missing)} files in all); copy it again"
@@ -96,11 +102,12 @@ def read_model_folder(folder: Path, *, kinds: Sequence[str] = (BINARY,)) -> tupl
     if changed:
         msg = f"The model in {folder} was changed: {changed[0]} differs from what was locked; copy the model again"
         raise InputError(msg)
-    return manifest_id, manifest, {name: content.decode() for name, content in contents.items()}
+    return manifest_id, manifest, {name: _text(folder / name, content) for name, content in contents.items()}
 
 
 def _read_manifest(folder: Path) -> tuple[str, dict[str, Any]]:
     for name in (MANIFEST, SEAL):
+        refuse_irregular(folder / name, "model's file")
         if not (folder / name).is_file():
             msg = f"No model at {folder}: {name} is missing; make a model with `ccrcc fit`"
             raise InputError(msg)
@@ -110,14 +117,39 @@ def _read_manifest(folder: Path) -> tuple[str, dict[str, Any]]:
         msg = f"The model in {folder} was changed: {MANIFEST} and {SEAL} do not match; copy the model again"
         raise InputError(msg)
     try:
-        manifest = json.loads(content)
-    except ValueError as error:  # not JSON, or not text
-        msg = f"The model in {folder} is damaged: {MANIFEST} is not JSON; copy the model again"
+        manifest = parse_json(content)
+    except ValueError as error:
+        msg = f"The model in {folder} is damaged: {MANIFEST} is not JSON; copy the model again ({error})"
         raise InputError(msg) from error
+    if not isinstance(manifest, dict):
+        msg = f"The model in {folder} is damaged: {MANIFEST} is no manifest; copy the model again"
+        raise InputError(msg)
     return manifest_id, manifest
 
 
+def _hashes(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each file, where the manifest holds what could be one."""
+    hashes = manifest.get("files")
+    if not isinstance(hashes, dict) or not all(_is_file_name(name) and isinstance(one, str) for name, one in hashes.items()):
+        msg = f"The model in {folder} is damaged: {MANIFEST} does not list its files; copy the model again"
+        raise InputError(msg)
+    return hashes
+
+
+def _is_file_name(name: str) -> bool:
+    return Path(name).name == name and name not in (MANIFEST, SEAL)
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        msg = f"{path} is part of no model of ours: it is not UTF-8; copy the model again"
+        raise InputError(msg) from error
+
+
 def _read(path: Path) -> bytes:
+    refuse_irregular(path, "model's file")
     try:
         return path.read_bytes()
     except OSError as error:

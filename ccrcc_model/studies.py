@@ -1,16 +1,21 @@
 """Where Optuna keeps its studies, so that a fit that was cut off goes on, and others can join it."""
 
-import json
+import os
 import re
 from pathlib import Path
 
 import optuna
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal._file import get_lock_file
 
 from nnunet_ext.errors import InputError
 from nnunet_ext.outputs import RESULT_BYTES, try_file
+from nnunet_ext.regular_file import refuse_irregular
 
 _URL = re.compile(r"\w+(\+\w+)?://")
+
+_ENTRY = b'{"op_code":'
+"""How each line of Optuna's journal begins."""
 
 
 def open_studies(place: str) -> optuna.storages.BaseStorage:
@@ -25,10 +30,14 @@ def open_studies(place: str) -> optuna.storages.BaseStorage:
     """
     if not _URL.match(place):
         path = Path(place)
+        refuse_irregular(path, "journal of studies")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _mend(path)
             return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-        except (OSError, ValueError, KeyError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # whatever Optuna makes of lines that it did not write
             msg = f"The studies at {place} cannot be read: {_last_line(error)}"
             raise InputError(msg) from error
     url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place)
@@ -51,25 +60,32 @@ def try_studies(place: str) -> None:
     if _URL.match(place):
         return
     path = Path(place)
+    refuse_irregular(path, "journal of studies")
     try_file(path, option="--studies", least_bytes=RESULT_BYTES)
-    try:
-        with path.open("rb") as stream:
-            first = stream.readline()
-    except FileNotFoundError:
+    _mend(path)
+
+
+def _mend(path: Path) -> None:
+    """Cut a last line off that a killed process did not finish: what is written after it would become part of it.
+
+    Raises:
+        InputError: If the file is no journal; it stays as it is.
+    """
+    if not path.exists():
         return
-    except OSError as error:
-        msg = f"The studies at {place} cannot be read: {error.strerror}"
-        raise InputError(msg) from error
-    if first and not _is_journal(first):
-        msg = f"{place} is there already and is no journal of trials; name another file for --studies"
-        raise InputError(msg)
-
-
-def _is_journal(line: bytes) -> bool:
-    try:
-        return "op_code" in json.loads(line)
-    except (ValueError, TypeError):
-        return False
+    with path.open("rb") as stream:
+        last = b""
+        for number, last in enumerate(stream, start=1):
+            if not (last.startswith(_ENTRY) or (_ENTRY.startswith(last) and not last.endswith(b"\n"))):
+                msg = f"The studies at {path} cannot be read: line {number} is none of Optuna's; choose another file"
+                raise InputError(msg)
+    if not last or last.endswith(b"\n"):
+        return
+    with get_lock_file(JournalFileSymlinkLock(str(path))):  # nobody is in the middle of a line now
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
 
 
 def _last_line(error: Exception) -> str:

@@ -1,9 +1,10 @@
 """Choosing hyperparameters by Optuna, on cross-validation inside the training patients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from dataclasses import asdict, dataclass, fields, replace
+from math import inf, isfinite
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -203,8 +204,35 @@ def tune(
             trial = running.ask()
             running.tell(trial, _loss(folds, _suggest(trial, n_cases=largest), seed=seed))
     counted = sorted(running.get_trials(states=done), key=lambda one: one.number)[:trials]
+    _refuse_foreign(running, counted)
     best = min(counted, key=lambda one: (one.value or 0.0, one.number))
     return Tuned(Hyperparameters(**best.params), float(best.value or 0.0), len(counted), _steps(folds))
+
+
+def _refuse_foreign(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+    """Refuse finished trials that no process of ours can have told the study of.
+
+    Raises:
+        InputError: If the study asks for the largest value, or a trial has no finite loss or other hyperparameters than ours.
+    """
+    wanted = {field.name for field in fields(Hyperparameters)}
+    for trial in trials:
+        loss = trial.value
+        if loss is None or not isfinite(loss) or set(trial.params) != wanted or not _is_usable(trial.params):
+            msg = (
+                f"Trial {trial.number} of study {study.study_name[:12]} is none of this version's: its loss or its "
+                "hyperparameters cannot be; remove the studies' file, or choose another"
+            )
+            raise InputError(msg)
+    if study.direction != optuna.study.StudyDirection.MINIMIZE:
+        msg = f"Study {study.study_name[:12]} asks for the largest value, not for the least loss; choose another file"
+        raise InputError(msg)
+
+
+def _is_usable(parameters: Mapping[str, Any]) -> bool:
+    """Whether each hyperparameter is a number above 0, and those that count something are whole."""
+    whole = all(isinstance(parameters[name], int) for name in ("n_features", "num_leaves", "min_data_in_leaf"))
+    return whole and all(isinstance(value, int | float) and 0 < value < inf for value in parameters.values())
 
 
 def _suggest(trial: optuna.Trial, *, n_cases: int) -> Hyperparameters:

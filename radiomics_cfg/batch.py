@@ -1,6 +1,6 @@
 """A cohort to be measured, and the folder that keeps what came of its cases."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,14 +85,21 @@ class Batch:
         """Return the part of this batch that is one shard's."""
         return replace(self, cohort=shard.of(self.cohort))
 
-    def find(self, on_progress: OnProgress = silent) -> dict[str, Outcome]:
-        """Hash every case's files, and return by case what is kept, in the order of the cohort; cases to be measured lack."""
+    def find(
+        self, on_progress: OnProgress = silent, *, on_spoilt: Callable[[Path], None] = lambda _: None
+    ) -> dict[str, Outcome]:
+        """Hash every case's files, and return by case what is kept, in the order of the cohort; cases to be measured lack.
+
+        Args:
+            on_progress: Told after each case.
+            on_spoilt: Told of each result file that is there and cannot be used, as it is damaged or of something else.
+        """
         cases = self.cohort.cases
         found: dict[str, Outcome] = {}
         pool = ThreadPoolExecutor(_READERS)
         on_progress(0, len(cases))
         try:
-            outcomes = pool.map(lambda case: find_outcome(case, self.recipe, self.folder), cases)
+            outcomes = pool.map(lambda case: find_outcome(case, self.recipe, self.folder, on_spoilt=on_spoilt), cases)
             for done, (case, outcome) in enumerate(zip(cases, outcomes, strict=True), start=1):
                 if outcome is not None:
                     found[case.id] = outcome

@@ -135,7 +135,10 @@ def _provenance(batch: Batch, sources: dict[str, dict[str, Any]]) -> dict[str, A
 
 
 def write_table(table: FeatureTable, file: Path) -> None:
-    """Write a table as ``.parquet``, or as ``.csv`` with its provenance in a ``.provenance.json`` beside it."""
+    """Write a table as ``.parquet``, or as ``.csv`` with its provenance in a ``.provenance.json`` beside it.
+
+    A CSV file is for other programs: no command of ours reads it, and it has no place for a hash of its own.
+    """
     if file.suffix == ".csv":
         write_json(file.with_suffix(".provenance.json"), table.provenance)
     table.write(file)

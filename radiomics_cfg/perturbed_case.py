@@ -2,24 +2,23 @@
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import atomic_path
 from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.volume_file import volume_sha256
 from radiomics_cfg import perturbation as perturbation_module
 from radiomics_cfg.backend import Backend, Mode, load_backend
 from radiomics_cfg.case_file import Recipe, code_and_reason
 from radiomics_cfg.heap import freed_memory_kept
+from radiomics_cfg.kept_values import read_values, write_values
 from radiomics_cfg.lesions import Anatomy, find_anatomy
 from radiomics_cfg.measure import measure_case
 from radiomics_cfg.one_thread import one_thread
@@ -161,7 +160,7 @@ def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> Path
     """
     try:
         file = _file(case, recipe, folder)
-        if read_masks(file) is None:
+        if _kept(file, recipe) is None:
             with freed_memory_kept(), one_thread():
                 found = _measure(case, recipe)
             _write(file, found, recipe)
@@ -178,18 +177,38 @@ def find_masks(case: Case, recipe: MaskRecipe, folder: Path) -> MaskValues | Non
     Raises:
         CaseRefused: If a file of the case is missing or cannot be read.
     """
-    return read_masks(_file(case, recipe, folder))
+    return _kept(_file(case, recipe, folder), recipe)
 
 
 def read_masks(file: Path) -> MaskValues | None:
     """Return the values in a file; None if there is none, or it is damaged and has to be made anew."""
-    try:
-        with file.open("rb") as stream, np.load(stream) as stored:
-            values = stored["values"]
-            lost = tuple(json.loads(stored["about"].tobytes())["lost"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    found = _read(file)
+    return None if found is None else found[0]
+
+
+def _read(file: Path) -> tuple[MaskValues, dict[str, Any]] | None:
+    found = read_values(file)
+    if found is None:
         return None
-    return MaskValues(values, lost) if values.ndim == 2 and len(values) == len(lost) else None
+    values, about = found
+    lost = about.get("lost")
+    if not isinstance(lost, list) or len(lost) != len(values) or not all(isinstance(one, str) for one in lost):
+        return None
+    empty = [bool(np.isnan(row).all()) for row in values]
+    if lost[:1] == [""] and all(is_empty or not reason for is_empty, reason in zip(empty, lost, strict=True)):
+        return MaskValues(values, tuple(lost)), about
+    return None
+
+
+def _kept(file: Path, recipe: MaskRecipe) -> MaskValues | None:
+    """Return the values in a file if they were measured so, under these names, whatever the file's name says."""
+    found = _read(file)
+    if found is None:
+        return None
+    values, about = found
+    made_so = all(about.get(name) == value for name, value in json.loads(json.dumps(_about(recipe))).items())
+    made_of = about.get("file") in (None, file.name)
+    return values if made_so and made_of and len(values.values) == len(recipe.masks) else None
 
 
 def _measure(case: Case, recipe: MaskRecipe) -> MaskValues:
@@ -205,10 +224,9 @@ def _file(case: Case, recipe: MaskRecipe, folder: Path) -> Path:
     return recipe.file(folder, volume_sha256(case.image, "image"), volume_sha256(case.mask, "mask") if case.mask else "")
 
 
-def _write(file: Path, found: MaskValues, recipe: MaskRecipe) -> None:
-    about = {
+def _about(recipe: MaskRecipe) -> dict[str, Any]:
+    return {
         "masks": recipe.masks,
-        "lost": found.lost,
         "perturbations": list(map(repr, recipe.perturbations)),
         "preset": recipe.recipe.preset.name,
         "preset_sha256": recipe.recipe.preset.sha256,
@@ -216,9 +234,11 @@ def _write(file: Path, found: MaskValues, recipe: MaskRecipe) -> None:
         "mode": recipe.recipe.mode,
         "versions": dict(recipe.recipe.versions),
     }
+
+
+def _write(file: Path, found: MaskValues, recipe: MaskRecipe) -> None:
     try:
-        with atomic_path(file) as temporary:
-            np.savez(temporary, values=found.values, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+        write_values(file, found.values, {**_about(recipe), "lost": found.lost, "file": file.name})
     except OSError as error:
         msg = f"Cannot write a result to {file.parent}: {error.strerror or error}"
         raise InputError(msg) from error

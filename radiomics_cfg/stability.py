@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path, write_json
+from nnunet_ext.files import write_json
 from nnunet_ext.progress import OnProgress, silent
 from radiomics_cfg.backend import Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND
@@ -24,6 +23,7 @@ from radiomics_cfg.icc import MINIMUM_CASES, Form, intraclass_correlation
 from radiomics_cfg.perturbation import Perturbation
 from radiomics_cfg.perturbed_case import MaskRecipe, MaskWork, read_masks
 from radiomics_cfg.preset import Preset
+from radiomics_cfg.sealed_table import read_sealed, write_sealed
 from radiomics_cfg.workers import measure_in_processes
 
 STABLE = 0.75
@@ -74,10 +74,7 @@ class Stability:
             write_json(path.with_suffix(".about.json"), self.about)
             write_csv(path, self.table)
             return
-        table = pa.Table.from_pandas(self.table, preserve_index=False)
-        metadata = {**(table.schema.metadata or {}), _ABOUT: json.dumps(self.about).encode()}
-        with atomic_path(path) as temporary:
-            pq.write_table(table.replace_schema_metadata(metadata), temporary)
+        write_sealed(pa.Table.from_pandas(self.table, preserve_index=False), path, key=_ABOUT, about=self.about)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -86,16 +83,12 @@ class Stability:
         Raises:
             InputError: If the file is missing, or is no stability table of ours.
         """
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowException, OSError) as error:
-            msg = f"No stability table at {path}; make one with `ccrcc stability CARD --out FILE.parquet`"
-            raise InputError(msg) from error
-        about = (table.schema.metadata or {}).get(_ABOUT)
-        if about is None:
-            msg = f"{path} is no stability table of ours; make one with `ccrcc stability CARD --out FILE.parquet`"
+        remedy = "make one with `ccrcc stability CARD --out FILE.parquet`"
+        table, about = read_sealed(path, key=_ABOUT, what="stability table", remedy=remedy)
+        if not isinstance(about, dict):
+            msg = f"{path} is no stability table of ours; {remedy}"
             raise InputError(msg)
-        return cls(table.to_pandas(), json.loads(about))
+        return cls(table.to_pandas(), about)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,28 +143,51 @@ class PerturbedValues:
         }
         columns = self.values.reshape(-1, n_features)
         table = pa.table(keys | {name: columns[:, place] for place, name in enumerate(self.names)})
-        with atomic_path(path) as temporary:
-            pq.write_table(table.replace_schema_metadata({_ABOUT: json.dumps(dict(self.about)).encode()}), temporary)
+        write_sealed(table, path, key=_ABOUT, about=dict(self.about))
 
-    @classmethod
-    def read(cls, path: Path) -> Self:
+    @staticmethod
+    def read(path: Path) -> "PerturbedValues":
         """Read what `Stability.write` wrote beside its table.
 
         Raises:
             InputError: If the file is missing, or holds no such values.
         """
+        remedy = "`ccrcc stability` writes them as .values.parquet"
+        table, about = read_sealed(path, key=_ABOUT, what="table of values under perturbed masks", remedy=remedy)
         try:
-            table = pq.read_table(path)
-            masks = table["mask"].to_numpy()
-            names = [name for name in table.column_names if name not in ("patient_id", "mask")]
-            values = np.column_stack([table[name].to_numpy() for name in names])
-            patients = np.array(table["patient_id"].to_pylist(), dtype=np.str_)
-            n_masks = int(masks.max()) + 1
-            about = json.loads(table.schema.metadata[_ABOUT])
-            return cls(tuple(names), patients[::n_masks], values.reshape(-1, n_masks, len(names)), about)
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-            msg = f"{path} holds no values under perturbed masks; `ccrcc stability` writes them as .values.parquet"
+            return _values(table, _about_of_values(about, path))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            msg = f"{path} holds no values under perturbed masks; {remedy}"
             raise InputError(msg) from error
+
+
+def _values(table: pa.Table, about: Mapping[str, Any]) -> PerturbedValues:
+    """Return the values of a table of one row a case and mask.
+
+    Raises:
+        ValueError: If it is not one row a case and mask, or has a feature twice.
+    """
+    names = [name for name in table.column_names if name not in ("patient_id", "mask")]
+    masks = table["mask"].to_numpy()
+    n_masks = int(masks.max()) + 1
+    values = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float64)
+    patients = np.array(table["patient_id"].to_pylist(), dtype=np.str_).reshape(-1, n_masks)
+    in_order = np.array_equal(masks.reshape(-1, n_masks), np.tile(np.arange(n_masks), (len(patients), 1)))
+    if not in_order or (patients != patients[:, :1]).any() or len(set(names)) < len(names):
+        msg = "not one row a case and mask"
+        raise ValueError(msg)
+    return PerturbedValues(tuple(names), patients[:, 0], values.reshape(-1, n_masks, len(names)), about)
+
+
+def _about_of_values(about: Any, path: Path) -> dict[str, Any]:
+    """Return what is said of values, if a fit can compare it with its table."""
+    wanted = ("preset", "preset_sha256", "mode")
+    if not isinstance(about, dict) or not all(isinstance(about.get(key), str) for key in wanted):
+        msg = f"{path} does not say by which preset its values were measured; run `ccrcc stability` again"
+        raise InputError(msg)
+    return about
 
 
 def stability(

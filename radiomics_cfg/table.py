@@ -1,6 +1,5 @@
 """A feature table and where its numbers come from."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -8,17 +7,17 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path
+from radiomics_cfg.provenance import check_provenance
+from radiomics_cfg.sealed_table import read_sealed, write_sealed
 
 KEYS = ("cohort", "case_id", "patient_id", "centre", "lesion", "side")
 """Columns that name a row; every other column is a feature."""
 
 SIDES = ("left", "right", "both", "unknown")
-"""What the column ``side`` may hold: a side of the patient; unknown in tables from before there was one."""
+"""What the column ``side`` may hold: a side of the patient."""
 
 _PROVENANCE = b"ccrcc_provenance"
 
@@ -42,6 +41,13 @@ class FeatureTable:
         missing = [key for key in KEYS if key not in self.rows.columns]
         if missing:
             msg = f"A feature table needs the columns {', '.join(KEYS)}; missing here: {', '.join(missing)}"
+            raise InputError(msg)
+        if not self.rows.columns.is_unique:
+            twice = self.rows.columns[self.rows.columns.duplicated()][0]
+            msg = f"A feature table has each column once; {twice} is there several times"
+            raise InputError(msg)
+        if nameless := [key for key in KEYS if self.rows[key].isna().any()]:
+            msg = f"Every row of a feature table has a name; the column {nameless[0]} is empty in some"
             raise InputError(msg)
         _check_lesions(self.rows)
         text = [str(name) for name, kind in self.rows.dtypes.items() if name not in KEYS and kind != np.float64]
@@ -79,38 +85,24 @@ class FeatureTable:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a table that ``write`` wrote; one from before lesions were told apart has all tumours of a case in a row.
+        """Read a table that ``write`` wrote.
 
         Raises:
-            InputError: If the file is missing, is not Parquet, or was not written by this project.
+            InputError: If the file is missing, is not Parquet, was not written by this project, or is not what was written.
         """
-        if not path.is_file():
-            msg = f"No feature table at {path}; make one with `ccrcc extract`"
+        if path.suffix == ".csv":
+            msg = f"{path} is a table for other programs, without its provenance; extract it as .parquet"
             raise InputError(msg)
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowException, OSError) as error:
-            msg = f"{path} is not a readable Parquet file: {' '.join(str(error).split())}"
-            raise InputError(msg) from error
-        provenance = (table.schema.metadata or {}).get(_PROVENANCE)
-        if provenance is None:
-            msg = f"{path} carries no provenance, so it is not a feature table of ours; make one with `ccrcc extract`"
-            raise InputError(msg)
-        rows = table.to_pandas()
-        if "lesion" not in rows.columns:
-            rows = rows.assign(lesion=0, side="unknown")
-            rows = rows[[*KEYS, *(name for name in rows.columns if name not in KEYS)]]
-        return cls(rows, json.loads(provenance))
+        table, provenance = read_sealed(path, key=_PROVENANCE, what="feature table", remedy="make one with `ccrcc extract`")
+        check_provenance(provenance, path)
+        return cls(table.to_pandas(), provenance)
 
     def write(self, path: Path) -> None:
-        """Write to ``path`` (``.parquet``, or ``.csv`` without the provenance) atomically."""
+        """Write to ``path`` (``.parquet`` with a hash of its content, or ``.csv`` without the provenance) atomically."""
         if path.suffix == ".csv":
             write_csv(path, self.rows)
             return
-        table = pa.Table.from_pandas(self.rows, preserve_index=False)
-        metadata = {**(table.schema.metadata or {}), _PROVENANCE: json.dumps(self.provenance).encode()}
-        with atomic_path(path) as temporary:
-            pq.write_table(table.replace_schema_metadata(metadata), temporary)
+        write_sealed(pa.Table.from_pandas(self.rows, preserve_index=False), path, key=_PROVENANCE, about=self.provenance)
 
 
 def _check_lesions(rows: pd.DataFrame) -> None:

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from ccrcc_model.nested import Settings, run_nested
 from ccrcc_model.studies import open_studies
@@ -128,6 +130,104 @@ def test_a_file_that_is_no_journal_gives_one_line(tmp_path: Path) -> None:
     (tmp_path / "studies.log").write_text("something\nelse\n")
     with pytest.raises(InputError, match="studies at .* cannot be read"):
         open_studies(str(tmp_path / "studies.log"))
+
+
+def _journal(path: Path) -> list[bytes]:
+    """Write the journal of a study of two trials, and return its lines."""
+    from ccrcc_model.pipeline import Hyperparameters
+
+    study = optuna.create_study(storage=open_studies(str(path)), study_name="a")
+    for _ in range(2):
+        trial = study.ask()
+        for name, value in asdict(Hyperparameters()).items():
+            suggest = trial.suggest_int if isinstance(value, int) else trial.suggest_float
+            suggest(name, value, value)
+        study.tell(trial, 0.5)
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def test_a_last_line_that_was_torn_is_cut_off_and_the_study_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "studies.log"
+    lines = _journal(path)
+    for torn in (1, 11, len(lines[-1]) - 1):
+        path.write_bytes(b"".join(lines[:-1]) + lines[-1][:torn])
+        study = optuna.load_study(study_name="a", storage=open_studies(str(path)))
+        assert path.read_bytes() == b"".join(lines[:-1])
+        study.tell(study.ask(), 0.25)
+        again = optuna.load_study(study_name="a", storage=open_studies(str(path)))
+        assert [trial.value for trial in again.trials] == [0.5, None, 0.25]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x89PNG\r\n\x1a\n", b"SQLite format 3\0", b'{"a": 1}', b'{"a": 1}\n', bytes(100), b"[]\n", b"\n", b"{"],
+    ids=["picture", "database", "one line of JSON", "JSON", "zeros", "list", "blank", "brace"],
+)
+def test_a_file_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "studies.log"
+    path.write_bytes(content)
+    if content == b"{":  # may be the beginning of a first line
+        open_studies(str(path))
+        assert path.read_bytes() == b""
+        return
+    with pytest.raises(InputError, match="line 1 is none of Optuna's"):
+        open_studies(str(path))
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"op_code":99,"worker_id":"x"}\n', b'{"op_code":"x"}\n', b'{"op_code":4}\n', b'{"op_code":\n', b'{"op_code":NaN}\n'],
+)
+def test_a_line_that_optuna_cannot_follow_gives_one_line(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "studies.log"
+    lines = _journal(path)
+    path.write_bytes(b"".join([*lines[:3], line, *lines[3:]]))
+    with pytest.raises(InputError, match="cannot be read") as refused:
+        open_studies(str(path))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_or_a_pipe_is_no_journal(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(InputError, match="is a folder|is a pipe"):
+            open_studies(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [("loss", float("inf")), ("n_features", 0), ("n_features", 3.5), ("learning_rate", -0.1), ("prior", None), ("other", 1)],
+)
+def test_a_trial_that_cannot_be_ours_is_refused(planted, change: str, value: float | None) -> None:
+    from ccrcc_model.pipeline import Hyperparameters
+    from ccrcc_model.tune import inner_folds
+
+    folds = inner_folds(label(*planted(40, features=30), GRADE), folds=3, repeats=1, seed=1)
+    parameters = asdict(Hyperparameters())
+    if change != "loss":
+        parameters[change] = value
+    if value is None:
+        del parameters[change]
+    distributions = {
+        name: (IntDistribution if isinstance(one, int) else FloatDistribution)(one, one) for name, one in parameters.items()
+    }
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage, study_name="a")
+    loss = value if change == "loss" else 0.1
+    study.add_trial(optuna.trial.create_trial(params=parameters, distributions=distributions, value=loss))
+    with pytest.raises(InputError, match="Trial 0 of study a is none of this version's"):
+        tune(folds, trials=1, seed=5, storage=storage, study="a")
+
+
+def test_a_study_of_the_largest_value_is_refused(planted) -> None:
+    from ccrcc_model.tune import inner_folds
+
+    folds = inner_folds(label(*planted(40, features=30), GRADE), folds=3, repeats=1, seed=1)
+    storage = optuna.storages.InMemoryStorage()
+    optuna.create_study(storage=storage, study_name="a", direction="maximize")
+    with pytest.raises(InputError, match="asks for the largest value"):
+        tune(folds, trials=1, seed=5, storage=storage, study="a")
 
 
 def test_the_first_trials_count_where_there_are_more(planted) -> None:

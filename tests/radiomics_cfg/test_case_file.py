@@ -1,7 +1,10 @@
 import json
+import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,3 +167,124 @@ def test_a_users_mistake_is_not_taken_for_a_bad_case(
     with pytest.raises(InputError, match="no such feature"):
         measure_and_keep(case, recipe, tmp_path / "cases")
     assert not (tmp_path / "cases").exists()
+
+
+Stored = dict[str, Any]
+
+
+def _put(where: str, value: object) -> Callable[[Stored], None]:
+    return lambda stored: stored["about"].__setitem__(where, value)
+
+
+def _values(change: Callable[[np.ndarray], object]) -> Callable[[Stored], None]:
+    return lambda stored: stored.__setitem__("values", change(stored["values"].copy()))
+
+
+def _infinite(values: np.ndarray) -> np.ndarray:
+    values[0, 0] = np.inf
+    return values
+
+
+def _lost(values: np.ndarray) -> np.ndarray:
+    values[0, 0] = np.nan  # of a region without a reason for what is missing
+    return values
+
+
+WRONG: dict[str, Callable[[Stored], None]] = {
+    "another image's": _put("image_sha256", "0" * 64),
+    "another mask's": _put("mask_sha256", "0" * 64),
+    "another preset's": _put("preset_sha256", "0" * 64),
+    "another mode's": _put("mode", "pyradiomics"),
+    "another version's": _put("versions", {}),
+    "a side that there is none of": _put("keys", [{"lesion": 1, "side": "middle"}]),
+    "a lesion that is no number": _put("keys", [{"lesion": "1", "side": "left"}]),
+    "a key too many": _put("keys", [{"lesion": 1, "side": "left", "case_id": "x"}]),
+    "no keys": _put("keys", []),
+    "reasons that are none": _put("missing", [{"tumour__6mm": 3}]),
+    "a refusal beside values": _put("refusal", ["failed", "why"]),
+    "a refusal of no code": _put("refusal", ["because", "why"]),
+    "a spacing below 0": _put("slice_spacing_mm", -1.0),
+    "fewer columns": _values(lambda values: values[:, :-1]),
+    "no rows": _values(lambda values: values[:0]),
+    "another kind of number": _values(lambda values: values.astype(np.float32)),
+    "infinite": _values(_infinite),
+    "missing without a reason": _values(_lost),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_result_of_this_case_is_made_anew(case: Case, recipe: Recipe, tmp_path: Path, name: str) -> None:
+    kept = measure_and_keep(case, recipe, tmp_path)
+    (file,) = tmp_path.glob("*.npz")
+    whole = file.read_bytes()
+    with np.load(file) as read:
+        stored: Stored = {"values": read["values"], "about": json.loads(read["about"].tobytes())}
+    WRONG[name](stored)
+    np.savez(file, values=stored["values"], about=np.frombuffer(json.dumps(stored["about"]).encode(), np.uint8))
+    spoilt: list[Path] = []
+    assert find_outcome(case, recipe, tmp_path, on_spoilt=spoilt.append) is None
+    assert spoilt == [file]
+    assert measure_and_keep(case, recipe, tmp_path) == kept
+    assert file.read_bytes() == whole
+
+
+def _pickled(file: Path) -> None:
+    np.savez(file, values=np.array([{"a": 1}], dtype=object), about=np.zeros(1, np.uint8))
+
+
+def _array(file: Path) -> None:
+    with file.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+
+
+def _of_members(*names: str) -> Callable[[Path], None]:
+    def write(file: Path) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"\x00" * 200)
+
+    return write
+
+
+def _pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _pickled,
+        _array,
+        _pipe,
+        _of_members("values.npy", "about.npy"),
+        _of_members("values.npy"),
+        lambda file: file.write_bytes(b"\x89PNG\r\n" + bytes(500)),
+        lambda file: file.write_bytes(bytes(3000)),
+    ],
+    ids=["pickled", "one array", "pipe", "zeros in a zip", "half of it", "picture", "zeros"],
+)
+def test_a_file_of_something_else_is_made_anew(
+    case: Case, recipe: Recipe, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    kept = measure_and_keep(case, recipe, tmp_path)
+    (file,) = tmp_path.glob("*.npz")
+    whole = file.read_bytes()
+    spoil(file)
+    assert find_outcome(case, recipe, tmp_path) is None
+    assert measure_and_keep(case, recipe, tmp_path) == kept
+    assert file.read_bytes() == whole
+
+
+def test_a_result_in_another_cases_place_is_not_its_own(
+    two_balls: TwoBalls, write_case: WriteCase, case: Case, recipe: Recipe, tmp_path: Path
+) -> None:
+    scan = two_balls()
+    other = write_case("other", Scan(scan.image + 5, scan.mask))
+    measure_and_keep(case, recipe, tmp_path)
+    (mine,) = tmp_path.glob("*.npz")
+    measure_and_keep(other, recipe, tmp_path)
+    (theirs,) = set(tmp_path.glob("*.npz")) - {mine}
+    mine.write_bytes(theirs.read_bytes())
+    assert find_outcome(case, recipe, tmp_path) is None
+    assert find_outcome(other, recipe, tmp_path) is not None

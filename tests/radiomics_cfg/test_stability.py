@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -6,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import SimpleITK as sitk
 
@@ -21,6 +24,7 @@ from radiomics_cfg.measure import feature_columns, measure_case
 from radiomics_cfg.perturbation import ContourRandomisation, Perturbation, Translation, VolumeChange, perturb
 from radiomics_cfg.perturbed_case import MaskRecipe, measure_and_keep_masks, measure_masks, read_masks
 from radiomics_cfg.preset import Preset
+from radiomics_cfg.sealed_table import write_sealed
 from radiomics_cfg.stability import PerturbedValues, Stability, stability
 from radiomics_cfg.tumours import Mask, Tumour, Tumours
 
@@ -341,6 +345,39 @@ def test_values_under_every_mask_come_back_as_they_were_written(cohort: Cohort, 
     assert values.sha256 == found.values.sha256
     with pytest.raises(InputError, match="holds no values under perturbed masks"):
         PerturbedValues.read(tmp_path / "stability.parquet")
+
+
+def _written_values(folder: Path) -> Path:
+    about = {"preset": "small", "preset_sha256": "0123", "mode": "canonical"}
+    values = np.random.default_rng(0).normal(size=(3, 2, 2))
+    PerturbedValues(("a", "b"), np.array(["p", "q", "r"]), values, about).write(folder / "s.values.parquet")
+    return folder / "s.values.parquet"
+
+
+def test_values_whose_last_bit_was_changed_are_refused(tmp_path: Path) -> None:
+    path = _written_values(tmp_path)
+    table = pq.read_table(path)
+    moved = pa.array(np.nextafter(table["a"].to_numpy(), 9.0))
+    pq.write_table(table.set_column(2, table.schema.field("a"), moved), path)
+    with pytest.raises(InputError, match="does not match the SHA-256"):
+        PerturbedValues.read(path)
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [1, 0, 2, 3, 4, 5], [0, 3, 2, 1, 4, 5]])
+def test_values_that_are_not_a_row_a_case_and_mask_are_refused(tmp_path: Path, rows: list[int]) -> None:
+    path = _written_values(tmp_path)
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"ccrcc_stability"])
+    write_sealed(table.take(rows), path, key=b"ccrcc_stability", about=about)
+    with pytest.raises(InputError, match="holds no values under perturbed masks"):
+        PerturbedValues.read(path)
+
+
+def test_values_of_an_unknown_preset_are_refused(tmp_path: Path) -> None:
+    path = _written_values(tmp_path)
+    write_sealed(pq.read_table(path), path, key=b"ccrcc_stability", about={"preset": "small"})
+    with pytest.raises(InputError, match="does not say by which preset"):
+        PerturbedValues.read(path)
 
 
 @pytest.mark.parametrize(("n_cases", "enough"), [(9, False), (10, True)])

@@ -1,11 +1,16 @@
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from nnunet_ext.errors import InputError
+from radiomics_cfg.sealed_table import HASH
 from radiomics_cfg.table import FeatureTable
 
 VOLUME = "original_shape_MeshVolume"
@@ -68,15 +73,115 @@ def test_lesions_come_back_as_whole_numbers(two_lesions: FeatureTable, tmp_path:
     assert FeatureTable.read(tmp_path / "t.parquet").rows["lesion"].dtype == "int64"
 
 
-def test_a_table_from_before_there_were_lesions_has_all_tumours_in_a_row(two_cases: FeatureTable, tmp_path: Path) -> None:
+def test_a_table_without_a_hash_is_refused(two_cases: FeatureTable, tmp_path: Path) -> None:
     two_cases.write(tmp_path / "t.parquet")
     old = pq.read_table(tmp_path / "t.parquet")
-    pq.write_table(old.drop_columns(["lesion", "side"]), tmp_path / "old.parquet")
-    back = FeatureTable.read(tmp_path / "old.parquet")
-    assert list(back.rows.columns) == list(two_cases.rows.columns)
-    assert back.rows["lesion"].tolist() == [0, 0]
-    assert back.rows["side"].tolist() == ["unknown", "unknown"]
-    pd.testing.assert_frame_equal(back.features, two_cases.features)
+    metadata = {key: value for key, value in old.schema.metadata.items() if key != HASH}
+    pq.write_table(old.replace_schema_metadata(metadata), tmp_path / "old.parquet")
+    with pytest.raises(InputError, match=r"no hash of its content, .*`ccrcc extract`"):
+        FeatureTable.read(tmp_path / "old.parquet")
+
+
+def test_the_hash_does_not_depend_on_the_layout_of_the_file(two_cases: FeatureTable, tmp_path: Path) -> None:
+    two_cases.write(tmp_path / "t.parquet")
+    table = pq.read_table(tmp_path / "t.parquet")
+    pq.write_table(
+        table, tmp_path / "other.parquet", row_group_size=1, compression="zstd", version="1.0", use_dictionary=False
+    )
+    pd.testing.assert_frame_equal(FeatureTable.read(tmp_path / "other.parquet").rows, two_cases.rows)
+
+
+def _other_value(table: pa.Table) -> pa.Table:
+    return table.set_column(6, table.schema.field(6), pa.array([9.0, 8.000000000000002]))
+
+
+def _missing_value(table: pa.Table) -> pa.Table:
+    return table.set_column(6, table.schema.field(6), pa.array([9.0, None]))
+
+
+def _other_patient(table: pa.Table) -> pa.Table:
+    return table.set_column(2, table.schema.field(2), pa.array(["p1", "p3"]).cast(table.schema.field(2).type))
+
+
+def _names_exchanged(table: pa.Table) -> pa.Table:
+    names = [*table.column_names[:6], *reversed(table.column_names[6:])]
+    return table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
+
+
+def _other_provenance(table: pa.Table) -> pa.Table:
+    return table.replace_schema_metadata({**table.schema.metadata, b"ccrcc_provenance": b'{"cohorts": {"a": "development"}}'})
+
+
+@pytest.mark.parametrize("change", [_other_value, _missing_value, _other_patient, _names_exchanged, _other_provenance])
+def test_what_is_not_what_was_written_is_refused(
+    two_cases: FeatureTable, tmp_path: Path, change: Callable[[pa.Table], pa.Table]
+) -> None:
+    two_cases.write(tmp_path / "t.parquet")
+    pq.write_table(change(pq.read_table(tmp_path / "t.parquet")), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="does not match the SHA-256"):
+        FeatureTable.read(tmp_path / "t.parquet")
+
+
+def test_no_flipped_bit_gives_another_table(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    keys = {
+        "cohort": "a",
+        "case_id": [str(n) for n in range(20)],
+        "patient_id": "p",
+        "centre": "c",
+        "lesion": 1,
+        "side": "left",
+    }
+    values = pd.DataFrame(rng.normal(size=(10, 6)), columns=[f"tumour__1mm__original_glcm_F{n}" for n in range(6)])
+    table = FeatureTable(pd.concat([pd.DataFrame(keys), values], axis=1), {"cohorts": {"a": "external"}})
+    table.write(tmp_path / "t.parquet")
+    whole = (tmp_path / "t.parquet").read_bytes()
+    refused = 0
+    for at in rng.choice(len(whole), 400, replace=False).tolist():
+        spoilt = bytearray(whole)
+        spoilt[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / "t.parquet").write_bytes(spoilt)
+        try:
+            back = FeatureTable.read(tmp_path / "t.parquet")
+        except InputError:
+            refused += 1
+        else:
+            pd.testing.assert_frame_equal(back.rows, table.rows)
+            assert back.provenance == table.provenance
+    assert refused > 200
+
+
+@pytest.mark.parametrize(
+    ("provenance", "message"),
+    [
+        ({"cohorts": {"a": "both"}}, r"cohorts\.a: Input should be 'development' or 'external'"),
+        ({"cohorts": ["a"]}, r"cohorts: Input should be a valid dictionary"),
+        ({"preset_sha256": "no hash"}, r"preset_sha256: String should match"),
+        ({"mode": "quick"}, r"mode: Input should be"),
+        ({"cases": {"1": {"image_sha256": 7}}}, r"cases\.1\.image_sha256: Input should be a valid string"),
+        ({"cases": {"1": {"acquisition": {"tube_voltage_kv": None}}}}, r"cases\.1\.acquisition"),
+        (["a"], "all of it"),
+    ],
+)
+def test_what_a_table_says_of_itself_is_checked(
+    two_cases: FeatureTable, tmp_path: Path, provenance: object, message: str
+) -> None:
+    replace(two_cases, provenance=provenance).write(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=message):
+        FeatureTable.read(tmp_path / "t.parquet")
+
+
+def test_a_folder_or_a_pipe_is_no_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.parquet")
+    (tmp_path / "folder.parquet").mkdir()
+    for name, what in (("pipe", "a pipe"), ("folder", "a folder")):
+        with pytest.raises(InputError, match=f"is {what}"):
+            FeatureTable.read(tmp_path / f"{name}.parquet")
+
+
+def test_a_column_is_there_once(two_cases: FeatureTable) -> None:
+    with pytest.raises(InputError, match="each column once"):
+        FeatureTable(pd.concat([two_cases.rows, two_cases.rows.iloc[:, -1:]], axis=1), {})
 
 
 @pytest.mark.parametrize(
