@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
+from nnunet_ext.orientation import Orientation
 
 PARAMETERS = {
     "tube_voltage_kv": "Tube voltage (kV)",
@@ -60,8 +60,7 @@ def stated_acquisition(cohort: Cohort) -> dict[str, dict[str, str]]:
 
 def slice_spacing_mm(image: sitk.Image) -> float:
     """Return the distance between the slices of a 3-D volume: its voxels' size along the axis closest to head-feet."""
-    head_feet = np.abs(image.GetDirection()[6:9])
-    return float(image.GetSpacing()[int(head_feet.argmax())])
+    return float(image.GetSpacing()[Orientation.of(image).axes[2]])
 
 
 def acquisition_table(cohorts: Sequence[Cohort]) -> pd.DataFrame:
