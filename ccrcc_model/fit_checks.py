@@ -9,11 +9,13 @@ import numpy as np
 
 from ccrcc_model.baseline import volume_column
 from ccrcc_model.deep import DEEP
+from ccrcc_model.made_by import made_by, other_versions
 from ccrcc_model.model_folder import MANIFEST
 from ccrcc_model.scan_prints import fitted_rows, patients_of_one_scan
 from ccrcc_model.targets import Cases, LabelledCases
 from nnunet_ext.case import Role
 from nnunet_ext.errors import InputError
+from radiomics_cfg.backend import AS_STORED
 from radiomics_cfg.stability import PerturbedValues
 from radiomics_cfg.table import FeatureTable
 
@@ -138,15 +140,19 @@ def refuse_foreign_stability(cases: Cases, preset: Mapping[str, Any], perturbed:
     Deep features are not judged under perturbed masks, and pass.
 
     Raises:
-        InputError: If the values are of another preset or mode, or lack features of the table.
+        InputError: If the values are of another preset, mode, orientation or version, or lack features of the table.
     """
     if perturbed is None:
         return
-    for key in ("preset_sha256", "mode"):
-        if perturbed.about.get(key) != preset.get(key):
+    about = made_by(perturbed.about)
+    pairs = [(key, about.get(key), preset.get(key)) for key in ("preset_sha256", "mode")]
+    pairs.append(("orientation", about.get("orientation", AS_STORED), preset.get("orientation", AS_STORED)))
+    pairs += [(name, about["versions"][name], preset["versions"][name]) for name in other_versions(about, preset)]
+    for key, found, own in pairs:
+        if found != own:
             msg = (
-                f"The values under perturbed masks have {key} {perturbed.about.get(key)}, the feature table has "
-                f"{preset.get(key)}; run `ccrcc stability` with the table's preset and mode"
+                f"The values under perturbed masks have {key} {found}, the feature table has {own}; "
+                "run `ccrcc stability` with the table's preset, mode and version"
             )
             raise InputError(msg)
     judged = set(perturbed.names)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ccrcc_model.audit import patient_hash
+from ccrcc_model.made_by import made_by
 from ccrcc_model.metrics import clopper_pearson
 from ccrcc_model.model import Model
 from ccrcc_model.targets import Cases
@@ -147,7 +148,7 @@ def mask_spread(
         raise InputError(msg)
     recipe = MaskRecipe.of(cohort, preset, perturbations, backend=backend, mode=mode)
     columns = recipe.recipe.columns()
-    model.refuse_features({"preset": preset.name, "preset_sha256": preset.sha256, "mode": mode}, columns)
+    model.refuse_features(made_by(recipe.recipe.about()), columns)
     place = {name: number for number, name in enumerate(columns)}
     needed = [place[name] for name in model.columns]
     found: dict[str, Values] = {}

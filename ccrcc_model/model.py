@@ -20,6 +20,7 @@ from ccrcc_model.deep import projections_from_json
 from ccrcc_model.explanation import Explanation, GroupShare, contributions
 from ccrcc_model.harmonise import ComBat
 from ccrcc_model.linear import LinearStart
+from ccrcc_model.made_by import made_by, refuse_other_origin
 from ccrcc_model.member_inputs import with_components
 from ccrcc_model.metrics import Estimate, format_difference
 from ccrcc_model.model_folder import read_model_folder
@@ -261,11 +262,9 @@ def refuse_features(
         needed: Features that the model needs.
 
     Raises:
-        InputError: If the preset is another, or columns are missing.
+        InputError: As ``refuse_other_origin``, or if columns are missing.
     """
-    if own != preset:
-        msg = f"The model was fitted on features of preset {_name(own)}, the table holds {_name(preset)}; extract it again"
-        raise InputError(msg)
+    refuse_other_origin(own, preset)
     present = set(columns)
     if missing := [column for column in needed if column not in present]:
         msg = f"The table lacks {len(missing)} of the {len(needed)} features that the model needs, first {missing[0]}"
@@ -318,8 +317,7 @@ def preset_of(table: FeatureTable) -> dict[str, Any]:
     if "preset_sha256" not in table.provenance:
         msg = "The feature table does not say which preset made it; make one with `ccrcc extract`"
         raise InputError(msg)
-    deep = ("deep_sha256",) if "deep_sha256" in table.provenance else ()
-    return {key: table.provenance.get(key) for key in ("preset", "preset_sha256", "mode", *deep)}
+    return made_by(table.provenance)
 
 
 def member_to_json(member: Member, trees: str) -> dict[str, Any]:
@@ -382,8 +380,3 @@ def one_cohort(table: FeatureTable, cohort: str | None) -> tuple[FeatureTable, s
         msg = f"No cohort {name!r} in the table; it holds {', '.join(names)}"
         raise InputError(msg)
     return FeatureTable(table.rows[table.rows["cohort"].astype("str") == name], table.provenance), name
-
-
-def _name(preset: Mapping[str, Any]) -> str:
-    deep = f", deep features {preset['deep_sha256'][:8]}" if "deep_sha256" in preset else ""
-    return f"{preset['preset']} ({str(preset['preset_sha256'])[:8]}, {preset['mode']}{deep})"

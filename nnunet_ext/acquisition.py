@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
@@ -12,6 +11,7 @@ from nnunet_ext.case import Cohort
 from nnunet_ext.csv_table import cleaned, line_of, read_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.ids import near_misses
+from nnunet_ext.orientation import Orientation
 
 PARAMETERS = {
     "tube_voltage_kv": "Tube voltage (kV)",
@@ -108,8 +108,7 @@ def stated_acquisition(cohort: Cohort) -> dict[str, dict[str, str]]:
 
 def slice_spacing_mm(image: sitk.Image) -> float:
     """Return the distance between the slices of a 3-D volume: its voxels' size along the axis closest to head-feet."""
-    head_feet = np.abs(image.GetDirection()[6:9])
-    return float(image.GetSpacing()[int(head_feet.argmax())])
+    return float(image.GetSpacing()[Orientation.of(image).axes[2]])
 
 
 def acquisition_table(cohorts: Sequence[Cohort]) -> pd.DataFrame:

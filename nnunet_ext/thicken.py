@@ -22,6 +22,7 @@ from nnunet_ext.files import write_json
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
+from nnunet_ext.orientation import Orientation
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.stored_json import read_json_object
 from nnunet_ext.volume_file import volume_sha256
@@ -31,7 +32,7 @@ STAGE = "thicken"
 THINNER_BY = 0.01
 """Relative difference from which slices count as thinner than the wanted ones: headers round."""
 TIE_BREAK = 1e-3
-"""How much less the last slice of a mask weighs than the first: enough to break a tie, too little to outvote anyone."""
+"""How much less the uppermost slice of a mask weighs than the lowest: enough to break a tie, too little to outvote anyone."""
 FEWEST_SLICES = 4
 """What extraction needs along an axis."""
 
@@ -95,14 +96,15 @@ def thicker_image(image: sitk.Image, slice_mm: float) -> sitk.Image:
 def thicker_mask(mask: sitk.Image, slice_mm: float) -> sitk.Image:
     """Return a canonical mask in slices of ``slice_mm``: each voxel gets the label that fills most of it.
 
-    Of two labels that fill it alike it gets that of the earlier slices, so that a structure loses at one end what it gains at
-    the other: always the background would shrink it.
+    Of two labels that fill it alike it gets that of the slices nearer to the feet, so that a structure loses at one end what
+    it gains at the other: always the background would shrink it.
 
     Raises:
         CaseRefused: ``slices-thick`` or ``too-thin``.
     """
     axis, weights = _slice_weights(mask, slice_mm)
-    weights *= np.linspace(1, 1 - TIE_BREAK, weights.shape[1], dtype=np.float32)
+    towards_head = np.linspace(1, 1 - TIE_BREAK, weights.shape[1], dtype=np.float32)
+    weights *= towards_head[::-1] if Orientation.of(mask).flipped[2] else towards_head
     old = sitk.GetArrayViewFromImage(mask)
     best, most = np.zeros(1, np.uint8), np.full(1, -1.0, np.float32)
     for label in Label:
@@ -167,8 +169,7 @@ def _read(record: Path) -> Any:
 
 def _slice_weights(image: sitk.Image, slice_mm: float) -> tuple[int, npt.NDArray[np.float32]]:
     """Return the sitk axis (x, y or z) across the slices, and weights of shape ``(n_new, n_old)`` whose rows add up to 1."""
-    direction = np.abs(np.array(image.GetDirection()).reshape(3, 3))
-    axis = int(np.argmax(direction[2]))  # the one that runs along the patient
+    axis = Orientation.of(image).axes[2]  # the one that runs along the patient
     old_mm, n_old = image.GetSpacing()[axis], image.GetSize()[axis]
     if old_mm > slice_mm * (1 - THINNER_BY):
         raise CaseRefused("slices-thick", f"slices of {old_mm:.4g} mm are not thinner than {slice_mm:g} mm")

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import InputError
+from nnunet_ext.orientation import CANONICAL
 from radiomics_cfg.grid import Box
 from radiomics_cfg.preset import Parameters
 
@@ -20,6 +21,10 @@ Mode = Literal["canonical", "pyradiomics"]
 """
 
 MODES: tuple[Mode, ...] = get_args(Mode)
+
+AS_STORED = "as stored"
+ORIENTATIONS: dict[Mode, str] = {"canonical": CANONICAL, "pyradiomics": AS_STORED}
+"""Where a scan's axes run to when it is measured. PyRadiomics takes them as they are stored, and its values follow that."""
 
 LOG_MARGIN_SIGMAS = 10
 """ITK's recursive Gaussian has long tails: on an abdominal CT the LoG is off by up to 6 HU with 2 sigmas of context around

@@ -17,7 +17,7 @@ from nnunet_ext.files import sha256
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.presence import check_file
 from nnunet_ext.volume_file import volume_files
-from radiomics_cfg.backend import MODES, Mode, load_backend
+from radiomics_cfg.backend import MODES, ORIENTATIONS, Mode, load_backend
 from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.kept_values import (
     gaps_are_told,
@@ -27,11 +27,11 @@ from radiomics_cfg.kept_values import (
     spacing_is_sound,
     write_values,
 )
-from radiomics_cfg.measure import CaseRows, feature_columns, measure_case
+from radiomics_cfg.measure import CaseRows, as_measured, feature_columns, measure_case
 from radiomics_cfg.one_thread import one_thread
 from radiomics_cfg.preset import Preset
 
-VERSION = 3
+VERSION = 4
 """Of the way from scan to values in this package. Raised by whoever changes a value, so that kept results are not reused."""
 
 TROUBLE = frozenset({"failed", "io-error", "out-of-memory", "worker-lost"})
@@ -112,6 +112,7 @@ class Recipe:
             "preset_sha256": self.preset.sha256,
             "backend": self.backend,
             "mode": self.mode,
+            "orientation": ORIENTATIONS[self.mode],
             "versions": dict(self.versions),
         }
 
@@ -326,7 +327,7 @@ def _measure(case: Case, recipe: Recipe) -> Made:
     """Measure a case, or tell with a code and a line why that was not possible."""
     try:
         with freed_memory_kept(), one_thread():
-            scan = read_scan(case, recipe.labels, mask_required=True)
+            scan = as_measured(read_scan(case, recipe.labels, mask_required=True), recipe.mode)
             rows = measure_case(scan, recipe.preset, load_backend(recipe.backend), mode=recipe.mode)
             return rows, None, slice_spacing_mm(scan.image)
     except Exception as error:  # one case must not end a batch of thousands, whatever a library makes of its voxels

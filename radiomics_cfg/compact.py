@@ -11,7 +11,7 @@ from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_json
 from nnunet_ext.progress import OnProgress, silent
-from radiomics_cfg.backend import Mode
+from radiomics_cfg.backend import ORIENTATIONS, Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND, Batch
 from radiomics_cfg.case_file import CaseContent, KeptRows, Outcome, read_case_file
 from radiomics_cfg.preset import Preset
@@ -128,6 +128,7 @@ def _provenance(batch: Batch, sources: dict[str, dict[str, Any]]) -> dict[str, A
         "preset": recipe.preset.name,
         "preset_sha256": recipe.preset.sha256,
         "mode": recipe.mode,
+        "orientation": ORIENTATIONS[recipe.mode],
         "versions": dict(recipe.versions),
         "cohorts": {batch.cohort.name: str(batch.cohort.role)},
         "cases": sources,

@@ -146,20 +146,39 @@ def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sit
     if grid.is_native:
         return sitk.Cast(sitk.RegionOfInterest(scan, box.size, box.lower), sitk.sitkFloat64)
     ratio = np.array(grid.spacing) / grid.scan_spacing
-    origin = scan.TransformContinuousIndexToPhysicalPoint(((np.array(box.lower) + 0.5) * ratio - 0.5).tolist())
+    resampled = sitk.Image(box.size, sitk.sitkFloat64)
+    resampled.SetOrigin(scan.TransformContinuousIndexToPhysicalPoint(((np.array(box.lower) + 0.5) * ratio - 0.5).tolist()))
+    resampled.SetSpacing(grid.spacing)
+    resampled.SetDirection(scan.GetDirection())
+    values = _voxels_of(resampled)
     if interpolator == "sitkBSpline":
-        resampled = sitk.Image(box.size, sitk.sitkFloat64)
-        resampled.SetOrigin(origin)
-        resampled.SetSpacing(grid.spacing)
-        resampled.SetDirection(scan.GetDirection())
-        values = _voxels_of(resampled)
         _interpolate(scan, grid, box, values)
+    elif interpolator == "sitkNearestNeighbor":
+        values[...] = sitk.GetArrayViewFromImage(scan)[_holding(grid, box)]
     else:
-        place = (origin, grid.spacing, scan.GetDirection(), 0.0, sitk.sitkFloat64)
-        resampled = sitk.Resample(scan, box.size, sitk.Transform(), getattr(sitk, interpolator), *place)
-        values = _voxels_of(resampled)
+        found = _interpolated_by_itk(scan, grid, box, getattr(sitk, interpolator))  # outlives the view of it
+        values[...] = sitk.GetArrayViewFromImage(found)
     values.round(HU_DECIMALS, out=values)
     return resampled
+
+
+def _interpolated_by_itk(scan: sitk.Image, grid: Grid, box: Box, interpolator: int) -> sitk.Image:
+    """Return the scan's HU on a box of a grid by an interpolator of ITK that looks at neighbouring voxels only.
+
+    ITK finds them by their place in the patient, whose rounding would follow from where the scan was stored to begin. So the
+    scan is given a place of its own.
+    """
+    centres = [grid.centres_mm(axis, box) for axis in range(3)]
+    own = np.array(grid.scan_spacing)
+    first = np.array([np.floor(along[0] / mm - 0.5) for along, mm in zip(centres, own, strict=True)])
+    last = np.array([np.ceil(along[-1] / mm - 0.5) for along, mm in zip(centres, own, strict=True)])
+    needed = Box.around(first, last + 1).grown(1).within(grid.scan_size)
+    part = sitk.RegionOfInterest(scan, needed.size, needed.lower)
+    part.SetOrigin((0.0, 0.0, 0.0))
+    part.SetDirection(np.eye(3).ravel().tolist())
+    start = [float(along[0]) for along in centres] - (np.array(needed.lower) + 0.5) * own
+    place = (start.tolist(), grid.spacing, part.GetDirection(), 0.0, sitk.sitkFloat64)
+    return sitk.Resample(part, box.size, sitk.Transform(), interpolator, *place)
 
 
 def _voxels_of(image: sitk.Image) -> npt.NDArray[np.float64]:
@@ -201,7 +220,12 @@ def nearest(labels: npt.NDArray[np.uint8], grid: Grid, box: Box) -> npt.NDArray[
         Shape (z, y, x) of ``box``. Worked out from indices alone, so that a tie does not depend on the box.
     """
     inside = box.within(grid.size)
-    at = [np.floor(np.round(grid.centres_mm(axis, inside) / grid.scan_spacing[axis], 9)).astype(int) for axis in range(3)]
     found = np.zeros(box.size[::-1], np.uint8)
-    found[inside.slices_in(box)] = labels[np.ix_(at[2], at[1], at[0])]
+    found[inside.slices_in(box)] = labels[_holding(grid, inside)]
     return found
+
+
+def _holding(grid: Grid, box: Box) -> tuple[npt.NDArray[np.int_], ...]:
+    """Return the indices (z, y, x) of the scan's voxels that hold the voxel centres of a box, as ``np.ix_`` does."""
+    at = [np.floor(np.round(grid.centres_mm(axis, box) / grid.scan_spacing[axis], 9)).astype(int) for axis in range(3)]
+    return np.ix_(at[2], at[1], at[0])

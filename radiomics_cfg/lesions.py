@@ -1,7 +1,8 @@
 """What a mask shows: each lesion, largest first, and which side of the patient every labelled voxel is on.
 
 Sides are the patient's own. ITK keeps images in LPS coordinates, whose x grows towards the patient's left, so a side follows
-from the image's direction cosines, whatever the order of its axes.
+from the image's direction cosines, whatever the order of its axes. What lies exactly between is decided by where it lies in
+the patient too: coordinates are compared without the rounding that another origin leaves in them.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from scipy import ndimage
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import MINIMUM_LESION_ML, TOUCHING, Label
+from nnunet_ext.orientation import Orientation
 from radiomics_cfg.engine.extent import Slices
 from radiomics_cfg.grid import bounds
 from radiomics_cfg.preset import LesionRule
@@ -33,6 +35,9 @@ and the halves of a horseshoe kidney 69 mm; the halves of a single kidney, where
 
 BODY_HU = -300
 """Above this is the body; below, the air around it and in the lungs."""
+
+_MM_DECIMALS = 6
+"""Differences of coordinates are rounded to this, so that no rounding error decides on which side a middle lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ def find_anatomy(scan: Scan) -> Anatomy:
     """Find the lesions and the sides of a mask.
 
     A lesion is a connected piece of the tumour label of at least ``MINIMUM_LESION_ML``, or the largest piece if all are
-    smaller. Of two of one volume, the one further to the patient's right comes first.
+    smaller. Of two of one volume, the one further to the patient's right comes first, along the axis of the scan that runs
+    nearest to left-right; then the one further to the front, then to the feet.
 
     Everything labelled that touches is one organ, on the side where the centre of its parenchyma is. Left and right are parted
     in the middle between two kidneys, or at the body's midline where there are no two; a horseshoe kidney, and two kidneys
@@ -114,7 +120,7 @@ def find_anatomy(scan: Scan) -> Anatomy:
     sides[box] = _sides(labels[box], scan, box)
     around = bounds(tumour)
     part = bounds(tumour, offset=box)
-    numbers[part] = _lesion_numbers(tumour[around], scan.image, part)
+    numbers[part] = _lesion_numbers(tumour[around], scan.image)
     in_lesion = numbers[part] > 0
     number, is_left = numbers[part][in_lesion], sides[part][in_lesion] == LEFT
     share = np.bincount(number, weights=is_left)[1:] / np.bincount(number)[1:]
@@ -135,9 +141,14 @@ def body_midline_mm(scan: Scan) -> float:
     As many of the body's voxels lie to its left as to its right. Where the image's axes are oblique, this holds at the centre
     of the labelled box.
     """
+    return float(scan.image.GetOrigin()[0]) + _midline_mm(scan)
+
+
+def _midline_mm(scan: Scan) -> float:
+    """Return ``body_midline_mm`` from the centre of the scan's first voxel."""
     labels, hu = (sitk.GetArrayViewFromImage(image) for image in (scan.mask, scan.image))
-    direction = np.abs(np.array(scan.image.GetDirection()).reshape(3, 3))[:, ::-1]  # axes of the array
-    across, along = int(direction[0].argmax()), int(direction[2].argmax())
+    axes = Orientation.of(scan.image).axes
+    across, along = 2 - axes[0], 2 - axes[2]  # axes of the array
     box = bounds(labels > 0)
     slab = tuple(box[axis] if axis == along else slice(None) for axis in range(3))
     counts = (hu[slab] > BODY_HU).sum(axis=tuple(axis for axis in range(3) if axis != across), dtype=np.int64)
@@ -145,20 +156,31 @@ def body_midline_mm(scan: Scan) -> float:
     first, last = np.searchsorted(counts.cumsum(), half), np.searchsorted(counts.cumsum(), half, side="right")
     middle = [(part.start + part.stop - 1) / 2 for part in box]
     middle[across] = float(first + min(last, len(counts) - 1)) / 2
-    return float(scan.image.TransformContinuousIndexToPhysicalPoint(middle[::-1])[0])
+    return float(_leftward_mm(scan.image) @ middle[::-1])
 
 
-def _lesion_numbers(tumour: npt.NDArray[np.bool_], image: sitk.Image, box: Slices) -> npt.NDArray[np.uint16]:
+def _leftward_mm(image: sitk.Image) -> npt.NDArray[np.float64]:
+    """Return how far one voxel along each axis (x, y, z) leads to the patient's left, shape ``(3,)``.
+
+    Axes that run along those of space do so exactly: the single floats of a header leave 1e-8 in a cosine.
+    """
+    cosines = np.array(image.GetDirection()).reshape(3, 3)[0]
+    whole = cosines.round()
+    return np.asarray(np.where(np.abs(cosines - whole) < 1e-6, whole, cosines) * image.GetSpacing())
+
+
+def _lesion_numbers(tumour: npt.NDArray[np.bool_], image: sitk.Image) -> npt.NDArray[np.uint16]:
     """Return the number of the lesion at each voxel of a box that holds all tumours."""
     pieces, count = ndimage.label(tumour, structure=TOUCHING)
     at = np.nonzero(pieces)
     piece = pieces[at]
     voxels = np.bincount(piece, minlength=count + 1)
-    sums = [np.bincount(piece, weights=index + part.start) for index, part in zip(at, box, strict=True)]
+    sums = [np.bincount(piece, weights=index) for index in at[::-1]]  # whole numbers, along x, y, z
+    stored = Orientation.of(image)
 
     def precedence(one: int) -> tuple[float, ...]:
-        centre = [float(total[one] / voxels[one]) for total in reversed(sums)]
-        return (-voxels[one], *np.round(image.TransformContinuousIndexToPhysicalPoint(centre), 3))
+        towards = zip(stored.axes, stored.flipped, strict=True)
+        return (-voxels[one], *(-sums[axis][one] if flipped else sums[axis][one] for axis, flipped in towards))
 
     ordered = sorted(range(1, count + 1), key=precedence)
     lesions = [one for one in ordered if round(voxels[one] * voxel_ml(image), 6) >= MINIMUM_LESION_ML] or ordered[:1]
@@ -172,10 +194,8 @@ def _sides(labels: npt.NDArray[np.uint8], scan: Scan, box: Slices) -> npt.NDArra
     organs, _ = ndimage.label(labels > 0, structure=TOUCHING)
     at = np.nonzero(organs)
     organ, is_kidney = organs[at], labels[at] == Label.KIDNEY
-    step = np.array(scan.image.GetDirection()).reshape(3, 3)[0] * scan.image.GetSpacing()  # in x, along x, y, z
-    left_mm = scan.image.GetOrigin()[0] + sum(
-        (index + part.start) * mm for index, part, mm in zip(at, box, step[::-1], strict=True)
-    )
+    step = _leftward_mm(scan.image)[::-1]
+    left_mm = np.asarray(sum((index + part.start) * mm for index, part, mm in zip(at, box, step, strict=True)))
     kidney_ml = np.bincount(organ, weights=is_kidney) * voxel_ml(scan.image)
     # The centre of an organ is that of its parenchyma; only what has none is judged by all of it.
     weight = is_kidney | (kidney_ml == 0)[organ]
@@ -184,21 +204,26 @@ def _sides(labels: npt.NDArray[np.uint8], scan: Scan, box: Slices) -> npt.NDArra
     parting_mm = _between_two_kidneys(centres[kidneys])
     is_single = parting_mm is None
     if parting_mm is None:
-        parting_mm = body_midline_mm(scan)
-    is_left = (centres > parting_mm)[organ]
+        parting_mm = _midline_mm(scan)
+    is_left = _is_left_of(parting_mm, centres)[organ]
     for one in kidneys if is_single else ():
         own = organ == one
         if _is_two_kidneys(left_mm[own & is_kidney], parting_mm, voxel_ml(scan.image)):
-            is_left[own] = left_mm[own] > parting_mm
+            is_left[own] = _is_left_of(parting_mm, left_mm[own])
     sides = np.zeros(labels.shape, np.uint8)
     sides[at] = np.where(is_left, LEFT, RIGHT)
     return sides
 
 
+def _is_left_of(parting_mm: float, left_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Tell what lies to the patient's left of a coordinate; what lies on it, does not."""
+    return np.asarray((left_mm - parting_mm).round(_MM_DECIMALS) > 0)
+
+
 def _between_two_kidneys(centres_mm: npt.NDArray[np.float64]) -> float | None:
     """Return the middle of the widest gap between kidneys' centres, None where it is too narrow for two kidneys."""
     ordered = np.sort(centres_mm)
-    gaps = np.diff(ordered)
+    gaps = np.diff(ordered).round(_MM_DECIMALS)
     if len(gaps) == 0 or gaps.max() < KIDNEYS_APART_MM:
         return None
     widest = int(gaps.argmax())
@@ -207,7 +232,8 @@ def _between_two_kidneys(centres_mm: npt.NDArray[np.float64]) -> float | None:
 
 def _is_two_kidneys(left_mm: npt.NDArray[np.float64], parting_mm: float, one_ml: float) -> bool:
     """Tell whether parenchyma at these x coordinates falls into two kidneys when it is cut."""
-    is_left = left_mm > parting_mm
+    is_left = _is_left_of(parting_mm, left_mm)
     if min(np.count_nonzero(is_left), np.count_nonzero(~is_left)) * one_ml < MINIMUM_KIDNEY_ML:
         return False
-    return bool(left_mm[is_left].mean() - left_mm[~is_left].mean() >= KIDNEYS_APART_MM)
+    apart_mm = float(left_mm[is_left].mean() - left_mm[~is_left].mean())
+    return round(apart_mm, _MM_DECIMALS) >= KIDNEYS_APART_MM

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.geometry import Scan
+from nnunet_ext.orientation import oriented
 from radiomics_cfg.backend import Backend, Mode
 from radiomics_cfg.grid import Box, Grid, resample
 from radiomics_cfg.lesions import Anatomy, find_anatomy
@@ -41,6 +42,14 @@ class _Measured:
     reason: str | None
 
 
+def as_measured(scan: Scan, mode: Mode) -> Scan:
+    """Return a scan as a mode measures it: ``oriented`` in ``canonical``, as it is stored in ``pyradiomics``.
+
+    Whoever reads a scan from its files calls this at once, so that a turned scan is not in memory twice.
+    """
+    return oriented(scan) if mode == "canonical" else scan
+
+
 def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "canonical") -> CaseRows:
     """Measure every region of every lesion of a case on every scale.
 
@@ -48,12 +57,14 @@ def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "c
         scan: Image and mask, through the gate.
         preset: What to measure.
         engine: What computes.
-        mode: In ``canonical`` regions are found on each scale's grid and share its filtered images; in ``pyradiomics`` they
-            are found on the scan's own grid, and each is then resampled, cropped and filtered by itself.
+        mode: In ``canonical`` the scan is turned to LPS; regions are found on each scale's grid and share its filtered images.
+            In ``pyradiomics`` they are found on the scan's own grid, as it is stored, and each is then resampled, cropped and
+            filtered by itself.
 
     Raises:
         CaseRefused: ``tumour-absent``, or ``too-thin`` for a scale.
     """
+    scan = as_measured(scan, mode)
     anatomy = find_anatomy(scan)
     lesions = anatomy.rows(preset.regions.lesions)
     values: list[dict[str, float]] = [{} for _ in lesions]

@@ -15,7 +15,7 @@ from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import TOUCHING
 from radiomics_cfg.tumours import Mask, Tumour, Tumours, Values
 
-VERSION = 1
+VERSION = 2
 """Of the perturbed masks. Raised by whoever changes one, so that kept results are not reused."""
 
 LARGEST_CHANGE = 0.3

@@ -15,12 +15,12 @@ from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.volume_file import volume_sha256
 from radiomics_cfg import perturbation as perturbation_module
-from radiomics_cfg.backend import Backend, Mode, load_backend
+from radiomics_cfg.backend import ORIENTATIONS, Backend, Mode, load_backend
 from radiomics_cfg.case_file import Recipe, code_and_reason
 from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.kept_values import read_values, write_values
 from radiomics_cfg.lesions import Anatomy, find_anatomy
-from radiomics_cfg.measure import measure_case
+from radiomics_cfg.measure import as_measured, measure_case
 from radiomics_cfg.one_thread import one_thread
 from radiomics_cfg.perturbation import Perturbation, perturb
 from radiomics_cfg.preset import Preset
@@ -99,6 +99,7 @@ def measure_masks(
     Raises:
         CaseRefused: If the original mask cannot be measured: ``tumour-absent``, or ``too-thin``.
     """
+    scan = as_measured(scan, mode)  # also what a perturbation decides by the order of voxels does not follow how it is stored
     original = measure_case(scan, preset, engine, mode=mode).values[0]
     anatomy, tumours = find_anatomy(scan), Tumours.of(scan)
     only_largest = preset.regions.lesions == "index" and len(anatomy.lesions) > 1
@@ -213,7 +214,7 @@ def _kept(file: Path, recipe: MaskRecipe) -> MaskValues | None:
 
 def _measure(case: Case, recipe: MaskRecipe) -> MaskValues:
     single = recipe.recipe
-    scan = read_scan(case, single.labels, mask_required=True)
+    scan = as_measured(read_scan(case, single.labels, mask_required=True), single.mode)
     engine = load_backend(single.backend)
     return measure_masks(scan, single.preset, engine, perturbations=recipe.perturbations, mode=single.mode)
 
@@ -232,6 +233,7 @@ def _about(recipe: MaskRecipe) -> dict[str, Any]:
         "preset_sha256": recipe.recipe.preset.sha256,
         "backend": recipe.recipe.backend,
         "mode": recipe.recipe.mode,
+        "orientation": ORIENTATIONS[recipe.recipe.mode],
         "versions": dict(recipe.recipe.versions),
     }
 

@@ -1,4 +1,4 @@
-"""One region of one scan in the mode ``canonical``: grid of the whole scan, filters with the context they need."""
+"""One region of one scan in the mode ``canonical``: turned to LPS, grid of the whole scan, filters with context."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from pydantic import ValidationError
 
 from nnunet_ext.errors import CaseRefused, InputError
+from nnunet_ext.orientation import Orientation
 from radiomics_cfg.engine.preparation import check_extent, describe_grid, label_box, refuse_no_numbers, same_grid
 from radiomics_cfg.extractor import DEFAULTS
 from radiomics_cfg.grid import Grid, bounds, nearest, resample
@@ -39,6 +40,8 @@ def canonical_features(image: sitk.Image, labels: sitk.Image, content: Mapping[s
     if not same_grid(image, labels):
         reason = f"the mask lies on another grid ({describe_grid(labels)}) than the image ({describe_grid(image)})"
         raise CaseRefused("mask-geometry", reason)
+    stored = Orientation.of(image)
+    image, labels = stored.turned(image), stored.turned(labels)
     check_extent(label_box(labels, label), content["setting"])
     inside = (sitk.GetArrayViewFromImage(labels) == label).astype(np.uint8)
     engine, grid = Engine(), Grid.of(image, setting.spacing_mm)

@@ -17,7 +17,7 @@ from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_json
 from nnunet_ext.progress import OnProgress, silent
-from radiomics_cfg.backend import Mode
+from radiomics_cfg.backend import ORIENTATIONS, Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND
 from radiomics_cfg.icc import MINIMUM_CASES, Form, intraclass_correlation
 from radiomics_cfg.perturbation import Perturbation
@@ -301,6 +301,7 @@ def _about(cohort: Cohort, recipe: MaskRecipe, form: Form, *, n_cases: int, lost
         "preset_sha256": recipe.recipe.preset.sha256,
         "backend": recipe.recipe.backend,
         "mode": recipe.recipe.mode,
+        "orientation": ORIENTATIONS[recipe.recipe.mode],
         "versions": dict(recipe.recipe.versions),
         "masks": list(recipe.masks),
         "cases_without_values": dict(zip(recipe.masks, lost.tolist(), strict=True)),

@@ -283,6 +283,13 @@ def test_values_under_masks_of_another_preset_or_of_fewer_features_are_refused(p
     other = replace(values, about={**table.provenance, "mode": "pyradiomics"})
     with pytest.raises(InputError, match="have mode pyradiomics, the feature table has canonical"):
         fit(table, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=other, **FAST)
+    turned = replace(values, about={**table.provenance, "orientation": "LPS"})
+    with pytest.raises(InputError, match="have orientation LPS, the feature table has as stored"):
+        fit(table, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=turned, **FAST)
+    of_now = replace(table, provenance=table.provenance | {"versions": {"extraction": "4"}})
+    of_before = replace(values, about={**table.provenance, "versions": {"extraction": "3"}})
+    with pytest.raises(InputError, match="have extraction 3, the feature table has 4"):
+        fit(of_now, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=of_before, **FAST)
     fewer = replace(values, names=values.names[:30], values=values.values[:, :, :30])
     with pytest.raises(InputError, match="10 of the table's 40 features were not measured under perturbed masks, first"):
         fit(table, outcomes, GRADE, out_dir=tmp_path / "m", perturbed=fewer, **FAST)

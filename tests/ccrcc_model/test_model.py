@@ -211,7 +211,7 @@ def test_missing_columns_are_counted_and_the_first_named(model, north):
     assert len(model.predict(replace(table, rows=table.rows.drop(columns=spare)), outcomes)) == 50
 
 
-@pytest.mark.parametrize("key", ["preset_sha256", "mode"])
+@pytest.mark.parametrize("key", ["preset_sha256", "mode", "orientation"])
 def test_features_made_in_another_way_are_refused(model, north, key):
     table, outcomes = north
     with pytest.raises(InputError, match="fitted on features of preset test"):

@@ -58,7 +58,7 @@ def test_provenance_says_what_the_numbers_come_from(cohort: Cohort, small_preset
     assert provenance["cohorts"] == {"phantoms": "external"}
     assert provenance["preset"] == "small"
     assert provenance["preset_sha256"] == small_preset.sha256
-    assert provenance["mode"] == "canonical"
+    assert (provenance["mode"], provenance["orientation"]) == ("canonical", "LPS")
     assert {"engine", "SimpleITK", "numba", "numpy", "extraction"} <= set(provenance["versions"])
     assert list(provenance["cases"]) == ["case0", "case1", "case2"]
     hashes = {tuple(case[key] for key in ("image_sha256", "mask_sha256")) for case in provenance["cases"].values()}
