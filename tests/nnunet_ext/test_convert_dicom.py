@@ -19,7 +19,7 @@ from nnunet_ext.acquisition import read_acquisition
 from nnunet_ext.cards import load_cohort, save_cohort
 from nnunet_ext.case import Cohort, Refusal, Role
 from nnunet_ext.convert.dicom import import_dicom
-from nnunet_ext.convert.dicom_masks import structure_of
+from nnunet_ext.dicom_masks.structure_names import structure_of
 from nnunet_ext.errors import InputError
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
