@@ -83,12 +83,17 @@ def source_series(found: Any) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(series - {""}), frozenset(instances)
 
 
-def positions_mm(found: Any) -> Points:
-    """Return the first corner of each contour that has one, shape (n, 3)."""
-    contours = [one for drawn in found.get("ROIContourSequence", []) for one in drawn.get("ContourSequence", [])]
-    return np.array(
-        [contour.ContourData[:3] for contour in contours if len(contour.get("ContourData") or ()) >= 3], float
-    ).reshape(-1, 3)
+def positions_mm(found: Any, regions: tuple[Region, ...]) -> Points:
+    """Return the first corner of each contour that encloses an area, shape (n, 3): of the regions of ours, if there are any."""
+    structures = ours(regions)
+    contours = [
+        contour
+        for drawn in found.get("ROIContourSequence", [])
+        if not structures or int(drawn.ReferencedROINumber) in structures
+        for contour in drawn.get("ContourSequence", [])
+        if str(contour.get("ContourGeometricType")) not in WITHOUT_AREA and len(contour.get("ContourData") or ()) >= 9
+    ]
+    return np.array([contour.ContourData[:3] for contour in contours], float).reshape(-1, 3)
 
 
 def place_contours(found: Any, grid: ScanGrid, instances: Sequence[str], regions: tuple[Region, ...]) -> Placed:

@@ -82,9 +82,10 @@ def describe(header: Header, file: int, structures: Mapping[str, str | None]) ->
             known["regions"] = (segments.read_segments if is_seg else contours.read_regions)(found, structures)
             if is_seg:
                 known["frames"] = frozenset({str(found.get("FrameOfReferenceUID") or "")} - {""})
+                known["positions_mm"] = segments.positions_mm(found)
             else:
                 known["frames"] = contours.frames_of_reference(found, known["regions"])
-            known["positions_mm"] = (segments if is_seg else contours).positions_mm(found)
+                known["positions_mm"] = contours.positions_mm(found, known["regions"])
     except CaseRefused as refused:
         known["problem"] = refused
     return MaskFile(**known)
