@@ -45,6 +45,13 @@ def write_seg(
     dcmwrite(folder / name, seg)
 
 
+def moved(seg: Any, *by_mm: float) -> None:
+    """Move every plane of a SEG along x, y, z."""
+    places = [frame.PlanePositionSequence[0] for frame in seg.PerFrameFunctionalGroupsSequence]
+    for place in {id(one): one for one in places}.values():  # frames of one plane share one place
+        place.ImagePositionPatient = [a + b for a, b in zip(place.ImagePositionPatient, by_mm, strict=True)]
+
+
 def typed(seg: Any, number: int, value: str, meaning: str, scheme: str = "SCT") -> None:
     """Give a segment another type."""
     code = Dataset()

@@ -11,6 +11,7 @@ from ccrcc_model.faults.dicom_mask_files import (
     MaskImported,
     boxes,
     flat_box,
+    moved,
     truth,
     typed,
     with_new_identifiers,
@@ -75,26 +76,14 @@ def seg_of_half_the_pixel_spacing(folder: Path) -> str:
 @fault(PLACE, needs=HIGHDICOM)
 def seg_shifted_by_a_third_of_a_voxel(folder: Path) -> str:
     """Every plane is a third of a voxel off the grid: refused as ``mask-grid``."""
-
-    def shift(seg: Any) -> None:
-        for frame in seg.PerFrameFunctionalGroupsSequence:
-            x, y, z = frame.PlanePositionSequence[0].ImagePositionPatient
-            frame.PlanePositionSequence[0].ImagePositionPatient = [x + 4 / 3, y, z]
-
-    write_seg(folder / "in", shift)
+    write_seg(folder / "in", lambda seg: moved(seg, 4 / 3, 0, 0))
     return MaskImported(folder / "in").refuses("mask-grid")
 
 
 @fault(PLACE, needs=HIGHDICOM)
 def seg_positions_against_its_references(folder: Path) -> str:
     """Each frame refers to the slice above the one that its position names: refused as ``mask-reference``."""
-
-    def climb(seg: Any) -> None:
-        for frame in seg.PerFrameFunctionalGroupsSequence:
-            x, y, z = frame.PlanePositionSequence[0].ImagePositionPatient
-            frame.PlanePositionSequence[0].ImagePositionPatient = [x, y, z + 5]
-
-    write_seg(folder / "in", climb)
+    write_seg(folder / "in", lambda seg: moved(seg, 0, 0, 5))
     return MaskImported(folder / "in").refuses("mask-reference")
 
 

@@ -84,7 +84,7 @@ def source_series(found: Any) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def positions_mm(found: Any, regions: tuple[Region, ...]) -> Points:
-    """Return the first corner of each contour that encloses an area, shape (n, 3): of the regions of ours, if there are any."""
+    """Return the first corner of each contour that encloses an area, shape (n, 3); of the regions of ours, if any."""
     structures = ours(regions)
     contours = [
         contour

@@ -197,10 +197,17 @@ def _sources(group: Any) -> Iterator[str]:
 
 
 def _pixels(found: Any, numbers: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
-    """Yield frames one by one: a SEG of many segments would not fit into memory."""
+    """Yield frames one by one, shape (rows, columns): a SEG of many segments would not fit into memory."""
     from pydicom.pixels.utils import iter_pixels  # noqa: PLC0415 - slow to import
 
-    if numbers:
+    shape = int(found.Rows), int(found.Columns)
+    if int(found.BitsAllocated) == 1 and not found.file_meta.TransferSyntaxUID.is_encapsulated:
+        packed, size = np.frombuffer(found.PixelData, np.uint8), shape[0] * shape[1]
+        for number in numbers:  # frames follow each other bit by bit, so most do not begin with a byte
+            first, last = number * size, (number + 1) * size
+            bits = np.unpackbits(packed[first // 8 : -(-last // 8)], bitorder="little")
+            yield bits[first % 8 : first % 8 + size].reshape(shape)
+    elif numbers:
         yield from iter_pixels(found, indices=numbers, raw=True)
 
 

@@ -19,7 +19,8 @@ CYSTS = "cyst|Zyste|renal cyst|kidney cyst left|Kyste du rein|quiste renal|CYST_
 OTHERS = """
 Liver|Liver lesion|liver cyst|lung mass|Lungentumor|pseudocyst pancreas|cystic duct|Gallbladder|Suprarenal gland|adrenal mass
 Nebenniere|Renal vein|Renal artery|Renal pelvis|renal sinus|renal hilum|perirenal fat|Kidney stone|tumor thrombus
-tumor necrosis|bowel|Body|PTV|CTV kidney|KidneyPRV|Kidney PRV 5mm|tumor+2mm|tumor ring|kidney margin|opti Kidney|Kidneys minus GTV|Kidneys-GTV
+tumor necrosis
+bowel|Body|PTV|CTV kidney|KidneyPRV|Kidney PRV 5mm|tumor+2mm|tumor ring|kidney margin|opti Kidney|Kidneys minus GTV|Kidneys-GTV
 Kidney - tumor|kidney & tumor|kidney and tumor|kidney/tumor|Kidney without tumor|Kidney w/o tumor|no tumor|~Kidney|GTVn|GTV-N
 Kidney old|test kidney|left kidney upper pole|renal|cystic lesion|cyst or tumor|tumeur du foie|kidneyish|Kidneystone|mastumor
 bone metastasis|kidney graft|Kidney ablation
