@@ -27,8 +27,8 @@ BETWEEN_SLICES = 0.5
 SAME_PLANE = 0.01
 """Slices within which contours lie in one plane."""
 
-MOST_CORNERS = 10**6
-"""Of one contour; drawn ones have some hundreds."""
+MOST_CORNERS = 20000
+"""Of one contour; drawn ones have some hundreds. It bounds the time of comparing two contours."""
 
 
 def read_regions(found: Any, structures: Mapping[str, str | None]) -> tuple[Region, ...]:

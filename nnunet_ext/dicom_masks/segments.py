@@ -208,7 +208,19 @@ def _pixels(found: Any, numbers: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
             bits = np.unpackbits(packed[first // 8 : -(-last // 8)], bitorder="little")
             yield bits[first % 8 : first % 8 + size].reshape(shape)
     elif numbers:
+        _check_decoder(found.file_meta.TransferSyntaxUID)
         yield from iter_pixels(found, indices=numbers, raw=True)
+
+
+def _check_decoder(syntax: Any) -> None:
+    from pydicom.pixels.decoders.base import get_decoder  # noqa: PLC0415 - slow to import
+
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        raise CaseRefused("mask-unreadable", f"no decoder of its compression ({syntax.name}) is installed")
 
 
 def _on_grid(frame: Frame, grid: ScanGrid, shape: tuple[int, ...]) -> tuple[tuple[int, ...], npt.NDArray[np.int64]]:

@@ -116,7 +116,8 @@ def masked(name: str) -> str:
     """
     parts = re.findall(r"[^\W\d_]+|\d+|[-+/&−]", unicodedata.normalize("NFKC", name))[:12]
     few_numbers = sum(part.isdigit() for part in parts) < 3  # three may be a date
-    return " ".join(part if _may_be_written(part, few_numbers) else "…" for part in parts)
+    shown = " ".join(part if _may_be_written(part, few_numbers) else "…" for part in parts)
+    return shown.lstrip("-+/&− ")  # a spreadsheet would take a sign for a formula
 
 
 def _may_be_written(part: str, few_numbers: bool) -> bool:

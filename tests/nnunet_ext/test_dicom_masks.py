@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless, generate_uid
+from pydicom.uid import HTJ2KLossless, RLELossless, generate_uid
 
 from ccrcc_model.faults.dicom_files import outlines, same_grid, write_ct, write_rtstruct
 from ccrcc_model.faults.dicom_mask_files import (
@@ -129,6 +129,22 @@ def test_a_compressed_seg_is_read(tmp_path: Path) -> None:
     slices = write_ct(tmp_path / "in")
     write_seg(tmp_path / "in", slices=slices, kind="LABELMAP", transfer_syntax_uid=RLELossless)
     imported(tmp_path / "in").reads(truth())
+
+
+def test_a_seg_of_a_compression_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    def as_htj2k(seg: Any) -> None:
+        seg.file_meta.TransferSyntaxUID = HTJ2KLossless
+
+    slices = write_ct(tmp_path / "in")
+    write_seg(tmp_path / "in", as_htj2k, kind="LABELMAP", slices=slices, transfer_syntax_uid=RLELossless)
+    found = imported(tmp_path / "in")
+    found.refuses("mask-unreadable")
+    assert "no decoder of its compression" in " ".join(found.series["why"])
+
+
+def test_a_mask_whose_references_are_damaged_refuses_its_own_study(tmp_path: Path) -> None:
+    write_seg(tmp_path / "in", lambda seg: delattr(seg.ReferencedSeriesSequence[0], "SeriesInstanceUID"))
+    imported(tmp_path / "in").refuses("mask-unreadable")
 
 
 def test_segments_may_overlap(tmp_path: Path) -> None:

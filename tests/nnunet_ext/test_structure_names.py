@@ -72,6 +72,7 @@ def test_a_word_that_is_not_known_makes_a_name_doubtful() -> None:
         ("Kidney 19500101", "Kidney …"),
         ("GTV 01 02 50", "GTV … … …"),
         ("GTV 01 02", "GTV 01 02"),
+        ("-Kidney+GTV", "Kidney + GTV"),
     ],
 )
 def test_only_words_of_anatomy_are_written(name: str, shown: str) -> None:
