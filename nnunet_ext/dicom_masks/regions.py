@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnunet_ext.dicom_masks.codes import SILENT
-from nnunet_ext.dicom_masks.structure_names import Reading, masked, normalised, read_name
+from nnunet_ext.dicom_masks.structure_names import Reading, masked, normalised, read_name, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Region:
         structure: What it is taken as; none if it is left.
         why: Why, in words.
         user: The user's name of it in ``--structures``, if that decided.
+        version: Words of its name that tell drawings of one thing apart.
     """
 
     number: int
@@ -24,6 +25,7 @@ class Region:
     structure: str | None
     why: str
     user: str | None = None
+    version: tuple[str, ...] = ()
 
 
 def region_of(
@@ -52,7 +54,7 @@ def region_of(
     if said.certainty == "silent" and description:
         said = read_name(description)
     structure, why = _agreed(said, kind, place)
-    return Region(number, masked(name), structure, why)
+    return Region(number, masked(name), structure, why, version=version_of(name))
 
 
 def _agreed(said: Reading, kind: Reading, place: Reading) -> tuple[str | None, str]:

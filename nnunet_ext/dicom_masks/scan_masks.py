@@ -238,6 +238,17 @@ class _Work:
             if len(numbers) > 1 and not self._join:
                 reason = f"{len(numbers)} mask files hold a {structure}; leave the right one, or join them with --join-masks"
                 raise CaseRefused("several-masks", reason)
+            for number in numbers:
+                versions = {
+                    region.version
+                    for region in files[number].regions
+                    if region.structure == structure and region.user is None and placed[number].voxels.get(region.number)
+                }
+                if len(versions) > 1 and not self._join:
+                    reason = (
+                        f"{len(versions)} drawings of a {structure} in one file; choose one with --structures, or --join-masks"
+                    )
+                    raise CaseRefused("several-masks", reason)
         if not any(holders.values()):
             raise CaseRefused("mask-empty", "no region of a kidney, a tumour or a cyst holds a voxel")
         if not holders["tumour"] and any("tumour" in files[number].structures for number in placed):

@@ -28,6 +28,7 @@ from nnunet_ext.dicom_masks.vocabulary import (
     RENAL,
     TUMOUR,
     UNFIT,
+    VERSIONS,
 )
 
 Certainty = Literal["sure", "doubtful", "other", "silent"]
@@ -87,6 +88,17 @@ def structure_of(name: str) -> str | None:
     """
     reading = read_name(name)
     return reading.structure if reading.certainty == "sure" else None
+
+
+def version_of(name: str) -> tuple[str, ...]:
+    """Return the words of a name that tell drawings of one thing apart, with the number or letter that follows them.
+
+    >>> version_of("GTV_Reader1")
+    ('reader', '1')
+    """
+    words = tokens(name)
+    follows = [after for word, after in pairwise(words) if word in VERSIONS and (after.isdigit() or len(after) == 1)]
+    return tuple([word for word in words if word in VERSIONS] + follows)
 
 
 def normalised(name: str) -> str:

@@ -86,7 +86,18 @@ SIDES = _words("""
     izquierda derecho derecha sinistra sinistro destra destro sinister dexter dx sx bilateral both beide
     """)
 
-NEUTRAL = SIDES | _words("""
+VERSIONS = _words(
+    """
+    reader observer rater expert consensus ground truth gt gold edited corrected checked approved v ver version manual auto
+    automatic automated ai nnunet final
+    """
+)
+"""What tells drawings of one thing apart."""
+
+NEUTRAL = (
+    SIDES
+    | VERSIONS
+    | _words("""
     total whole entire upside anterior posterior lateral medial superior inferior small large big primary prim p t a b c
     main final manual auto automatic automated ai nnunet seg segs segmentation segmented segment mask roi voi contour
     contours contoured cc label labels structure volume vol ct reader observer rater expert consensus ground truth gt
@@ -94,6 +105,7 @@ NEUTRAL = SIDES | _words("""
     les el los il lo del della di van het clear cell cells papillary chromophobe malignant benign solid enhancing
     exophytic endophytic index gross native
     """)
+)
 
 KNOWN = (
     KIDNEY

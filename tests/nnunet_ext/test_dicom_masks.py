@@ -221,6 +221,15 @@ def test_files_of_one_series_with_different_structures_are_joined(tmp_path: Path
     assert "joined with 1 other" in " ".join(found.series["why"])
 
 
+def test_two_readers_in_one_file_are_refused_and_two_sides_joined(tmp_path: Path) -> None:
+    slices = write_contours(tmp_path / "in", {"GTV reader 1": outlines(2), "GTV reader 2": outlines(2)[:2]})
+    imported(tmp_path / "in").refuses("several-masks")
+    imported(tmp_path / "in", "--join-masks").reads(boxes(2))
+    parts = {"GTV left auto": outlines(2)[:2], "GTV right auto": outlines(2)[2:]}
+    write_contours(tmp_path / "in", parts, slices=slices)
+    imported(tmp_path / "in").reads(boxes(2))
+
+
 @pytest.mark.filterwarnings("ignore:The value length")  # the standard's own term is longer than it allows
 @pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "INTERPOLATED_PLANAR"])
 def test_closed_contours_of_every_type_are_filled(tmp_path: Path, kind: str) -> None:
@@ -315,6 +324,7 @@ def partly_exclusive(found: Dataset) -> None:
     ("change", "code"),
     [
         (data([1, 2, 3, 4]), "mask-unreadable"),
+        (data([1, 2, float("nan"), 4, 5, 6, 7, 8, 9]), "mask-unreadable"),
         (more_claimed, "mask-unreadable"),
         (unknown_type, "mask-unreadable"),
         (same_number, "mask-unreadable"),
