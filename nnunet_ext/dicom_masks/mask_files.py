@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom import dcmread
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from nnunet_ext.convert.dicom_series import Header
 from nnunet_ext.dicom_masks import contours, segments
@@ -31,11 +33,13 @@ _DAMAGE = (
     ValueError,
     struct.error,
     zlib.error,
+    BytesLengthException,
+    InvalidDicomError,
 )
 """What pydicom and numpy raise over a damaged file."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskFile:
     """One RTSTRUCT or SEG.
 
@@ -101,8 +105,6 @@ def _references(found: Any, is_seg: bool) -> dict[str, frozenset[str]]:
 
 def read_file(path: Path, *, voxels: bool = True) -> Any:
     """Read a DICOM file, with or without its voxels."""
-    from pydicom import dcmread  # noqa: PLC0415 - slow to import
-
     return dcmread(path, stop_before_pixels=not voxels)
 
 

@@ -147,6 +147,15 @@ def test_a_mask_whose_references_are_damaged_refuses_its_own_study(tmp_path: Pat
     imported(tmp_path / "in").refuses("mask-unreadable")
 
 
+def test_a_value_of_a_wrong_length_refuses_the_study_alone(tmp_path: Path) -> None:
+    write_seg(tmp_path / "in")
+    path = tmp_path / "in" / "seg.dcm"
+    number = b"\x62\x00\x04\x00US\x02\x00"  # (0062,0004) Segment Number, of two bytes
+    assert number in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(number, b"\x62\x00\x04\x00US\x01\x00", 1))
+    imported(tmp_path / "in").refuses("mask-unreadable")
+
+
 def test_segments_may_overlap(tmp_path: Path) -> None:
     both = np.stack([small_scan()[1] > 0, small_scan()[1] == 2], axis=-1).astype(np.uint8)
     write_seg(tmp_path / "in", volume=both, slices=write_ct(tmp_path / "in"))
