@@ -295,26 +295,51 @@ def dicom(
     key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV of patient IDs and their numbers, outside DIR.")
     ] = None,
+    structures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="YAML or CSV with the names of regions: kidney, tumour, cyst, or none to leave one."
+        ),
+    ] = None,
+    join_masks: Annotated[
+        bool, typer.Option("--join-masks", help="Join mask files of one scan that hold the same structure.")
+    ] = False,
 ) -> None:
     """DICOM studies, with masks from RTSTRUCT or SEG.
 
-    Patients get numbers, and no identifier is kept but in the key. DIR/series.csv tells which series was chosen, and why.
+    Patients get numbers, and no identifier is kept but in the key. DIR/series.csv says which series and masks were chosen,
+    and why; DIR/masks.csv, what each region of a mask was taken as.
     """
     from ccrcc_model.console import progress_bar
     from ccrcc_model.output_kinds import IMPORTED
     from nnunet_ext.convert.dicom import import_dicom
+    from nnunet_ext.dicom_masks.structures_file import read_structures
     from nnunet_ext.outputs import try_file
 
     IMPORTED["dicom"].claim(out)
     if key is not None:
         try_file(key, option="--key")
+    said: list[str] = []
+    names = {} if structures is None else read_structures(structures)
     try:
         with progress_bar("Importing studies") as on_progress:
-            found = import_dicom(source, out, name=name, role=Role(role), centre=centre, key=key, on_progress=on_progress)
+            cohort, refusals = import_dicom(
+                source,
+                out,
+                name=name,
+                role=Role(role),
+                centre=centre,
+                key=key,
+                structures=names,
+                join_masks=join_masks,
+                on_progress=on_progress,
+                on_remark=said.append,
+            )
     finally:
+        for line in said:
+            typer.echo(line, err=True)
         if out.exists():  # so that what an import without a usable study leaves is known as its own
             IMPORTED["dicom"].mark(out)
-    cohort, refusals = found
     raise typer.Exit(_finish_import("dicom", cohort, refusals, out, "studies"))
 
 

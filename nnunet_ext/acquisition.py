@@ -1,5 +1,6 @@
 """How the scans of a cohort were acquired, in the form of the study's Table S1."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,7 +88,7 @@ def _check_numbers(frame: pd.DataFrame, column: str, path: Path) -> None:
 
 
 def _is_above_zero(text: str) -> bool:
-    return re.fullmatch(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, re.ASCII) is not None and 0 < float(text) < np.inf
+    return re.fullmatch(r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, re.ASCII) is not None and 0 < float(text) < math.inf
 
 
 def stated_acquisition(cohort: Cohort) -> dict[str, dict[str, str]]:

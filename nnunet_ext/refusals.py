@@ -104,10 +104,26 @@ IMPORT = Chapter(
         "slice-duplicate": Reason("two slices at one place", "split the acquisitions"),
         "slice-gap": Reason("slice distances that differ by more than a tenth", "export the missing slices"),
         "gantry-tilt": Reason("a gantry tilted by more than half a degree, so a sheared volume", "resample it upright"),
-        "several-masks": Reason("several masks of one scan, and no rule which is meant", "leave the right one, or join them"),
+        "several-masks": Reason(
+            "several mask files of one scan that hold the same structure", "leave the right one, or join them: `--join-masks`"
+        ),
         "mask-unreadable": Reason("a damaged RTSTRUCT or SEG file", "export it again"),
-        "no-structure": Reason("no region named like a kidney, a tumour or a cyst", "name the regions"),
-        "contour-outside": Reason("contours that lie on none of the slices", "pair the contours with their own scan"),
+        "no-structure": Reason("no region named like a kidney, a tumour or a cyst", "say which it is: `--structures`"),
+        "contour-outside": Reason(
+            "contours that lie on none of the slices, or reach beyond them", "pair the contours with their own scan"
+        ),
+        "mask-grid": Reason(
+            "segments or contours on another grid or in another frame of reference than the scan, or without a place",
+            "resample the mask to its scan",
+        ),
+        "mask-reference": Reason(
+            "a mask that lies on other slices than those it refers to, or refers to two series", "export it again"
+        ),
+        "mask-unmatched": Reason(
+            "a mask of no scan of this import: without references or frame of reference, or another patient's",
+            "import it together with its scan",
+        ),
+        "region-empty": Reason("a region of a tumour without a voxel", "draw it, or remove the region"),
     },
 )
 

@@ -155,7 +155,7 @@ def new_seg(
     return highdicom.seg.Segmentation(slices, labels, kind, described, *made_by, **more)
 
 
-def same_grid(mask: npt.NDArray[np.uint8]) -> Any:
+def same_grid(mask: npt.NDArray[np.unsignedinteger[Any]]) -> Any:
     """Return a mask of ``small_scan`` as a highdicom volume, which can be flipped and cropped with its geometry."""
     import highdicom  # noqa: PLC0415 - an optional extra
 

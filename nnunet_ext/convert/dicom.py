@@ -1,10 +1,11 @@
 """A folder or a zip file of DICOM studies as a cohort: a volume a study, its mask, its acquisition, and no identifier."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import pandas as pd
@@ -13,17 +14,18 @@ import SimpleITK as sitk
 from nnunet_ext.acquisition import available
 from nnunet_ext.cards import file_name
 from nnunet_ext.case import Case, Cohort, Refusal, Role
-from nnunet_ext.convert.dicom_masks import read_mask
 from nnunet_ext.convert.dicom_series import PHASES, Series, find_series
 from nnunet_ext.csv_table import read_csv, write_csv
+from nnunet_ext.dicom_masks.mask_files import MASKS
+from nnunet_ext.dicom_masks.remarks import OnRemark, remarks, unheard
+from nnunet_ext.dicom_masks.scan_masks import Masks
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
 
-MASKS = ("RTSTRUCT", "SEG")
-"""Modalities that hold masks."""
-
 KEY_COLUMNS = ("original", "patient_id")
+
+NO_STRUCTURES: Mapping[str, str | None] = MappingProxyType({})
 
 Row = dict[str, object]
 
@@ -36,22 +38,28 @@ def import_dicom(
     role: Role,
     centre: str,
     key: Path | None = None,
+    structures: Mapping[str, str | None] = NO_STRUCTURES,
+    join_masks: bool = False,
     on_progress: OnProgress = silent,
+    on_remark: OnRemark = unheard,
 ) -> tuple[Cohort, tuple[Refusal, ...]]:
     """Make a cohort of a tree of DICOM files: each study's best CT series becomes a NIfTI volume.
 
     Of the series that are volumes, one that a mask refers to goes first; then by contrast phase (nephrographic,
-    corticomedullary, excretory, unknown, unenhanced), by extent, and by thin slices. ``series.csv`` tells what became of each.
-    Patients get numbers; ``key`` alone keeps what they stand for.
+    corticomedullary, excretory, unknown, unenhanced), by extent, and by thin slices. ``series.csv`` tells what became of each,
+    ``masks.csv`` of each region of a mask. Patients get numbers; ``key`` alone keeps what they stand for.
 
     Args:
         source: Folder, or zip file, of any number of studies.
-        out: Gets ``images``, ``masks``, ``series.csv`` and ``acquisition.csv``.
+        out: Gets ``images``, ``masks``, ``series.csv``, ``masks.csv`` and ``acquisition.csv``.
         name: Of the cohort.
         role: Of the cohort.
         centre: Of every case.
         key: CSV file of patient IDs and their numbers, outside ``out``. If it is there, patients keep the numbers it gives.
+        structures: Structure of regions by their normalised name, none to leave one; see ``read_structures``.
+        join_masks: Whether mask files of one scan that hold the same structure are joined.
         on_progress: Told the studies done and the studies in all.
+        on_remark: Told in a line what of the masks was not used.
 
     Returns:
         The cohort, and the studies that no volume could be made of.
@@ -65,9 +73,10 @@ def import_dicom(
         msg = f"The key {key} names patients, so it has to lie outside of {out}"
         raise InputError(msg)
     with _unpacked(source) as folder:
-        studies = _by_study(find_series(folder))
+        found = find_series(folder)
+        studies = _by_study(found)
         numbers = _numbers(sorted({patient for patient, _ in studies}), key)
-        importer = _Importer(out, centre)
+        importer = _Importer(out, centre, Masks(found, structures, join=join_masks))
         cases: list[Case] = []
         refusals: list[Refusal] = []
         seen: dict[str, int] = {}
@@ -80,7 +89,9 @@ def import_dicom(
             except CaseRefused as refused:
                 refusals.append(Refusal(case_id, "import", refused.code, refused.reason))
         on_progress(len(studies), len(studies))
-    _write_table(out / "series.csv", importer.series)
+    importer.finish()
+    for line in remarks(importer.series, importer.regions, importer.masks.unmatched_names):
+        on_remark(line)
     if not cases:
         codes = ", ".join(sorted({refusal.code for refusal in refusals}))
         msg = f"None of the {len(studies)} studies in {source} became a volume ({codes}); {out / 'series.csv'} tells why"
@@ -112,7 +123,8 @@ def _by_study(found: Sequence[Series]) -> dict[tuple[str, str], list[Series]]:
     studies: dict[tuple[str, str], list[Series]] = {}
     for series in found:
         studies.setdefault((series.first.patient, series.first.study), []).append(series)
-    return studies
+    scans = {key: series for key, series in studies.items() if any(one.first.modality not in MASKS for one in series)}
+    return scans or studies  # masks in a study of their own belong to a scan of another
 
 
 def _numbers(patients: Sequence[str], key: Path | None) -> dict[str, str]:
@@ -139,30 +151,32 @@ class _Importer:
     Args:
         out: Gets their volumes.
         centre: Of every case.
+        masks: Of the import.
         series: Rows of ``series.csv`` so far.
+        regions: Rows of ``masks.csv`` so far.
         acquisition: Rows of ``acquisition.csv`` so far.
     """
 
     out: Path
     centre: str
+    masks: Masks
     series: list[Row] = field(default_factory=list)
+    regions: list[Row] = field(default_factory=list)
     acquisition: list[Row] = field(default_factory=list)
 
     def study(self, case_id: str, patient_id: str, series: Sequence[Series]) -> Case:
-        """Write the volume of a study, and its mask if one refers to it.
+        """Write the volume of a study, and its mask if one belongs to it.
 
         Raises:
-            CaseRefused: ``no-series`` if none is a volume, ``unreadable``, ``several-masks``, or what ``read_mask`` raises.
+            CaseRefused: ``no-series`` if none is a volume, ``unreadable``, or why the mask cannot be used.
         """
-        referred = {uid: one for one in series if one.first.modality in MASKS for uid in _referred(one)}
-        chosen, table = choose(series, frozenset(referred))
+        chosen, table = choose([one for one in series if one.first.modality not in MASKS], self.masks.preferred(series))
         self.series += [{"case_id": case_id, **row} for row in table]
         if chosen is None:
             codes = ", ".join(str(row["verdict"]) for row in table)
             raise CaseRefused("no-series", f"none of the study's {len(table)} series is a volume: {codes}")
         image = _read_volume(chosen)
-        mask = referred.get(chosen.first.series)
-        labels = None if mask is None else _read_mask(mask, image, [header.instance for header in chosen.slices])
+        labels = self._mask(case_id, chosen, image, len(table))
         image_file, mask_file = (self.out / folder / f"{case_id}.nii.gz" for folder in ("images", "masks"))
         _write_volume(image, image_file)
         if labels is not None:
@@ -171,6 +185,29 @@ class _Importer:
         known["slice_thickness_mm"] = known["slice_thickness_mm"] or f"{chosen.step_mm:g}"
         self.acquisition.append({"case_id": case_id, **known})
         return Case(case_id, patient_id, self.centre, image_file, mask_file if labels is not None else None, chosen.phase)
+
+    def _mask(self, case_id: str, chosen: Series, image: sitk.Image, told: int) -> sitk.Image | None:
+        """Return the mask of a series, and keep the rows of its files, counted on from the series told before.
+
+        Raises:
+            CaseRefused: Why the mask cannot be used.
+        """
+        mask = self.masks.of_scan(chosen, image)
+        self.series += [{"case_id": case_id, "series": told + n, **row} for n, row in enumerate(mask.series, start=1)]
+        self.regions += [{"case_id": case_id, **row} for row in mask.regions]
+        if mask.refusal is not None:
+            raise mask.refusal
+        return mask.labels
+
+    def finish(self) -> None:
+        """Write ``series.csv`` and ``masks.csv``, with the mask files that no scan was found for."""
+        rest = self.masks.rest()
+        self.series += [{"case_id": "", "series": "", **row} for row in rest.series]
+        self.regions += [{"case_id": "", **row} for row in rest.regions]
+        _write_table(self.out / "series.csv", self.series)
+        (self.out / "masks.csv").unlink(missing_ok=True)
+        if self.regions:
+            _write_table(self.out / "masks.csv", self.regions)
 
 
 def _read_volume(series: Series) -> sitk.Image:
@@ -221,24 +258,6 @@ def _preference(one: Series, referred: frozenset[str]) -> tuple[object, ...]:
 def _reason(one: Series, referred: frozenset[str]) -> str:
     mask = "with a mask, " if one.first.series in referred else ""
     return f"{mask}phase {one.phase or 'unknown'}, {one.length_mm:.0f} mm long, slices of {one.step_mm:g} mm"
-
-
-def _referred(mask: Series) -> set[str]:
-    """Return the identifiers of the series that an RTSTRUCT or a SEG refers to."""
-    from pydicom import dcmread  # noqa: PLC0415 - an optional extra
-
-    found = dcmread(mask.first.path, stop_before_pixels=True)
-    uids = {str(one.SeriesInstanceUID) for one in found.get("ReferencedSeriesSequence", [])}
-    for frame in found.get("ReferencedFrameOfReferenceSequence", []):
-        for study in frame.get("RTReferencedStudySequence", []):
-            uids |= {str(one.SeriesInstanceUID) for one in study.get("RTReferencedSeriesSequence", [])}
-    return uids
-
-
-def _read_mask(mask: Series, image: sitk.Image, instances: Sequence[str]) -> sitk.Image:
-    if len(mask.headers) > 1:
-        raise CaseRefused("several-masks", f"{len(mask.headers)} files of contours in one series; leave the right one")
-    return read_mask(mask.first.path, mask.first.modality, image, instances)
 
 
 def _write_volume(image: sitk.Image, file: Path) -> None:

@@ -1,0 +1,89 @@
+"""Regions of a mask file: what each is taken as, by its name, its codes, and what the user says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nnunet_ext.dicom_masks.codes import SILENT
+from nnunet_ext.dicom_masks.structure_names import Reading, masked, normalised, read_name, version_of
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A segment of a SEG, or a region of interest of an RTSTRUCT.
+
+    Args:
+        number: Within its file.
+        name: As far as it may be written; see ``masked``.
+        structure: What it is taken as; none if it is left.
+        why: Why, in words.
+        user: The user's name of it in ``--structures``, if that decided.
+        version: Words of its name that tell drawings of one thing apart.
+    """
+
+    number: int
+    name: str
+    structure: str | None
+    why: str
+    user: str | None = None
+    version: tuple[str, ...] = ()
+
+
+def region_of(
+    number: int,
+    name: str,
+    structures: Mapping[str, str | None],
+    *,
+    kind: Reading = SILENT,
+    place: Reading = SILENT,
+    description: str = "",
+) -> Region:
+    """Decide what a region is.
+
+    Args:
+        number: Within its file.
+        name: Label or name.
+        structures: The user's structures by normalised name; they go before everything else.
+        kind: What its type says.
+        place: What its anatomic region says.
+        description: Further words.
+    """
+    plain = normalised(name)
+    if plain in structures:
+        return Region(number, masked(name), structures[plain], "as --structures says", plain)
+    said = read_name(name)
+    if said.certainty == "silent" and description:
+        said = read_name(description)
+    structure, why = _agreed(said, kind, place)
+    return Region(number, masked(name), structure, why, version=version_of(name))
+
+
+def _agreed(said: Reading, kind: Reading, place: Reading) -> tuple[str | None, str]:
+    if said.certainty == "other":
+        return None, said.why
+    for codes, what in ((kind, "type"), (place, "anatomic region")):
+        if codes.certainty == "other":
+            return None, f"its {what}: {codes.why}"
+    if kind.structure is None:
+        return _by_name(said)
+    if said.structure is None:
+        return kind.structure, f"by its type, for {said.why}"
+    if kind.structure == said.structure:
+        return said.structure, "name and type agree"
+    return _both(said, kind)
+
+
+def _both(said: Reading, kind: Reading) -> tuple[str | None, str]:
+    """Decide between a name and a type of two structures."""
+    if said.certainty == "doubtful":
+        return None, said.why
+    if kind.structure == "kidney":
+        return said.structure, "by its name; its type is the organ that it lies in"
+    if {kind.structure, said.structure} == {"tumour", "cyst"} and (kind.lesion or said.lesion):
+        return "cyst", "a lesion that is a cyst, by its name and its type"
+    return None, f"named {said.structure}, typed {kind.structure}"
+
+
+def _by_name(said: Reading) -> tuple[str | None, str]:
+    if said.certainty == "sure":
+        return said.structure, said.why or "by its name"
+    return None, said.why
