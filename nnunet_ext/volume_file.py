@@ -199,12 +199,11 @@ def _execute(path: Path, reader_name: str, what: str, *, channels: bool) -> sitk
         if len(size) > 3:
             reader.SetExtractSize([*size[:3], *[0] * (len(size) - 3)])
         image = reader.Execute()
-        if image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString():  # a list of one
-            return sitk.VectorIndexSelectionCast(image, 0)
-        return image
     except RuntimeError as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
         raise CaseRefused("unreadable", f"the {what} {short_name(path)} cannot be read: {line}") from error
+    is_list_of_one = image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString()
+    return sitk.VectorIndexSelectionCast(image, 0) if is_list_of_one else image
 
 
 def _check_kind(reader: sitk.ImageFileReader, what: str, *, channels: bool) -> None:
