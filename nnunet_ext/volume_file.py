@@ -198,10 +198,12 @@ def _execute(path: Path, reader_name: str, what: str, *, channels: bool) -> sitk
         size = reader.GetSize()
         if len(size) > 3:
             reader.SetExtractSize([*size[:3], *[0] * (len(size) - 3)])
-        return reader.Execute()
+        image = reader.Execute()
     except RuntimeError as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
         raise CaseRefused("unreadable", f"the {what} {short_name(path)} cannot be read: {line}") from error
+    is_list_of_one = image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString()
+    return sitk.VectorIndexSelectionCast(image, 0) if is_list_of_one else image
 
 
 def _check_kind(reader: sitk.ImageFileReader, what: str, *, channels: bool) -> None:

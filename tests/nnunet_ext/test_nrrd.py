@@ -107,6 +107,14 @@ def test_a_small_shear_is_read_with_a_note(tmp_path: Path) -> None:
     assert len(volume.notes) == 1
 
 
+def test_a_list_of_one_value_per_voxel_is_a_volume(tmp_path: Path) -> None:
+    directions = f"none {GOOD['space directions']}"
+    changes = {"dimension": "4", "sizes": "1 24 20 6", "space directions": directions, "kinds": "list domain domain domain"}
+    found = read_volume(nrrd(tmp_path, changes), "image").image
+    assert found.GetPixelID() == sitk.sitkInt16
+    assert np.array_equal(sitk.GetArrayFromImage(found), voxels())
+
+
 def test_swapped_voxels_are_read(tmp_path: Path) -> None:
     path = nrrd(tmp_path, {"endian": "big"}, data=voxels().astype(">i2").tobytes())
     assert np.array_equal(sitk.GetArrayFromImage(read_volume(path, "image").image), voxels())
