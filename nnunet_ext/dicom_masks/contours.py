@@ -45,7 +45,8 @@ def read_regions(found: Any, structures: Mapping[str, str | None]) -> tuple[Regi
         kind = read_codes(observed.get("RTROIIdentificationCodeSequence", []))
         if kind is SILENT:
             kind = read_interpreted_type(str(observed.get("RTROIInterpretedType") or ""))
-        regions.append(region_of(number, str(item.get("ROIName") or ""), structures, kind=kind))
+        words = str(item.get("ROIDescription") or observed.get("ROIObservationLabel") or "")
+        regions.append(region_of(number, str(item.get("ROIName") or ""), structures, kind=kind, description=words))
     numbers = {region.number for region in regions}
     if len(numbers) < len(regions):
         raise CaseRefused("mask-unreadable", "two regions of the RTSTRUCT have one number")

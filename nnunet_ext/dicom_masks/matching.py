@@ -15,6 +15,9 @@ from nnunet_ext.errors import CaseRefused
 Key = tuple[str, str, str]
 """Patient, study and series."""
 
+BY_REFERENCE = "by what it refers to"
+"""The usual way."""
+
 
 @dataclass(frozen=True)
 class Match:
@@ -58,7 +61,7 @@ class Scans:
         own = frozenset(key for key in referred if key[0] == mask.header.patient or not (key[0] and mask.header.patient))
         if not own:
             return _unmatched("the scan that it refers to is another patient's")
-        return Match(own, "by what it refers to")
+        return Match(own, BY_REFERENCE)
 
     def _by_frame(self, mask: MaskFile) -> Match:
         said = "it refers to no scan of this import" if mask.series or mask.instances else "it refers to no scan"

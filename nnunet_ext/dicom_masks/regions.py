@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnunet_ext.dicom_masks.codes import SILENT
-from nnunet_ext.dicom_masks.structure_names import Reading, masked, normalised, read_name, version_of
+from nnunet_ext.dicom_masks.structure_names import Reading, masked, normalised, read_name, tokens, version_of
+
+LONGEST_DESCRIPTION = 5
+"""Words; a longer one is prose, which may mention anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,20 @@ def region_of(
     plain = normalised(name)
     if plain in structures:
         return Region(number, masked(name), structures[plain], "as --structures says", plain)
-    said = read_name(name)
-    if said.certainty == "silent" and description:
-        said = read_name(description)
+    said = _with_description(read_name(name), description)
     structure, why = _agreed(said, kind, place)
     return Region(number, masked(name), structure, why, version=version_of(name))
+
+
+def _with_description(said: Reading, description: str) -> Reading:
+    """Read the description where the name says nothing; a short one may contradict the name."""
+    more = read_name(description)
+    if said.certainty == "silent" or not description:
+        return more if description else said
+    short = len(tokens(description)) <= LONGEST_DESCRIPTION
+    if short and said.structure is not None and more.certainty in {"sure", "other"} and more.structure != said.structure:
+        return Reading(None, "other", f"its description: {more.why or f'a {more.structure}'}")
+    return said
 
 
 def _agreed(said: Reading, kind: Reading, place: Reading) -> tuple[str | None, str]:

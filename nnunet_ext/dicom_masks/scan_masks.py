@@ -15,7 +15,7 @@ from nnunet_ext.convert.dicom_series import Series
 from nnunet_ext.dicom_masks.contours import place_contours
 from nnunet_ext.dicom_masks.grid import ScanGrid
 from nnunet_ext.dicom_masks.mask_files import MASKS, MaskFile, describe, read_file, reading
-from nnunet_ext.dicom_masks.matching import Key, Match, Scans, key_of
+from nnunet_ext.dicom_masks.matching import BY_REFERENCE, Key, Match, Scans, key_of
 from nnunet_ext.dicom_masks.placed import Placed
 from nnunet_ext.dicom_masks.regions import Region
 from nnunet_ext.dicom_masks.segments import place_segments
@@ -26,6 +26,8 @@ Row = dict[str, object]
 
 _ORDER = ("kidney", "cyst", "tumour")
 """Where structures overlap, the last one stays."""
+
+_NO_STRUCTURE = ("no-structure", "no region named like a kidney, a tumour or a cyst")
 
 _SERIES_COLUMNS = ("slices", "step_mm", "length_mm", "phase")
 
@@ -82,6 +84,10 @@ class Masks:
         key = key_of(scan)
         own = [file for file, match in self._matches if key in match.scans or _damaged_in(file, key)]
         made = _Work(self._scans.frame_of(key), scan, image, self._join).mask_of(own)
+        for row, file in zip(made.series, own, strict=True):
+            how = next(match.why for one, match in self._matches if one is file)
+            if row["verdict"] == "used" and how != BY_REFERENCE:
+                row["why"] = f"{row['why']}; matched {how}"
         for number, (file, match) in enumerate(self._matches):
             if file in own or (file.header.patient, file.header.study) == key[:2]:
                 self._told.add(number)
@@ -172,14 +178,13 @@ class _Work:
         try:
             for number, file in enumerate(files):
                 if file.structures or file.problem:
-                    verdicts[number] = ("not used", "")
                     placed[number] = self._place_or_tell(number, file, verdicts)
             if files:
                 made.labels = self._joined(files, placed, verdicts)
         except CaseRefused as refused:
             made.refusal = refused
         for number, file in enumerate(files):
-            verdict, why = verdicts.get(number, ("no-structure", "no region named like a kidney, a tumour or a cyst"))
+            verdict, why = verdicts.get(number, ("not used", "") if file.structures else _NO_STRUCTURE)
             made.series.append(_row(file, verdict, why))
             used = placed.get(number) if verdict in {"used", "region-empty", "mask-empty"} else None
             made.regions += _region_rows(file, verdict, used)
@@ -220,7 +225,8 @@ class _Work:
             raise CaseRefused("no-structure", reason)
         holders = {structure: [n for n, one in placed.items() if one.count(structure)] for structure in _ORDER}
         try:
-            self._check(files, placed, holders)
+            self._check_versions(files, placed, holders)
+            self._check_empty(files, placed, holders)
         except CaseRefused as refused:
             verdicts |= dict.fromkeys(placed, (refused.code, refused.reason))
             raise
@@ -233,7 +239,10 @@ class _Work:
         mask.CopyInformation(self._image)
         return mask
 
-    def _check(self, files: Sequence[MaskFile], placed: Mapping[int, Placed], holders: Mapping[str, list[int]]) -> None:
+    def _check_versions(
+        self, files: Sequence[MaskFile], placed: Mapping[int, Placed], holders: Mapping[str, list[int]]
+    ) -> None:
+        """Refuse structures that are drawn several times, in several files or in one, unless they are to be joined."""
         for structure, numbers in holders.items():
             if len(numbers) > 1 and not self._join:
                 reason = f"{len(numbers)} mask files hold a {structure}; leave the right one, or join them with --join-masks"
@@ -245,10 +254,10 @@ class _Work:
                     if region.structure == structure and region.user is None and placed[number].voxels.get(region.number)
                 }
                 if len(versions) > 1 and not self._join:
-                    reason = (
-                        f"{len(versions)} drawings of a {structure} in one file; choose one with --structures, or --join-masks"
-                    )
-                    raise CaseRefused("several-masks", reason)
+                    what = f"{len(versions)} drawings of a {structure} in one file"
+                    raise CaseRefused("several-masks", f"{what}; choose one with --structures, or join them with --join-masks")
+
+    def _check_empty(self, files: Sequence[MaskFile], placed: Mapping[int, Placed], holders: Mapping[str, list[int]]) -> None:
         if not any(holders.values()):
             raise CaseRefused("mask-empty", "no region of a kidney, a tumour or a cyst holds a voxel")
         if not holders["tumour"] and any("tumour" in files[number].structures for number in placed):

@@ -171,7 +171,9 @@ def test_a_seg_placed_by_position_alone_is_read(tmp_path: Path) -> None:
             del frame.DerivationImageSequence
 
     write_seg(tmp_path / "in", without_sources)
-    imported(tmp_path / "in").reads(truth())
+    found = imported(tmp_path / "in")
+    found.reads(truth())
+    assert "matched by frame of reference and positions" in " ".join(found.series["why"])
 
 
 def test_a_mask_with_other_identifiers_fits_the_volume_whose_slices_it_has(tmp_path: Path) -> None:
@@ -228,6 +230,14 @@ def test_files_of_one_series_with_different_structures_are_joined(tmp_path: Path
     found = imported(tmp_path / "in")
     found.reads(np.where(boxes(2) == 2, 2, boxes(1)))
     assert "joined with 1 other" in " ".join(found.series["why"])
+
+
+def test_a_file_that_was_not_read_because_another_is_damaged_is_not_said_to_hold_nothing(tmp_path: Path) -> None:
+    slices = write_contours(tmp_path / "in", {"Tumor": outlines(2)})
+    write_contours(tmp_path / "in", {"Kidney": outlines(1)}, slices=slices, change=more_claimed, name="rt2.dcm")
+    found = imported(tmp_path / "in")
+    found.refuses("mask-unreadable")
+    assert found.verdicts == ["mask-unreadable", "not used"]
 
 
 def test_two_readers_in_one_file_are_refused_and_two_sides_joined(tmp_path: Path) -> None:

@@ -99,3 +99,17 @@ def test_the_users_word_goes_before_name_and_type() -> None:
 
 def test_the_description_is_read_where_the_label_says_nothing() -> None:
     assert region_of(1, "Segment 1", {}, description="left kidney").structure == "kidney"
+
+
+@pytest.mark.parametrize(
+    ("description", "structure"),
+    [
+        ("primary tumour", "tumour"),
+        ("liver metastasis", None),
+        ("left kidney", None),
+        ("Segmentation", "tumour"),
+        ("drawn by two readers on the slices between liver and pelvis", "tumour"),  # prose
+    ],
+)
+def test_a_short_description_may_contradict_the_label(description: str, structure: str | None) -> None:
+    assert region_of(1, "Tumor", {}, description=description).structure == structure
