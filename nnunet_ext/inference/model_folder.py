@@ -43,7 +43,9 @@ def read_classes(folder: Path) -> dict[str, int]:
         raise _damaged("dataset.json", folder, f"background is {_short(labels['background'])}, not 0")
     found = {name: value for name, value in labels.items() if name != "background"}
     values = _class_values(found, content.get("regions_class_order"))
-    structures = [_STRUCTURE_OF_REGION.get(name, name) for name in found] if _has_regions(found) else list(found)
+    structures = list(found)
+    if any(isinstance(value, list) for value in found.values()) and ("masses" not in found or "tumour" in found):
+        structures = [_STRUCTURE_OF_REGION.get(name, name) for name in found]  # masses without tumours are not cysts
     if values is None or not set(structures) <= set(STRUCTURES) or len(set(structures)) < len(structures):
         msg = (
             f"The model in {folder} segments {_short(found)}; wanted are labels of {', '.join(STRUCTURES)} numbered from 1, "
@@ -112,14 +114,13 @@ def _has_regions(labels: Mapping[str, Any]) -> bool:
 def _class_values(labels: Mapping[str, Any], order: Any) -> list[int] | None:
     """Return the value that each label or region writes, None if they are not what nnU-Net trains on."""
     if not _has_regions(labels):
-        values = list(labels.values())
+        values = [value[0] if isinstance(value, list) and value else value for value in labels.values()]
         is_right = values and all(map(_is_int, values)) and sorted(values) == list(range(1, len(values) + 1))
         return values if is_right else None
     held = [value if isinstance(value, list) else [value] for value in labels.values()]
     if not isinstance(order, list) or len(order) != len(held) or not all(map(_is_int, order)) or min(order) < 1:
         return None
     is_right = all(value in region for value, region in zip(order, held, strict=True)) and len(set(order)) == len(order)
-    is_right = is_right and ("masses" not in labels or "tumour" in labels)  # else the masses would count as cysts
     return order if is_right and all(_is_int(one) for region in held for one in region) else None
 
 

@@ -59,6 +59,7 @@ def the_line(folder: Path, **settings: Any) -> str:
         ({"tumour": 1, "kidney": 2}, None, {"tumour": 1, "kidney": 2}),
         ({"kidney": 1, "tumour": 2}, [2, 1], {"kidney": 1, "tumour": 2}),  # nnU-Net orders regions alone
         ({"kidney_and_masses": [1, 2], "tumour": [2]}, [1, 2], {"kidney": 1, "tumour": 2}),
+        ({"kidney_and_masses": [1]}, [1], {"kidney": 1}),  # no region holds another, so nnU-Net takes it for a label
         ({"kidney_and_masses": [1, 2, 3], "masses": [2, 3], "tumour": [2]}, [1, 3, 2], {"kidney": 1, "cyst": 3, "tumour": 2}),
     ],
 )
@@ -79,6 +80,8 @@ def test_each_structure_has_the_class_that_the_network_writes(
         ({"kidney": 1, "tumour": 3}, None),  # nnU-Net's second output would be read as class 2
         ({"kidney": 0, "tumour": 1}, None),
         ({"kidney": 1, "liver": 2}, None),
+        ({"kidney": 1, "tumour": []}, None),
+        ({"kidney": [1], "masses": [2]}, None),
         ({"kidney": 1, "masses": 2}, None),  # tumours and cysts in one: not cysts
         ({}, None),
         ({"kidney_and_masses": [1, 2], "tumour": [2]}, None),
