@@ -1,5 +1,6 @@
 """What stands beside a model besides tumour volume: simpler models, and itself on fewer features, over the same folds."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -62,6 +63,10 @@ def comparator_line(content: Mapping[str, Any]) -> str:
     if area.value is None:
         return f"Beside it, {content['name']}: not estimable, {area.reason}"
     return f"Beside it, {content['name']}: AUC {area}, the model less it {format_difference(apart)}"
+
+
+_ALMOST_NUMBER = re.compile(r"[<>=≤≥~≈]+\s*\d+([.,]\d+)?|\d+,\d+|\d+([.,]\d+)?(\s*%|\s+[^\d\s].*)", re.ASCII)
+"""A number with a decimal comma, a bound, or a unit. A stage such as ``3a`` is none."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,8 @@ def clinical_covariates(outcomes: pd.DataFrame, columns: Sequence[str], *, targe
     """Return covariates of an outcomes file: numbers where every known cell is one, else text.
 
     Raises:
-        InputError: If a column is missing, holds nothing or infinity, or is an outcome.
+        InputError: If a column is missing, holds nothing or infinity, is an outcome, or holds numbers beside cells that are
+            almost numbers, such as ``63,5``, ``>90`` or ``61 y``.
     """
     found = {}
     for column in columns:
@@ -165,11 +171,24 @@ def clinical_covariates(outcomes: pd.DataFrame, columns: Sequence[str], *, targe
             raise InputError(msg)
         numbers = pd.to_numeric(text.where(known), errors="coerce")
         is_number = bool(numbers[known].notna().all())
+        if not is_number and numbers[known].notna().any():
+            _refuse_almost_numbers(text[known], column)
         if is_number and not np.isfinite(numbers[known]).all():
             msg = f"The covariate {column} holds infinity; correct those cells or leave them empty"
             raise InputError(msg)
         found[column] = numbers.astype("float64") if is_number else text.where(known, "unknown").astype(object)
     return pd.DataFrame(found).set_axis(outcomes["patient_id"].astype("str"), axis=0)
+
+
+def _refuse_almost_numbers(text: pd.Series, column: str) -> None:
+    """One ``63,5``, ``>90`` or ``61 y`` would turn a column of numbers into one of categories, a patient each."""
+    almost = text[text.str.fullmatch(_ALMOST_NUMBER)]
+    if len(almost):
+        msg = (
+            f"{column} holds numbers and {len(almost)} cells that are almost numbers, such as {almost.iloc[0]!r}; "
+            "write a plain number, or leave the cell empty"
+        )
+        raise InputError(msg)
 
 
 def ablation_steps(names: Sequence[str]) -> dict[str, list[str]]:

@@ -154,3 +154,15 @@ def test_a_step_of_the_ablation_that_cannot_be_fitted_says_why(study):
 
     (found,) = compare_with_rivals(cases, np.zeros(60), [Rival("ablation: tumour", impossible)], SETTINGS)
     assert comparator_line(found.to_json()) == "Beside it, ablation: tumour: not estimable, None of the 3 features is stable"
+
+
+@pytest.mark.parametrize("cell", ["63,5", ">90", ">= 90", "61 y", "15%", "~60"])
+def test_a_covariate_that_is_almost_a_number_is_refused(cell):
+    outcomes = pd.DataFrame({"patient_id": ["a", "b", "c"], "age": ["61", cell, ""]})
+    with pytest.raises(InputError, match="age holds numbers and 1 cells that are almost numbers"):
+        clinical_covariates(outcomes, ["age"], target_column="isup_grade")
+
+
+def test_a_stage_is_a_category_also_where_some_are_numbers():
+    outcomes = pd.DataFrame({"patient_id": ["a", "b", "c"], "t_stage": ["1a", "2", "3"]})
+    assert clinical_covariates(outcomes, ["t_stage"], target_column="isup_grade")["t_stage"].tolist() == ["1a", "2", "3"]

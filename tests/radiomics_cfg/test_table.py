@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nnunet_ext.csv_table import read_csv
 from nnunet_ext.errors import InputError
 from radiomics_cfg.sealed_table import HASH
 from radiomics_cfg.table import FeatureTable
@@ -239,3 +240,11 @@ def test_parquet_without_provenance_is_not_ours(two_cases: FeatureTable, tmp_pat
     pq.write_table(pa.Table.from_pandas(two_cases.rows), tmp_path / "foreign.parquet")
     with pytest.raises(InputError, match="carries no provenance"):
         FeatureTable.read(tmp_path / "foreign.parquet")
+
+
+def test_csv_holds_no_formula_of_whoever_named_a_patient(two_cases: FeatureTable, tmp_path: Path) -> None:
+    rows = two_cases.rows.assign(patient_id=["=cmd|' /C calc'!A0", "@p"], centre=["+1+1", "-south"])
+    FeatureTable(rows, two_cases.provenance).write(tmp_path / "t.csv")
+    cells = (tmp_path / "t.csv").read_text().replace("\n", ",").split(",")
+    assert not any(cell.startswith(("=", "+", "@", "-s")) for cell in cells)
+    assert read_csv(tmp_path / "t.csv")["patient_id"].tolist() == rows["patient_id"].tolist()
