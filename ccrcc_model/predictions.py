@@ -10,6 +10,7 @@ import pandas as pd
 
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path
+from nnunet_ext.regular_file import refuse_irregular
 
 PER_PATIENT = ("patient_id", "centre", "y_true", "y_prob")
 """Columns of predictions that have an entry a patient."""
@@ -80,6 +81,7 @@ class Predictions:
             InputError: If the file is missing, lacks a column, holds several cohorts or targets, or a truth or probability
                 is missing or out of range.
         """
+        refuse_irregular(path, "file of predictions")
         if not path.is_file():
             msg = (
                 f"No predictions at {path}; it is a CSV file with the columns {', '.join(('cohort', 'target', *PER_PATIENT))}"
