@@ -32,10 +32,11 @@ def fault(result: "BenchmarkResult") -> str | None:
     for group in result.groups:
         if found := _group_fault(group):
             return f"group {group.name}: {found}"
-    parts: tuple[Any, ...] = (*result.subgroups, *result.recalibrated)
-    for part in parts:
-        if not 0 <= part.events <= part.n or (part.counts and _total(part.counts) != (part.n, part.events)):
-            return f"{getattr(part, 'level', getattr(part, 'group', ''))}: {_ADD_UP}"
+    parts = [(one.level, one.n, one.events, one.counts) for one in result.subgroups]
+    parts += [(one.group, one.n, one.events, one.counts) for one in result.recalibrated]
+    for name, n, events, counts in parts:
+        if not 0 <= events <= n or (counts is not None and _total(counts) != (n, events)):
+            return f"{name}: {_ADD_UP}"
     return None
 
 

@@ -23,7 +23,9 @@ from ccrcc_model.targets import Target
 from nnunet_ext.cards import file_name
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_text
+from nnunet_ext.foreign_json import parse_json
 from nnunet_ext.record import versions
+from nnunet_ext.regular_file import refuse_irregular
 
 if TYPE_CHECKING:  # at run time it is the caller's: to read a result needs no LightGBM
     import pandas as pd
@@ -270,21 +272,16 @@ def _rounded(estimate: Estimate) -> Estimate:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    refuse_irregular(path, "result file")
     if not path.is_file():
         msg = f"No result file at {path}; a site makes one with `ccrcc benchmark --share`"
         raise InputError(msg)
     try:
-        content = json.loads(path.read_bytes(), parse_constant=_refuse)
-        json.dumps(content, allow_nan=False)  # a number too large for a float was read as infinity
-    except (ValueError, RecursionError, OSError) as error:
+        content = parse_json(path.read_bytes())
+    except (ValueError, OSError) as error:
         msg = f"{path} is not a result file: it is not readable JSON"
         raise InputError(msg) from error
     return content if isinstance(content, dict) else {}
-
-
-def _refuse(constant: str) -> None:
-    msg = f"{constant} is not JSON"
-    raise ValueError(msg)
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ccrcc_model.benchmark import FILE as BENCHMARK_FILE
 from ccrcc_model.benchmark import BenchmarkResult
@@ -17,8 +18,10 @@ from ccrcc_model.model_folder import BINARY, MANIFEST, model_kind
 from nnunet_ext.csv_table import inferred, read_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import is_hidden
+from nnunet_ext.foreign_json import parse_json
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.overlap import REGIONS
+from nnunet_ext.regular_file import refuse_irregular
 
 COLUMNS = {
     "acquisition": ("cohort", "cases", "tube_voltage_kv", "tube_current_ma", "matrix", "slice_thickness_mm", "pitch"),
@@ -28,12 +31,18 @@ COLUMNS = {
 }
 """Columns that each ``tables/<name>.csv`` must have; further ones are allowed, and the acquisition table's are printed."""
 
+_COUNTS = {"flow": ("listed", "passed", "segmented", "extracted", "modelled")}
+"""Columns of whole numbers from 0, or empty."""
+_NUMBERS = {"overlap": ("dice", "reference_ml", "predicted_ml", "relative_volume_error")}
+"""Columns of numbers, or empty."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+
 
 class Stage(BaseModel):
     """A stage of the run and how long it took."""
 
     name: str
-    seconds: float
+    seconds: float = Field(ge=0, allow_inf_nan=False)
 
 
 class RunRecord(BaseModel):
@@ -102,18 +111,22 @@ def read_run(folder: Path) -> Run:
     locked = [path.parent for path in sorted(folder.glob(f"models/*/{MANIFEST}")) if not is_hidden(path.parent)]
     folders = [each for each in locked if model_kind(each) == BINARY]
     models = {path.name: Model.load(path) for path in folders}
+    for name, model in models.items():
+        if model.target.name != name:
+            msg = f"{folder / 'models' / name} holds a model of {model.target.name}; name the folder after its target"
+            raise InputError(msg)
     for result in benchmarks:
-        model = models.get(result.target)
-        if model and result.model_id and model.id != result.model_id:
+        own = models.get(result.target)
+        if own and result.model_id and own.id != result.model_id:
             msg = (
                 f"{folder / 'benchmark' / result.target} was made with model {result.model_id[:12]}, but "
-                f"{folder / 'models' / result.target} holds {model.id[:12]}; run `ccrcc benchmark` again"
+                f"{folder / 'models' / result.target} holds {own.id[:12]}; run `ccrcc benchmark` again"
             )
             raise InputError(msg)
     return Run(
         read_record(folder / "run.json"),
-        {name: _read_table(path, COLUMNS[name]) for name, path in tables.items() if path.is_file()},
-        tuple(path for path in sorted(folder.glob("overlays/*.png")) if not is_hidden(path)),
+        {name: _read_table(path, COLUMNS[name]) for name, path in tables.items() if path.exists()},
+        tuple(_picture(path) for path in sorted(folder.glob("overlays/*.png")) if not is_hidden(path)),
         benchmarks,
         models,
     )
@@ -125,15 +138,36 @@ def read_record(path: Path) -> RunRecord:
     Raises:
         InputError: If it is missing, is not JSON, or lacks a key.
     """
+    refuse_irregular(path, "run record")
     if not path.is_file():
         msg = f"No run at {path.parent}: it has no run.json; `ccrcc demo` makes a run folder"
         raise InputError(msg)
     try:
-        return RunRecord.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        record = RunRecord.model_validate_json(content)
+        parse_json(content)  # which refuses what pydantic reads: a key twice, NaN, a number that is too large
     except ValidationError as error:
         first = error.errors()[0]
         msg = f"{path} is not a run record: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
         raise InputError(msg) from error
+    except (ValueError, OSError) as error:
+        msg = f"{path} is not a run record: {error}"
+        raise InputError(msg) from error
+    return record
+
+
+def _picture(path: Path) -> Path:
+    """Return the path of a picture.
+
+    Raises:
+        InputError: If it is none, by its first bytes: the page would show a hole.
+    """
+    refuse_irregular(path, "picture")
+    with path.open("rb") as stream:
+        if stream.read(len(_PNG)) != _PNG:
+            msg = f"{path} is no PNG picture; remove it, or make it again"
+            raise InputError(msg)
+    return path
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -141,9 +175,29 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if missing := [name for name in columns if name not in frame.columns]:
         msg = f"{path} lacks the columns {', '.join(missing)}; it needs {', '.join(columns)}"
         raise InputError(msg)
+    _check_numbers(frame, path)
     if path.stem == "overlap":
         if unknown := set(frame["structure"]) - {*STRUCTURES, *REGIONS}:
             msg = f"{path} has the structure {min(unknown)!r}; known ones are {', '.join((*STRUCTURES, *REGIONS))}"
             raise InputError(msg)
         frame = frame[frame["structure"].isin(STRUCTURES)]  # the page shows what Fig. S1 shows
     return frame
+
+
+def _check_numbers(frame: pd.DataFrame, path: Path) -> None:
+    """Check that numbers are numbers.
+
+    Raises:
+        InputError: If a count is none, a Dice is outside of [0, 1], or another number is none.
+    """
+    for name in (*_COUNTS.get(path.stem, ()), *_NUMBERS.get(path.stem, ())):
+        known = frame[name].dropna()
+        numbers = pd.to_numeric(known, errors="coerce").astype("float64")
+        wrong = ~np.isfinite(numbers)
+        if name in _COUNTS.get(path.stem, ()):
+            wrong |= (numbers < 0) | (numbers % 1 != 0)
+        if name == "dice":
+            wrong |= (numbers < 0) | (numbers > 1)
+        if wrong.any():
+            msg = f"{path}: {name} holds {known[wrong].iloc[0]!r:.60}, which it cannot; make the table again"
+            raise InputError(msg)

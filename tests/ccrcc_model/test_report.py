@@ -1,5 +1,6 @@
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -492,3 +493,63 @@ def test_the_page_prints_to_pdf(run_dir, tmp_path):
     in_browser(run_dir / "report.html", tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
     assert pdf.read_bytes().startswith(b"%PDF-")
     assert pdf.stat().st_size > 50_000
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("run.json", b"", "is not a run record"),
+        ("run.json", bytes(50), "is not a run record"),
+        ("run.json", b'{"title": "a", "title": "b", "synthetic": true, "command": "c"}', "gives the key 'title' twice"),
+        ("run.json", b'{"title": "a", "synthetic": true, "command": "c", "more": NaN}', "it holds NaN"),
+        ("run.json", b'{"title": "a", "synthetic": true, "command": "c", "stages": [{"name": "s", "seconds": -1}]}', "stages"),
+        ("tables/flow.csv", bytes(50), "lacks the columns"),
+        ("tables/flow.csv", b"\x89PNG\r\n\x1a\n\xff", "is not a readable table"),
+        ("overlays/secret-north0.png", b"GIF89a", "is no PNG picture"),
+        ("benchmark/grade/benchmark.json", b"{}", "is not a benchmark"),
+        ("models/grade/manifest.json", b"{}", "was changed"),
+    ],
+)
+def test_a_damaged_run_is_refused_in_one_line(run_dir: Path, tmp_path: Path, file: str, content: bytes, message: str) -> None:
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    (run / file).write_bytes(content)
+    with pytest.raises(InputError, match=message) as refused:
+        write_report(run)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "message"),
+    [
+        ("flow", ",122,", ",many,", "listed holds 'many'"),
+        ("flow", ",122,", ",-1,", "listed holds"),
+        ("flow", ",122,", ",1.5,", "listed holds"),
+        ("overlap", ",0.9,", ",1.2,", "dice holds"),
+        ("overlap", ",10.0,", ",inf,", "reference_ml holds"),
+    ],
+)
+def test_a_table_whose_numbers_are_none_is_refused(
+    run_dir: Path, tmp_path: Path, table: str, old: str, new: str, message: str
+) -> None:
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    path = run / "tables" / f"{table}.csv"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(InputError, match=message):
+        write_report(run)
+
+
+@pytest.mark.parametrize("file", ["run.json", "tables/flow.csv", "overlays/pipe.png", "benchmark/grade/benchmark.json"])
+def test_a_pipe_in_a_run_is_not_waited_for(run_dir: Path, tmp_path: Path, file: str) -> None:
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    (run / file).unlink(missing_ok=True)
+    os.mkfifo(run / file)
+    with pytest.raises(InputError, match="is a pipe"):
+        write_report(run)
+
+
+def test_a_model_in_the_folder_of_another_target_is_refused(run_dir: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    (run / "models" / "grade").rename(run / "models" / "ki67")
+    with pytest.raises(InputError, match="holds a model of grade"):
+        write_report(run)
