@@ -20,7 +20,7 @@ from nnunet_ext.presence import check_file
 from nnunet_ext.record import DISTRIBUTION
 from nnunet_ext.volume_file import read_volume, stamp
 from nnunet_ext.yaml_file import read_yaml
-from radiomics_cfg.backend import MODES, Mode
+from radiomics_cfg.backend import MODES, ORIENTATIONS, Mode
 from radiomics_cfg.engine.diagnostics import content_hash, image_elements, mask_elements, version_elements
 from radiomics_cfg.engine.filters import IMAGE_TYPES, Source, filtered_images
 from radiomics_cfg.engine.preparation import integer_mask, prepare, refuse_no_numbers, resegmented
@@ -60,8 +60,8 @@ class Extractor:
     """Computes the features of a region, as PyRadiomics does.
 
     In the mode ``pyradiomics`` values equal those of PyRadiomics 3.0.1; docs/explanation/parity.md lists the exceptions. In
-    the mode ``canonical`` they do not depend on how a region is cropped, as in tables of ``extract``. The two are never mixed:
-    the diagnostics name the mode.
+    the mode ``canonical`` they depend neither on how a region is cropped nor on how the axes are stored, as in tables of
+    ``extract``. The two are never mixed: the diagnostics name the mode.
 
     Args:
         params: A parameter file of PyRadiomics (YAML or JSON), its content, or nothing for PyRadiomics' defaults.
@@ -166,7 +166,8 @@ class Extractor:
         self, image: sitk.Image, labels: sitk.Image, settings: dict[str, Any], sources: tuple[Volume, Volume]
     ) -> dict[str, Any]:
         elements = version_elements(version(DISTRIBUTION), python_version())
-        elements |= {"Configuration_Mode": self.mode} if self.mode == "canonical" else {}
+        if self.mode == "canonical":
+            elements |= {"Configuration_Mode": self.mode, "Configuration_Orientation": ORIENTATIONS[self.mode]}
         elements |= {"Configuration_Settings": settings, "Configuration_EnabledImageTypes": deepcopy(self.enabledImagetypes)}
         elements |= self._read.once(sources[0], "image", lambda: image_elements(image, "original", content_hash(image)))
         channel = f"mask {settings.get('label_channel', 0)}"

@@ -71,8 +71,10 @@ def test_a_voxel_gets_the_label_that_fills_most_of_it():
     assert profile(thicker_mask(mask, 3.0)) == [0, 2, 3, 1]
 
 
-def test_a_tie_goes_to_the_earlier_slices_so_that_volumes_are_kept():
-    assert profile(thicker_mask(image_of([0, 1, 1, 1, 1, 1, 1, 0], kind=np.uint8), 2.0)) == [0, 1, 1, 1]
+def test_a_tie_goes_to_the_lower_slices_so_that_volumes_are_kept():
+    mask = image_of([0, 1, 1, 1, 1, 1, 1, 0], kind=np.uint8)
+    assert profile(thicker_mask(mask, 2.0)) == [0, 1, 1, 1]
+    assert profile(thicker_mask(sitk.DICOMOrient(mask, "LPI"), 2.0)) == [1, 1, 1, 0]  # stored from the head down
 
 
 @pytest.mark.parametrize(("slice_mm", "code"), [(1.0, "slices-thick"), (1.009, "slices-thick"), (3.0, "too-thin")])

@@ -478,7 +478,9 @@ def test_diagnostics_tell_who_computed_and_in_which_mode(lesion: Callable[..., P
     found = Extractor().execute(*lesion())
     assert found["diagnostics_Versions_PyRadiomics"].startswith("3.0.1 by ccrcc-radiomics ")
     assert "diagnostics_Configuration_Mode" not in found
-    assert Extractor(mode="canonical").execute(*lesion())["diagnostics_Configuration_Mode"] == "canonical"
+    told = Extractor(mode="canonical").execute(*lesion())
+    assert told["diagnostics_Configuration_Mode"] == "canonical"
+    assert told["diagnostics_Configuration_Orientation"] == "LPS"
 
 
 # What cannot be used
