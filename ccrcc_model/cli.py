@@ -236,18 +236,27 @@ def dicom(
 ) -> None:
     """DICOM studies, with masks from RTSTRUCT or SEG.
 
-    Patients get numbers, and no identifier is kept but in the key. DIR/series.csv tells which series was chosen, and why.
+    Patients get numbers, and no identifier is kept but in the key. DIR/series.csv states what became of every series, and why.
     """
     from ccrcc_model.console import progress_bar
     from nnunet_ext.convert.dicom import import_dicom
 
     with progress_bar("Importing studies") as on_progress:
-        found = import_dicom(source, out, name=name, role=Role(role), centre=centre, key=key, on_progress=on_progress)
-    cohort, refusals = found
-    raise typer.Exit(_finish_import(cohort, refusals, out, "studies"))
+        notes: list[str] = []
+        cohort, refusals = import_dicom(
+            source,
+            out,
+            name=name,
+            role=Role(role),
+            centre=centre,
+            key=key,
+            on_progress=on_progress,
+            on_note=notes.append,
+        )
+    raise typer.Exit(_finish_import(cohort, refusals, out, "studies", notes))
 
 
-def _finish_import(cohort: Cohort, refusals: Sequence[Refusal], out: Path, what: str) -> int:
+def _finish_import(cohort: Cohort, refusals: Sequence[Refusal], out: Path, what: str, notes: Sequence[str] = ()) -> int:
     """Write an imported cohort's card and its quarantine, say so, and return the exit status."""
     from ccrcc_model.console import finish
     from nnunet_ext.cards import save_cohort
@@ -256,7 +265,10 @@ def _finish_import(cohort: Cohort, refusals: Sequence[Refusal], out: Path, what:
     write_quarantine(out / "quarantine.csv", refusals)
     card = save_cohort(cohort, out)
     n_all, masks = len(cohort.cases) + len(refusals), sum(case.mask is not None for case in cohort.cases)
-    text = f"{len(cohort.cases)} of {n_all} {what} imported, {masks} with a mask; card: {card}; next: ccrcc check {card}"
+    known = "".join(f"; {note}" for note in notes)
+    text = (
+        f"{len(cohort.cases)} of {n_all} {what} imported, {masks} with a mask{known}; card: {card}; next: ccrcc check {card}"
+    )
     return finish(text, refusals)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its name once the block ends without an error.
 
-    The temporary name keeps every suffix of ``path``, which writers such as SimpleITK choose their format by.
+    The temporary name keeps every suffix of ``path``, which writers such as SimpleITK choose their format by. It
+    is its owner's alone until it is whole, and gets ``mode`` then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".writing-", suffix="".join(path.suffixes), dir=path.parent)
@@ -22,7 +23,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

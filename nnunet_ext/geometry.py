@@ -13,6 +13,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.case import Case, Cohort, Refusal
+from nnunet_ext.dicom.folder import read_folder, refuse_file
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.nifti import check_forms, check_payload, is_whole
@@ -39,9 +40,6 @@ DIRECTION_TOLERANCE = 1e-3
 ORIGIN_TOLERANCE_VOXELS = 0.1
 """Largest shift of the mask against the image, in voxels: below what a nearest-neighbour lookup notices."""
 
-SLICE_GAP_TOLERANCE = 0.1
-"""Largest relative deviation of one slice distance of a DICOM series from its median."""
-
 
 @dataclass(frozen=True)
 class Scan:
@@ -66,7 +64,7 @@ def read_scan(case: Case, labels: Mapping[str, int], *, mask_required: bool = Fa
 
     Raises:
         CaseRefused: With one of the codes ``image-missing``, ``mask-missing``, ``mask-absent``, ``unreadable``, ``not-3d``,
-            ``not-scalar``, ``too-large``, ``qform-sform``, ``no-series``, ``several-series``, ``slice-gap``, ``nan``, ``inf``,
+            ``not-scalar``, ``too-large``, ``qform-sform``, ``nan``, ``inf``, what ``nnunet_ext.dicom.folder`` raises of DICOM,
             ``hu-range``, ``not-hu``, ``mask-shape``, ``mask-spacing``, ``mask-direction``, ``mask-origin``,
             ``unknown-label``, ``mask-empty``, ``mask-hu``.
     """
@@ -106,7 +104,8 @@ def _read(path: Path, what: str) -> sitk.Image:
         raise CaseRefused(f"{what}-missing", f"no {what} at {path.name}; check the case list and the data root")
     try:
         if path.is_dir():
-            return _read_series(path)
+            return read_folder(path)
+        refuse_file(path, what)
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
@@ -129,41 +128,6 @@ def _read(path: Path, what: str) -> sitk.Image:
         if not is_whole(path, sitk.GetArrayViewFromImage(image)):
             check_payload(path, what)
     return image
-
-
-def _read_series(folder: Path) -> sitk.Image:
-    reader = sitk.ImageSeriesReader()
-    series = reader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise CaseRefused("no-series", f"the folder {folder.name} holds no DICOM series")
-    if len(series) > 1:
-        raise CaseRefused(
-            "several-series", f"the folder {folder.name} holds {len(series)} DICOM series; name the folder of one"
-        )
-    names = reader.GetGDCMSeriesFileNames(str(folder), series[0])
-    _check_slice_distances(names)
-    reader.SetFileNames(names)
-    image = reader.Execute()
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise CaseRefused("not-3d", "the DICOM series is not a stack of grey-level slices")
-    return image
-
-
-def _check_slice_distances(names: tuple[str, ...]) -> None:
-    """ITK only warns about a missing slice, and then gives every later slice the wrong place."""
-    positions = []
-    for name in names:
-        header = sitk.ImageFileReader()
-        header.SetFileName(name)
-        header.ReadImageInformation()
-        positions.append(header.GetOrigin())
-    distances = np.linalg.norm(np.diff(np.array(positions), axis=0), axis=1)
-    if len(distances) == 0:
-        raise CaseRefused("not-3d", "the DICOM series has a single slice")
-    usual = float(np.median(distances))
-    if usual == 0 or np.abs(distances - usual).max() > SLICE_GAP_TOLERANCE * usual:
-        reason = f"slices lie {distances.min():.2f} to {distances.max():.2f} mm apart; one is missing, or one is there twice"
-        raise CaseRefused("slice-gap", reason)
 
 
 def _check_hu(hu: npt.NDArray[np.generic]) -> None:

@@ -1,0 +1,48 @@
+"""The key: which patient has which number. It alone names patients, and is its owner's to read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nnunet_ext.dicom.studies import patient_id
+from nnunet_ext.errors import InputError
+from nnunet_ext.files import atomic_path
+
+KEY_COLUMNS = ("original", "patient_id")
+
+_OWNER_ONLY = 0o600
+
+
+def numbered(patients: Sequence[str], key: Path | None) -> dict[str, str]:
+    """Return a number for each patient, those of the key kept; write the key, if there is one.
+
+    Raises:
+        InputError: If the key cannot be read, or gives a patient two numbers, or two patients one.
+    """
+    known = _read(key) if key is not None and key.is_file() else {}
+    taken = set(known.values())
+    free = (number for number in (f"p{n:04d}" for n in range(1, 10**6)) if number not in taken)
+    known |= {patient: next(free) for patient in patients if patient not in known}
+    if key is not None:
+        with atomic_path(key, mode=_OWNER_ONLY) as temporary:
+            pd.DataFrame(list(known.items()), columns=list(KEY_COLUMNS)).to_csv(temporary, index=False)
+    return known
+
+
+def _read(key: Path) -> dict[str, str]:
+    try:
+        frame = pd.read_csv(key, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        msg = f"{key} is no key: it is not a readable CSV file"
+        raise InputError(msg) from error
+    if tuple(frame.columns) != KEY_COLUMNS:
+        msg = f"{key} is no key: it has the columns {', '.join(map(str, frame.columns))}, not {', '.join(KEY_COLUMNS)}"
+        raise InputError(msg)
+    # An old key may hold an empty ID, which was believed to be one patient: nobody is that patient now, and its number stays.
+    originals = [patient_id(original) or original for original in frame["original"]]
+    for column, values in (("patient", originals), ("number", frame["patient_id"].tolist())):
+        if len(set(values)) < len(values):
+            msg = f"{key} lists a {column} twice, so it is unsure who is who; correct it"
+            raise InputError(msg)
+    return dict(zip(originals, frame["patient_id"], strict=True))
