@@ -15,6 +15,7 @@ import SimpleITK as sitk
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nnunet_ext.dicom.folder import read_folder, refuse_file
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.record import DISTRIBUTION
 from radiomics_cfg.backend import MODES, Mode
@@ -311,15 +312,12 @@ class _LastRead:
             volume = source
         else:
             path = Path(source)
-            if not path.is_file():
+            if not path.exists():
                 raise CaseRefused("unreadable", f"no {what} at {path}")
-            stamp = (str(path), path.stat().st_mtime_ns, path.stat().st_size)
+            stamp = _stamp(path)
             kept = self._kept.get(what)
             if kept is None or kept.stamp != stamp:
-                try:
-                    kept = self._kept[what] = _Kept(stamp, sitk.ReadImage(str(path)))
-                except RuntimeError as error:
-                    raise CaseRefused("unreadable", f"SimpleITK cannot read the {what} {path}: {_last_line(error)}") from error
+                kept = self._kept[what] = _Kept(stamp, _read(path, what))
             volume = kept.volume
         if volume.GetDimension() != 3:
             raise CaseRefused("not-3d", f"the {what} has {volume.GetDimension()} dimensions; 3 are needed")
@@ -333,6 +331,23 @@ class _LastRead:
         if what not in known:
             known[what] = facts()
         return known[what]
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """Return what shows that a file, or a folder with a DICOM series, was replaced."""
+    stats = [file.stat() for file in (path.iterdir() if path.is_dir() else [path])]
+    return (str(path), max((stat.st_mtime_ns for stat in stats), default=0), sum(stat.st_size for stat in stats))
+
+
+def _read(path: Path, what: str) -> sitk.Image:
+    """Read a file, or the DICOM series in a folder."""
+    if path.is_dir():
+        return read_folder(path)
+    refuse_file(path, what)
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise CaseRefused("unreadable", f"SimpleITK cannot read the {what} {path}: {_last_line(error)}") from error
 
 
 def _last_line(error: Exception) -> str:

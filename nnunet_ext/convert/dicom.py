@@ -95,12 +95,14 @@ def import_dicom(
         on_progress(len(studies), len(studies))
     if found.unread:
         importer.series.append(_unread_row(found))
-    for note in _notes(found, studies):
+    for note in _notes(found, studies, importer.passed_over):
         on_note(note)
     _write_table(out / "series.csv", importer.series)
     if not cases:
         codes = ", ".join(sorted({refusal.code for refusal in refusals}))
-        msg = f"None of the {len(studies)} studies in {source} became a volume ({codes}); {out / 'series.csv'} tells why"
+        verdicts = ", ".join(sorted({str(row["verdict"]) for row in importer.series}))
+        what = f"None of the {len(studies)} studies in {source} became a volume ({codes})"
+        msg = f"{what}; verdicts on their series: {verdicts}; {out / 'series.csv'} states the reasons"
         raise InputError(msg)
     _write_table(out / "acquisition.csv", importer.acquisition)
     cohort = Cohort(name=name, role=role, cases=tuple(cases), acquisition=out / "acquisition.csv")
@@ -114,13 +116,14 @@ def _unread_row(found: Found) -> Row:
     return {"case_id": "", "series": "", "modality": "", "files": len(found.unread), "verdict": "unreadable", "why": why}
 
 
-def _notes(found: Found, studies: Sequence[Study]) -> list[str]:
+def _notes(found: Found, studies: Sequence[Study], passed_over: int) -> list[str]:
     unknown = sum(not study.known for study in studies)
     same = alike(sorted({study.patient for study in studies}))
     notes = {
         f"{len(found.unread)} files could not be read": len(found.unread),
         f"{unknown} studies without a patient ID are patients of their own": unknown,
         f"{same} patients have IDs that differ only in capitals or blanks and were kept apart": same,
+        f"{passed_over} studies whose best series cannot be read gave another one": passed_over,
         f"{found.archives} zip files among the files were not opened": found.archives,
     }
     return [note for note, count in notes.items() if count]
@@ -135,12 +138,14 @@ class _Importer:
         centre: Of every case.
         series: Rows of ``series.csv`` so far.
         acquisition: Rows of ``acquisition.csv`` so far.
+        passed_over: Studies whose best series could not be read, so that another one was taken.
     """
 
     out: Path
     centre: str
     series: list[Row] = field(default_factory=list)
     acquisition: list[Row] = field(default_factory=list)
+    passed_over: int = 0
 
     def study(self, case_id: str, patient_id: str, study: Study) -> Case:
         """Write the volume of a study, and its mask if one refers to it.
@@ -158,6 +163,7 @@ class _Importer:
         with choice.trying(chosen):
             labels = None if mask is None else _read_mask(mask, image, [header.instance for header in chosen.slices])
         choice.take(chosen)
+        self.passed_over += chosen is not choice.usable[0]
         image_file, mask_file = (self.out / folder / f"{case_id}.nii.gz" for folder in ("images", "masks"))
         _write_volume(image, image_file)
         if labels is not None:

@@ -5,6 +5,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, BadZipFile, ZipFile, ZipInfo, is_zipfile
@@ -54,7 +55,12 @@ def unpacked(source: Path) -> Iterator[Path]:
                 members = [member for member in archive.infolist() if not member.is_dir()]
                 _check(source, members, shutil.disk_usage(folder).free)
                 _unpack(archive, members, Path(folder))
-        except (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
+        except InputError:
+            raise
+        except OSError as error:
+            msg = f"{source} cannot be unpacked: {error.strerror or 'it is damaged'}"
+            raise InputError(msg) from error
+        except (BadZipFile, EOFError, LZMAError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
             msg = f"{source} is a damaged zip file: it cannot be unpacked"
             raise InputError(msg) from error
         yield Path(folder)
@@ -99,14 +105,14 @@ _SUFFIXES = (".dcm", ".dicom", ".ima", ".zip")
 
 
 def _copy(packed: IO[bytes], plain: IO[bytes], expected: int) -> None:
-    """Copy a member, but no more than the list of the archive says that it holds."""
+    """Copy a member, which has as many bytes as the list of the archive says."""
     left = expected
-    while block := packed.read(_BLOCK):
+    while left >= 0 and (block := packed.read(_BLOCK)):
         left -= len(block)
-        if left < 0:
-            msg = "a member is longer than the list says"
-            raise BadZipFile(msg)
         plain.write(block)
+    if left:
+        msg = "a member has another length than the list says"
+        raise BadZipFile(msg)
 
 
 def _size(n_bytes: int) -> str:

@@ -1,5 +1,6 @@
 """The DICOM files below a folder, gathered to series."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,10 +34,12 @@ def find_series(source: Path, *, below: bool = True, by_study: bool = True) -> F
 
     Files that are no DICOM are passed over, and hidden ones: unfinished copies, and what systems leave (``._001.dcm``).
     """
-    paths = source.rglob("*") if below else source.iterdir()
+    closed: list[Unread] = []  # folders that may not be looked into
+    folders = os.walk(source, onerror=lambda error: closed.append(Unread(Path(error.filename))))
+    paths = (Path(folder, name) for folder, _, names in folders if below or Path(folder) == source for name in names)
     files = sorted(path for path in paths if not path.name.startswith(".") and path.is_file())
     read = [read_header(path) for path in files]
-    unread = tuple(one for one in read if isinstance(one, Unread))
+    unread = (*closed, *(one for one in read if isinstance(one, Unread)))
     archives = sum(path.suffix.lower() == ".zip" for path in files)
     series = _gathered([one for one in read if isinstance(one, Header)], by_study=by_study)
     missing = _belonging(unread, series)

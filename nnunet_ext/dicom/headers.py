@@ -24,7 +24,9 @@ ACQUISITION = {
 }
 """Columns of an acquisition file, and the DICOM attributes behind them."""
 
-PARTING = ("AcquisitionNumber", "TemporalPositionIdentifier", "TriggerTime", "KVP", "ConvolutionKernel", "ContentTime")
+TIMES = ("AcquisitionTime", "ContentTime")
+
+PARTING = ("AcquisitionNumber", "TemporalPositionIdentifier", "TriggerTime", "KVP", "ConvolutionKernel", *TIMES)
 """Attributes that can tell the slices of one acquisition or reconstruction from those of another, the surest first."""
 
 SUFFIXES = (".dcm", ".dicom", ".ima")

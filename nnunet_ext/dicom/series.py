@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_ext.dicom.headers import PARTING, Header
+from nnunet_ext.dicom.headers import PARTING, TIMES, Header
 from nnunet_ext.dicom.kinds import MULTI_FRAME, is_derived, refused_kind
 from nnunet_ext.dicom.phases import phase_of
 from nnunet_ext.dicom.stack import TURN, axes, check_axial, slice_order
@@ -21,8 +21,8 @@ FEWEST_SLICES = 10
 _PARTED = ("slice-duplicate", "slice-gap", "slice-shift", "mixed-series")
 """What several volumes in one series look like."""
 
-_ALTERNATING = PARTING[:-1]
-"""Attributes that must not alternate along a volume. The time of a slice's content may."""
+_ALTERNATING = tuple(name for name in PARTING if name not in TIMES)
+"""Attributes that must not alternate along a volume. Times may."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def _check_alternation(ordered: Sequence[Header]) -> None:
     for name in _ALTERNATING:
         values = [header.parting[name] for header in ordered]
         runs = 1 + sum(one != other for one, other in pairwise(values))
-        if runs > len(set(values)):
+        if "" not in values and runs > len(set(values)):
             raise CaseRefused("slice-duplicate", f"slices of {len(set(values))} values of {name} alternate: several volumes")
 
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,8 @@ from nnunet_ext.dicom.headers import Person
 from nnunet_ext.dicom.series import Series
 
 _PLACEHOLDERS = re.compile(
-    r"0+|x+|-+|_+|\?+|n/?a|nil|null|none|no ?(patient)? ?id|unknown|unbekannt|inconnu|anon\w*|de-?identified\w*|pseudonym\w*|"
-    r"removed|deleted|redacted|dummy|test|default|patient|patient ?id|empty",
+    r"0+|x+|-+|_+|\?+|n/?a|nil|null|none|no ?(patient)? ?id|unknown|unbekannt|inconnu|anon[a-z]*|de-?identified|"
+    r"pseudonym[a-z]*|removed|deleted|redacted|dummy|test|default|patient|patient ?id|empty",
     re.IGNORECASE,
 )
 """Patient IDs that an anonymiser or a console writes for everybody. ``ANON7`` is none: it has a number."""
@@ -35,7 +36,7 @@ class Study:
     @property
     def note(self) -> str:
         """What ``series.csv`` says of it."""
-        return "" if self.known else "no patient ID, so a patient of its own"
+        return "" if self.known else "no patient ID, or a placeholder for one, so a patient of its own"
 
 
 def studies_of(found: Iterable[Series]) -> tuple[Study, ...]:
@@ -72,7 +73,7 @@ def patient_id(text: str) -> str:
 def alike(patients: Sequence[str]) -> int:
     """Return how many patients have an ID that another one has too but for capitals, full-width signs and blanks."""
     folded = ["".join(unicodedata.normalize("NFKC", patient).casefold().split()) for patient in patients]
-    return sum(folded.count(one) > 1 for one in folded)
+    return sum(count for count in Counter(folded).values() if count > 1)
 
 
 def _study(uid: str, series: Sequence[Series], *, mixed: bool) -> Study:
