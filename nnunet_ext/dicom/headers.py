@@ -55,6 +55,7 @@ _ESSENTIAL = (
     "NumberOfFrames",
     "SamplesPerPixel",
     "PhotometricInterpretation",
+    "BitsAllocated",
     "BitsStored",
     "HighBit",
     "RescaleSlope",
@@ -100,7 +101,8 @@ class Pixels:
         samples: Values per pixel; three are colours.
         photometric: Such as ``MONOCHROME2``; empty if not stated.
         frames: Images in the file.
-        bits: Bits stored, and the number of the highest; -1 if not stated.
+        allocated: Bits that a value takes in the file; -1 if not stated, as are the next ones.
+        bits: Bits stored, and the number of the highest.
         slope: HU per stored unit; NaN if not stated or no number.
         intercept: HU of the stored value 0; likewise.
         units: Rescale type: ``HU``, ``US`` (unspecified) or something that is not HU; empty if not stated.
@@ -110,6 +112,7 @@ class Pixels:
     samples: int = 1
     photometric: str = ""
     frames: int = 1
+    allocated: int = -1
     bits: tuple[int, int] = (-1, -1)
     slope: float = math.nan
     intercept: float = math.nan
@@ -265,11 +268,12 @@ def _header(path: Path, found: _Elements, marked: bool) -> Header | Unread | Non
 
 def _pixels(found: _Elements) -> Pixels:
     samples, frames = (found.number(name, 1) for name in ("SamplesPerPixel", "NumberOfFrames"))
-    bits = [found.number(name, -1) for name in ("BitsStored", "HighBit")]
+    allocated, *bits = [found.number(name, -1) for name in ("BitsAllocated", "BitsStored", "HighBit")]
     return Pixels(
         samples=_whole(samples),
         photometric=found.text("PhotometricInterpretation").upper(),
         frames=_whole(frames),
+        allocated=_whole(allocated),
         bits=(_whole(bits[0]), _whole(bits[1])),
         slope=found.number("RescaleSlope", math.nan),
         intercept=found.number("RescaleIntercept", math.nan),

@@ -22,7 +22,7 @@ _PARTED = ("slice-duplicate", "slice-gap", "slice-shift", "mixed-series")
 """What several volumes in one series look like."""
 
 _ALTERNATING = tuple(name for name in PARTING if name not in TIMES)
-"""Attributes that must not alternate along a volume. Times may."""
+"""Attributes that must not alternate along a volume. Times may, for slices are reconstructed in any order."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +205,8 @@ def _check_rescale(slices: Sequence[Header]) -> None:
         raise CaseRefused("no-rescale", "slices with a rescale slope of 0")
     if any(one.table for one in pixels):
         raise CaseRefused("no-rescale", "slices with a look-up table instead of slope and intercept")
+    if any(one.allocated <= 0 for one in pixels):
+        raise CaseRefused("unreadable", "cannot read values that do not state how many bits they take")
     for one in pixels:
         if min(one.bits) >= 0 and one.bits[1] != one.bits[0] - 1:
             reason = f"cannot read values of {one.bits[0]} bits whose highest is number {one.bits[1]}"
@@ -218,6 +220,16 @@ def _check_alternation(ordered: Sequence[Header]) -> None:
         runs = 1 + sum(one != other for one, other in pairwise(values))
         if "" not in values and runs > len(set(values)):
             raise CaseRefused("slice-duplicate", f"slices of {len(set(values))} values of {name} alternate: several volumes")
+    for name in TIMES:
+        times = [_by_number(header.parting[name])[0] for header in ordered if header.parting[name]]
+        if len(times) == len(ordered) >= FEWEST_SLICES and _in_turn(times):
+            raise CaseRefused("slice-duplicate", f"slices of two acquisitions alternate, as their {name} shows")
+
+
+def _in_turn(times: Sequence[float]) -> bool:
+    """Return whether every other slice is of another time than all those between: two acquisitions at even distances."""
+    even, odd = times[::2], times[1::2]
+    return max(even) < min(odd) or max(odd) < min(even)
 
 
 def _is_volume(series: Series) -> bool:

@@ -1,5 +1,6 @@
 """The voxels of a DICOM series, each slice by its own slope and intercept."""
 
+import math
 import warnings
 
 import numpy as np
@@ -62,14 +63,36 @@ def _read_slice(header: Header) -> npt.NDArray[np.generic]:
 
 def _check_length(header: Header) -> None:
     """Refuse pixel data that are shorter than rows and columns ask for, which ITK fills up with what lies in memory."""
+    if _ends_with_pixels(header):
+        return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = dcmread(header.path, specific_tags=["PixelData", "BitsAllocated"], force=True)
+            found = dcmread(header.path, specific_tags=["PixelData"], force=True)
             syntax = found.file_meta.get("TransferSyntaxUID")
-            length, bits = len(found.PixelData), int(found.BitsAllocated)
+            length = len(found.PixelData)
     except Exception as error:  # as in headers: pydicom raises what it meets
         raise CaseRefused("unreadable", "it has no pixel data, or damaged ones") from error
-    expected = int(header.grid[2]) * int(header.grid[3]) * bits // 8
+    expected = _n_bytes(header)
     if (syntax is None or not syntax.is_encapsulated) and length < expected:
         raise CaseRefused("unreadable", f"its pixel data are cut short, {length} of {expected} bytes")
+
+
+def _n_bytes(header: Header) -> int:
+    """Return how many bytes the pixel data of a slice take when they are not compressed."""
+    return math.ceil(header.grid[2] * header.grid[3] * header.pixels.allocated / 8)
+
+
+def _ends_with_pixels(header: Header) -> bool:
+    """Return whether a file ends with pixel data of full length, as most do, which is seen without parsing it."""
+    expected = _n_bytes(header)
+    length = expected.to_bytes(4, "little")
+    try:
+        with header.path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(max(0, size - expected - 12))
+            start = stream.read(12)
+    except OSError:
+        return False
+    explicit = [b"\xe0\x7f\x10\x00" + kind + b"\0\0" + length for kind in (b"OW", b"OB")]
+    return size > expected + 12 and (start in explicit or start[4:] == b"\xe0\x7f\x10\x00" + length)

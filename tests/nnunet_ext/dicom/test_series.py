@@ -49,6 +49,7 @@ def table() -> list[Dataset]:
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "derived"),
         ({"BitsStored": 12, "HighBit": 11}, None),
         ({"BitsStored": 12, "HighBit": 15}, "unreadable"),
+        ({"BitsAllocated": None}, "unreadable"),
         ({"NumberOfFrames": 1}, None),
         ({"NumberOfFrames": 14}, "multi-frame"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1"}, "multi-frame"),
@@ -152,3 +153,30 @@ def test_slices_in_two_frames_of_reference_are_refused(written: WriteSeries) -> 
         file.FrameOfReferenceUID = f"1.2.{number // 7}"
 
     assert code(written, change=change) == "mixed-series"
+
+
+@pytest.mark.parametrize("name", ["AcquisitionTime", "ContentTime"])
+@pytest.mark.parametrize(
+    ("seconds", "refused"),
+    [
+        (lambda number: number, None),
+        (lambda number: (number * 5) % 14, None),  # in the order of reconstruction
+        (lambda number: number + 30 * (number % 2), "slice-duplicate"),
+    ],
+)
+def test_slices_that_alternate_in_time_are_two_acquisitions(
+    written: WriteSeries, name: str, seconds: Any, refused: str | None
+) -> None:
+    def change(number: int, file: Any) -> None:
+        setattr(file, name, f"1200{seconds(number):02d}.5")
+
+    assert code(written, change=change) == refused
+
+
+def test_times_part_two_acquisitions_at_one_place(written: WriteSeries) -> None:
+    def change(number: int, file: Any) -> None:
+        file.ImagePositionPatient = [0, 0, 5 * (number % 14)]
+        file.ContentTime = "120000" if number < 14 else "120030"
+
+    parts = written(hu=np.concatenate([HU, HU]), change=change).volumes()
+    assert [(len(part.slices), part.part) for part in parts] == [(14, f"part {n} of 2 by ContentTime") for n in (1, 2)]
