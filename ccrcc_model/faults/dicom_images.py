@@ -1,8 +1,6 @@
 """DICOM images that are no single volume of HU, or hide that they are."""
 
 import io
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +39,8 @@ def _refused(folder: Path, code: str, change: Change | None = None, **attributes
     return _met(folder, code)
 
 
-def _right(found: Imported, truth: npt.NDArray[Any]) -> str:
+def read_right(found: Imported, truth: npt.NDArray[Any]) -> str:
+    """Hold an import to the HU that its only volume must have, shape (z, y, x)."""
     volume = found.volume("images")
     if volume is None or volume.shape != truth.shape:
         return expect(False, f"status {found.ran.status}, shape {None if volume is None else volume.shape}")
@@ -93,7 +92,7 @@ def slope_of_each_slice(folder: Path) -> str:
 
     write_ct(folder / "scan", change=change)
     truth = np.stack([values * slope - 1024 for values, slope in zip(stored, slopes, strict=True)])
-    return _right(Imported(folder / "scan"), truth)
+    return read_right(Imported(folder / "scan"), truth)
 
 
 @fault(HU_BELIEVED)
@@ -108,7 +107,7 @@ def eight_bits_in_one_slice(folder: Path) -> str:
     write_ct(folder / "scan", change=change)
     truth = HU.copy()
     truth[0] = -1000
-    return _right(Imported(folder / "scan"), truth)
+    return read_right(Imported(folder / "scan"), truth)
 
 
 @fault(HU_BELIEVED)
@@ -201,7 +200,7 @@ def no_preamble(folder: Path) -> str:
         dcmwrite(stream, Dataset(slice_), implicit_vr=True, little_endian=True)
         (folder / "scan").mkdir(exist_ok=True)
         (folder / "scan" / f"{number}").write_bytes(stream.getvalue())
-    return _right(Imported(folder / "scan"), HU)
+    return read_right(Imported(folder / "scan"), HU)
 
 
 def _interleaved(folder: Path, apart_mm: float, *, numbers: bool) -> Imported:
@@ -289,7 +288,7 @@ def rows_and_columns_askew(folder: Path) -> str:
 def cosines_of_two_digits(folder: Path) -> str:
     """A patient turned by 10 degrees, cosines of two digits: read, with unit vectors."""
     write_ct(folder / "scan", ImageOrientationPatient=[0.98, 0.17, 0, -0.17, 0.98, 0])
-    return _right(Imported(folder / "scan"), HU)
+    return read_right(Imported(folder / "scan"), HU)
 
 
 @fault("names decide where slices lie")
@@ -299,7 +298,7 @@ def file_names_in_no_order(folder: Path) -> str:
         file.InstanceNumber = len(HU) - number
         (folder / "scan").mkdir(exist_ok=True)
         file.save_as(folder / "scan" / f"{(number * 5) % len(HU):02d}.dcm")
-    return _right(Imported(folder / "scan"), HU)
+    return read_right(Imported(folder / "scan"), HU)
 
 
 def _beside_the_original(folder: Path, image_type: list[str], description: str) -> str:
@@ -366,134 +365,6 @@ def one_slice_as_an_image(folder: Path) -> str:
     return expect("few-slices" in (folder / "file.csv").read_text(encoding="utf-8"), "few-slices")
 
 
-STRANGERS = "strangers become one patient"
-
-
-def _patients(folder: Path) -> list[str]:
-    cases = folder / "scan-cohort" / "cases.csv"
-    return pd.read_csv(cases, dtype=str)["patient_id"].tolist() if cases.exists() else []
-
-
-@fault(STRANGERS)
-def blank_patient_ids(folder: Path) -> str:
-    """Two studies whose patient ID is a placeholder, in capitals and not: two patients, and the last line says so."""
-    write_ct(folder / "scan", PatientID=" Anonymous ", PatientName="One")
-    write_ct(folder / "scan", PatientID="Anonymous", PatientName="Two", StudyInstanceUID="1.2.4")
-    found = Imported(folder / "scan")
-    patients = _patients(folder)
-    return expect(len(set(patients)) == 2 and "2 studies without a patient ID" in found.ran.said, f"patients {patients}")
-
-
-@fault(STRANGERS)
-def one_id_for_two_births(folder: Path) -> str:
-    """One patient ID and two dates of birth: ``patient-mixed``."""
-    write_ct(folder / "scan", PatientBirthDate="19510203")
-    write_ct(folder / "scan", PatientBirthDate="19620304", StudyInstanceUID="1.2.4")
-    found = Imported(folder / "scan")
-    return expect(set(found.series["verdict"]) == {"patient-mixed"}, f"{found.series['verdict'].tolist()}")
-
-
-@fault(STRANGERS)
-def one_study_of_two_patients(folder: Path) -> str:
-    """One study identifier under two patient IDs: ``patient-mixed``."""
-    write_ct(folder / "scan", PatientID="1")
-    write_ct(folder / "scan", PatientID="2")
-    found = Imported(folder / "scan")
-    return expect(set(found.series["verdict"]) == {"patient-mixed"}, f"{found.series['verdict'].tolist()}")
-
-
-@fault("one patient becomes two")
-def blanks_around_a_patient_id(folder: Path) -> str:
-    """One patient ID with and without blanks around it: one patient."""
-    write_ct(folder / "scan", PatientID="A 7")
-    write_ct(folder / "scan", PatientID="  A  7 ", StudyInstanceUID="1.2.4")
-    Imported(folder / "scan")
-    patients = _patients(folder)
-    return expect(patients == ["p0001", "p0001"], f"patients {patients}")
-
-
-def _archive(folder: Path, write: Callable[[zipfile.ZipFile], None]) -> Path:
-    with zipfile.ZipFile(folder / "scan.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        write(archive)
-    return folder / "scan.zip"
-
-
-def _add_scan(folder: Path, archive: zipfile.ZipFile, prefix: str = "") -> None:
-    write_ct(folder / "scan")
-    for path in sorted((folder / "scan").iterdir()):
-        archive.write(path, f"{prefix}{path.name}")
-
-
-@fault("an archive writes where it likes")
-def members_that_lead_out(folder: Path) -> str:
-    """Members named ``../../out`` and ``/tmp/…``: read right, and nothing is written outside."""
-    path = _archive(folder, lambda archive: _add_scan(folder, archive, "../../out/"))
-    met = _right(Imported(path), HU)
-    return expect(not list(folder.rglob("out")), met)
-
-
-@fault("an archive fills the disk")
-def zeros_without_end(folder: Path) -> str:
-    """64 MB of zeros beside a scan, packed a thousandfold: refused before it is unpacked."""
-
-    def write(archive: zipfile.ZipFile) -> None:
-        _add_scan(folder, archive)
-        archive.writestr("DOE^JANE.dcm", bytes(64 << 20))
-
-    ran = Imported(_archive(folder, write)).ran
-    held = ran.status == 2 and "times its size" in ran.said and "DOE" not in ran.said
-    return expect(held, ran.said.strip()[-160:])
-
-
-@fault("an archive's damage ends in a traceback")
-def archive_damaged_within(folder: Path) -> str:
-    """A byte of a member's checksum is wrong; and one whose members have a password: a line each, without a name."""
-    path = _archive(folder, lambda archive: _add_scan(folder, archive, "DOE^JANE/"))
-    whole = path.read_bytes()
-    said = []
-    for name, at, change in (("damaged", 16, 0xFF), ("password", 8, 0x01)):
-        first = whole.find(b"PK\1\2")
-        changed = bytearray(whole)
-        changed[first + at] ^= change
-        (folder / f"{name}.zip").write_bytes(changed)
-        ran = Imported(folder / f"{name}.zip").ran
-        said.append(ran.said.strip().splitlines()[-1])
-        if ran.status != 2 or name not in said[-1].split(".zip", 1)[1] or "DOE" in ran.said:
-            return expect(False, said[-1])
-    return expect(len(said) == 2, "; ".join(said).replace(str(folder), ""))
-
-
-@fault("who is who can be read by everyone")
-def key_that_others_could_read(folder: Path) -> str:
-    """A key that was readable by all is written again: for its owner alone."""
-    write_ct(folder / "scan")
-    key = folder / "key.csv"
-    key.write_text("original,patient_id\n1,p0005\n", encoding="utf-8")
-    key.chmod(0o644)
-    Imported(folder / "scan", "--key", key)
-    mode = key.stat().st_mode & 0o777
-    return expect(mode == 0o600 and _patients(folder) == ["p0005"], f"mode {mode:o}")
-
-
-@fault("words of a description are taken for a phase")
-def abdomen_and_pelvis(folder: Path) -> str:
-    """``AP ROUTINE`` before and after contrast beside a venous series: the venous one is chosen, the other has no phase."""
-    write_ct(folder / "scan", np.repeat(HU, 2, axis=0), SeriesDescription="CT AP ROUTINE W/O AND W")
-    write_ct(folder / "scan", SeriesDescription="Abd portalvenös")
-    found = Imported(folder / "scan").series
-    verdicts = dict(zip(found["verdict"], found["phase"], strict=True))
-    return expect(verdicts == {"chosen": "nephrographic", "not chosen": ""}, f"{verdicts}")
-
-
-@fault("digits of storage are taken for a measurement")
-def digits_of_a_single_float(folder: Path) -> str:
-    """A slice thickness of 1.6000000238418579: the acquisition file says 1.6."""
-    write_ct(folder / "scan", SliceThickness="1.60000002384186", SpiralPitchFactor=float(np.float32(0.9)))
-    Imported(folder / "scan")
-    row = pd.read_csv(folder / "scan-cohort" / "acquisition.csv", dtype=str).iloc[0]
-    return expect((row["slice_thickness_mm"], row["pitch"]) == ("1.6", "0.9"), f"{row['slice_thickness_mm']}, {row['pitch']}")
-
-
 @fault(SILENT)
 def copies_are_counted(folder: Path) -> str:
     """Every slice is there twice, byte by byte: one volume, and ``series.csv`` counts the copies."""
@@ -501,7 +372,7 @@ def copies_are_counted(folder: Path) -> str:
     for path in sorted((folder / "scan").iterdir()):
         (folder / "scan" / f"copy-{path.name}").write_bytes(path.read_bytes())
     found = Imported(folder / "scan")
-    return expect("14 files are copies" in found.series["why"][0], _right(found, HU))
+    return expect("14 files are copies" in found.series["why"][0], read_right(found, HU))
 
 
 @fault(STACK_BELIEVED)
@@ -523,4 +394,4 @@ def kvp_that_is_no_number(folder: Path) -> str:
         path.write_bytes(path.read_bytes().replace(b"\x18\x00\x60\x00DS\x04\x00120 ", b"\x18\x00\x60\x00DS\x04\x00high", 1))
         if b"high" not in path.read_bytes() or dcmread(path, specific_tags=["Modality"]).Modality != "CT":
             return expect(False, "the fault could not be made")
-    return _right(Imported(folder / "scan"), HU)
+    return read_right(Imported(folder / "scan"), HU)
