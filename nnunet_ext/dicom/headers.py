@@ -164,6 +164,11 @@ class Header:
     damaged: bool
     acquisition: Mapping[str, str]
 
+    @property
+    def patient(self) -> str:
+        """Patient ID as this file states it, without the blanks around it; empty if it states none."""
+        return self.person.id
+
 
 def is_dicom(path: Path) -> bool:
     """Return whether a file bears the mark of DICOM, or is one without its preamble."""
