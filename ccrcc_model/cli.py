@@ -333,7 +333,7 @@ def dicom(
                 structures=names,
                 join_masks=join_masks,
                 on_progress=on_progress,
-                on_remark=said.append,
+                on_note=said.append,
             )
     finally:
         for line in said:

@@ -151,9 +151,9 @@ def inferred(frame: pd.DataFrame, *, text: Sequence[str] = ()) -> pd.DataFrame:
     return typed.assign(**{name: frame[name] for name in text})
 
 
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table without its index to a CSV file, atomically, so that ``read_csv`` returns its texts again."""
-    with atomic_path(path) as temporary:
+def write_csv(path: Path, frame: pd.DataFrame, *, mode: int = 0o644) -> None:
+    """Write a table without its index to a CSV file of a mode, atomically, so that ``read_csv`` returns its texts again."""
+    with atomic_path(path, mode=mode) as temporary:
         temporary.write_bytes(csv_text(frame).encode("utf-8", "backslashreplace"))
 
 

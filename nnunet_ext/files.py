@@ -14,11 +14,12 @@ TEMPORARY = ".writing-"
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its name once the block ends without an error.
 
     The temporary name keeps every suffix of ``path``, which writers such as SimpleITK choose their format by. A link is
-    followed: the file that it leads to is replaced, not the link.
+    followed: the file that it leads to is replaced, not the link. The file is its owner's alone until it is whole, and gets
+    ``mode`` then.
 
     Raises:
         OSError: If the file cannot be written; it names ``path``, not the temporary file.
@@ -30,7 +31,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
     except OSError as error:
         if error.errno is not None and error.filename in {None, name}:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.case import Case, Cohort, Labels, Refusal, label_values
+from nnunet_ext.dicom.folder import read_folder, refuse_file
 from nnunet_ext.digits import told_apart
 from nnunet_ext.errors import CaseRefused
 from nnunet_ext.labels import STRUCTURES
@@ -38,9 +39,6 @@ DIRECTION_TOLERANCE = 1e-3
 ORIGIN_TOLERANCE_VOXELS = 0.1
 """Largest shift of the mask against the image, in voxels: below what a nearest-neighbour lookup notices."""
 
-SLICE_GAP_TOLERANCE = 0.1
-"""Largest relative deviation of one slice distance of a DICOM series from its median."""
-
 
 @dataclass(frozen=True)
 class Scan:
@@ -66,9 +64,9 @@ def read_scan(case: Case, labels: Labels, *, mask_required: bool = False) -> Sca
         mask_required: Refuse a case without a mask.
 
     Raises:
-        CaseRefused: With one of the codes of ``nnunet_ext.volume_file.read_volume``, or ``mask-absent``, ``no-series``,
-            ``several-series``, ``slice-gap``, ``hu-range``, ``not-hu``, ``mask-shape``, ``mask-spacing``, ``mask-direction``,
-            ``mask-origin``, ``mask-fraction``, ``unknown-label``, ``mask-empty``, ``mask-hu``.
+        CaseRefused: With a code of ``nnunet_ext.volume_file.read_volume``, or of ``nnunet_ext.dicom.folder``; or
+            ``mask-absent``, ``hu-range``, ``not-hu``, ``mask-shape``, ``mask-spacing``, ``mask-direction``, ``mask-origin``,
+            ``mask-fraction``, ``unknown-label``, ``mask-empty``, ``mask-hu``.
     """
     image, notes = _read(case.image, "image")
     hu = sitk.GetArrayViewFromImage(image)
@@ -137,51 +135,13 @@ def check_cohort(
 
 def _read(path: Path, what: str) -> tuple[sitk.Image, tuple[str, ...]]:
     check_file(path, what, folders=True)
-    if not path.is_dir():
-        volume = read_volume(path, what)
-        return volume.image, volume.notes
-    try:
-        image = _read_series(path)
-    except RuntimeError as error:
-        line = str(error).strip().splitlines()[-1].strip()
-        raise CaseRefused("unreadable", f"the {what} {path.name} cannot be read: {line}") from error
-    check_finite(image, what)
-    return image, ()
-
-
-def _read_series(folder: Path) -> sitk.Image:
-    reader = sitk.ImageSeriesReader()
-    series = reader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise CaseRefused("no-series", f"the folder {folder.name} holds no DICOM series")
-    if len(series) > 1:
-        raise CaseRefused(
-            "several-series", f"the folder {folder.name} holds {len(series)} DICOM series; name the folder of one"
-        )
-    names = reader.GetGDCMSeriesFileNames(str(folder), series[0])
-    _check_slice_distances(names)
-    reader.SetFileNames(names)
-    image = reader.Execute()
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise CaseRefused("not-3d", "the DICOM series is not a stack of grey-level slices")
-    return image
-
-
-def _check_slice_distances(names: tuple[str, ...]) -> None:
-    """ITK only warns about a missing slice, and then gives every later slice the wrong place."""
-    positions = []
-    for name in names:
-        header = sitk.ImageFileReader()
-        header.SetFileName(name)
-        header.ReadImageInformation()
-        positions.append(header.GetOrigin())
-    distances = np.linalg.norm(np.diff(np.array(positions), axis=0), axis=1)
-    if len(distances) == 0:
-        raise CaseRefused("not-3d", "the DICOM series has a single slice")
-    usual = float(np.median(distances))
-    if usual == 0 or np.abs(distances - usual).max() > SLICE_GAP_TOLERANCE * usual:
-        reason = f"slices lie {distances.min():.2f} to {distances.max():.2f} mm apart; one is missing, or one is there twice"
-        raise CaseRefused("slice-gap", reason)
+    if path.is_dir():
+        image = read_folder(path)
+        check_finite(image, what)
+        return image, ()
+    refuse_file(path, what)
+    volume = read_volume(path, what)
+    return volume.image, volume.notes
 
 
 def _check_hu(hu: npt.NDArray[np.generic]) -> None:

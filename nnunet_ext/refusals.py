@@ -39,7 +39,8 @@ class Chapter:
 
 GATE = Chapter(
     "Scans and masks",
-    "Every command reads scans and masks through the gate.",
+    "Every command reads scans and masks through the gate. Where a folder of DICOM slices is named, or one DICOM file, the "
+    "codes of DICOM series are raised as well.",
     {
         "image-missing": Reason("no image where the case list says", "correct the path or the data root"),
         "mask-missing": Reason("no mask where the case list says", "correct the path or the data root"),
@@ -87,6 +88,7 @@ GATE = Chapter(
         ),
         "unknown-label": Reason("a mask value that the card does not name", "name it in the card's `labels`"),
         "mask-empty": Reason("a mask that labels no voxel", "draw the mask, or leave the case out"),
+        "dicom-mask": Reason("one DICOM file, such as SEG or RTSTRUCT, as a mask", "`ccrcc import dicom` reads those"),
         "mask-hu": Reason("a median under the mask outside -100 to 500 HU", "check scan and mask for each other"),
     },
 )
@@ -97,12 +99,42 @@ IMPORT = Chapter(
     {
         "not-ct": Reason("another modality than CT", "nothing; it is left out"),
         "localiser": Reason("an image type that says LOCALIZER", "nothing; it is left out"),
-        "few-slices": Reason("fewer than ten slices", "export the whole series"),
+        "few-slices": Reason(
+            "fewer than ten slices, or in a folder that a card names fewer than two", "export the whole series"
+        ),
         "not-axial": Reason("slices that are not axial", "export the axial series"),
-        "mixed-series": Reason("several matrices, pixel spacings or orientations in one series", "split the series"),
-        "no-geometry": Reason("no position, orientation or pixel spacing, in all or some slices", "export it again"),
-        "slice-duplicate": Reason("two slices at one place", "split the acquisitions"),
-        "slice-gap": Reason("slice distances that differ by more than a tenth", "export the missing slices"),
+        "mixed-series": Reason(
+            "several matrices, pixel spacings, orientations or frames of reference in one series", "split the series"
+        ),
+        "no-geometry": Reason(
+            "no position, orientation or pixel spacing, in all or some slices, or one that is zero or no number",
+            "export it again",
+        ),
+        "not-orthogonal": Reason("rows and columns that are more than 0.6 degrees off a right angle", "export it again"),
+        "no-rescale": Reason(
+            "no slope and intercept (or a slope of 0), in all or some slices, so that stored values are no HU",
+            "export it again",
+        ),
+        "monochrome1": Reason("the smallest value shown white, so that it is unsure what the values mean", "export it again"),
+        "multi-frame": Reason("several slices in one file (enhanced CT), which are not read", "export it as single slices"),
+        "derived": Reason(
+            "voxels that are not the HU of a scan: colours, a map of iodine, a projection, a screen", "name the original"
+        ),
+        "no-identifier": Reason("files without an identifier of their study, series or instance", "export it again"),
+        "instance-twice": Reason("two different files with one identifier", "find out which is right, and remove the other"),
+        "patient-mixed": Reason(
+            "a study under several patient IDs, dates of birth or names, or one whose series is in two studies",
+            "give each patient and study an identifier of its own",
+        ),
+        "slice-duplicate": Reason(
+            "two slices at one place, or slices of several acquisitions that alternate, and no attribute that parts them",
+            "split the acquisitions",
+        ),
+        "slice-gap": Reason(
+            "slice distances that differ by more than a tenth, or put a slice a quarter of a step off even ones",
+            "export the missing slices",
+        ),
+        "slice-shift": Reason("slices that lie beside the line of the others", "split the fields of view"),
         "gantry-tilt": Reason("a gantry tilted by more than half a degree, so a sheared volume", "resample it upright"),
         "several-masks": Reason(
             "several mask files of one scan that hold the same structure", "leave the right one, or join them: `--join-masks`"

@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nnunet_ext.dicom.folder import read_folder, refuse_file
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.presence import check_file
 from nnunet_ext.record import DISTRIBUTION
@@ -335,7 +336,10 @@ class _LastRead:
 
 
 def _read(path: Path, what: str) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Read a file as the gate does; a mask may have several channels."""
+    """Read a file, or the DICOM series in a folder, as the gate does; a mask may have several channels."""
+    if path.is_dir():
+        return read_folder(path), ()
+    refuse_file(path, what)
     try:
         volume = read_volume(path, what, channels=what == "mask")
     except CaseRefused as refused:
@@ -348,7 +352,7 @@ def _read(path: Path, what: str) -> tuple[sitk.Image, tuple[str, ...]]:
 def _check_there(path: Path, what: str) -> None:
     """Check that there is a file. There is no case list here that could be wrong, so one that is missing is ``unreadable``."""
     try:
-        check_file(path, what)
+        check_file(path, what, folders=True)
     except CaseRefused as refused:
         code = "unreadable" if refused.code.endswith("-missing") else refused.code
         reason = refused.reason.removesuffix("; check the case list and the data root")

@@ -13,7 +13,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from nnunet_ext.convert.dicom_series import Header
+from nnunet_ext.dicom.headers import Header
 from nnunet_ext.dicom_masks import contours, segments
 from nnunet_ext.dicom_masks.grid import Points
 from nnunet_ext.dicom_masks.regions import Region

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nnunet_ext.convert.dicom_series import Series
+from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom_masks.contours import BETWEEN_SLICES
 from nnunet_ext.dicom_masks.grid import TOLERANCE_VOXELS, ScanGrid
 from nnunet_ext.dicom_masks.mask_files import MaskFile, read_file, reading

@@ -1,15 +1,8 @@
 """What an import says of its masks at its end, in a line each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from nnunet_ext.dicom_masks.mask_files import MASKS
-
-OnRemark = Callable[[str], None]
-"""Called with one line."""
-
-
-def unheard(line: str, /) -> None:
-    """Listen to nothing: the default of a function that takes ``on_remark``."""
 
 
 def remarks(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_ext.convert.dicom_series import Series
+from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom_masks.contours import place_contours
 from nnunet_ext.dicom_masks.grid import ScanGrid
 from nnunet_ext.dicom_masks.mask_files import MASKS, MaskFile, describe, read_file, reading

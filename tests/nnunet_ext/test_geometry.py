@@ -347,7 +347,7 @@ def write_series(folder: Path, positions_mm: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("positions", "code"), [([0, 5, 10, 15], None), ([0, 5, 15, 20], "slice-gap"), ([0, 5, 5, 10], "slice-gap")]
+    ("positions", "code"), [([0, 5, 10, 15], None), ([0, 5, 15, 20], "slice-gap"), ([0, 5, 5, 10], "slice-duplicate")]
 )
 def test_a_dicom_series_with_a_missing_or_double_slice_is_refused(
     tmp_path: Path, positions: list[float], code: str | None
