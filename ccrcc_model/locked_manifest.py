@@ -105,7 +105,7 @@ class MadeBy(Sound):
     preset: Name | None
     preset_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]+$")]
     mode: Mode | None
-    deep_sha256: Hash | None = None
+    deep_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]+$")] | None = None
 
 
 class FitSettings(Sound):
