@@ -21,6 +21,9 @@ _CT = re.compile(r"(?<![a-z])ct(?![a-z])", re.IGNORECASE)
 
 _CHANNELS = "foreground_intensity_properties_per_channel"
 
+_LIBRARIES = ("dynamic_network_architectures.", "torch.nn.")
+"""Where the classes come from that the plans of stock networks name."""
+
 _INTENSITIES = ("mean", "std", "percentile_00_5", "percentile_99_5")
 """What ``CTNormalization`` clips and scales by, in HU."""
 
@@ -95,6 +98,28 @@ def check_configuration(configuration: Mapping[str, Any], folder: Path) -> None:
         value = configuration.get(name)
         if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], wanted):
             raise _damaged("plans.json", folder, f"{name} is {_short(value)}, not a list of one {what}")
+
+
+def check_code(configuration: Mapping[str, Any], folder: Path) -> None:
+    """Refuse plans whose network is of another library than nnU-Net's: it would be imported and called, whatever it is.
+
+    Raises:
+        InputError: If so.
+    """
+    architecture = configuration.get("architecture")
+    if not isinstance(architecture, dict):
+        return  # plans of an older form name a network of nnU-Net's own
+    kwargs, imported = architecture.get("arch_kwargs"), architecture.get("_kw_requires_import")
+    if not isinstance(kwargs, dict) or not isinstance(imported, list) or not all(isinstance(name, str) for name in imported):
+        raise _damaged("plans.json", folder, f"the architecture is {_short(architecture)}")
+    named = [architecture.get("network_class_name"), *(kwargs.get(name) for name in imported)]
+    for name in (name for name in named if name is not None):
+        if not isinstance(name, str) or not name.startswith(_LIBRARIES):
+            msg = (
+                f"plans.json in {folder} names {_short(name)}, which is none of {', '.join(_LIBRARIES)} and would run; if you "
+                "trust the author, load it with --trust-checkpoint (trusted=True)"
+            )
+            raise InputError(msg)
 
 
 def _check_channels(channels: Any, folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nnunet_ext.errors import InputError, last_line
 from nnunet_ext.files import sha256
 from nnunet_ext.inference.devices import check_device
-from nnunet_ext.inference.model_folder import check_configuration, read_classes, read_plans
+from nnunet_ext.inference.model_folder import check_code, check_configuration, read_classes, read_plans
 from nnunet_ext.stored_json import read_json_object
 
 if TYPE_CHECKING:
@@ -179,6 +179,8 @@ def _build(
     manager = PlansManager(plans)
     configuration = manager.get_configuration(first.configuration)
     check_configuration(configuration.configuration, model.folder)
+    if not model.trusted:
+        check_code(configuration.configuration, model.folder)
     dataset = read_json_object(model.folder / "dataset.json")
     labels, device = manager.get_label_manager(dataset), torch.device(model.device)
     if device.type == "cuda":

@@ -170,7 +170,9 @@ def test_a_configuration_that_is_not_of_one_volume_is_refused(keys: dict[str, An
 
 def test_an_architecture_that_is_not_installed_is_not_called_a_missing_nnunet(folder: Path) -> None:
     architecture = json.loads((folder / "plans.json").read_text())["configurations"]["tiny"]["architecture"]
-    change_configuration(folder, architecture={**architecture, "network_class_name": "no.such.Network"})
+    change_configuration(
+        folder, architecture={**architecture, "network_class_name": "dynamic_network_architectures.NoSuchNetwork"}
+    )
     assert "cannot be loaded: ImportError: Network class could not be found" in the_line(folder)
 
 
@@ -286,3 +288,17 @@ def test_a_device_that_is_not_here_is_named_beside_those_that_are(folder: Path) 
         with pytest.raises(InputError, match=rf"No device '{name}' here; .* have cpu"):
             check_device(name)
     assert the_line(folder, device="cuda:99").startswith("No device 'cuda:99' here")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"network_class_name": "os.system", "arch_kwargs": {"command": "true"}, "_kw_requires_import": []},
+        {"arch_kwargs": {"nonlin": "subprocess.run"}, "_kw_requires_import": ["nonlin"]},
+    ],
+)
+def test_plans_that_would_run_other_code_are_refused_unless_the_author_is_trusted(keys: dict[str, Any], folder: Path) -> None:
+    known = json.loads((folder / "plans.json").read_text())["configurations"]["tiny"]["architecture"]
+    change_configuration(folder, architecture={**known, **keys})
+    assert "would run" in the_line(folder)
+    assert "would run" not in the_line(folder, trusted=True)  # another line, as that is no network
