@@ -18,7 +18,7 @@ import pandas as pd
 
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import atomic_path
-from nnunet_ext.small_file import read_small, shown
+from nnunet_ext.regular_file import read_small, shown
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 """What parts the cells of a row. Spreadsheets write semicolons where the comma is the decimal sign."""

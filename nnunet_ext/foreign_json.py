@@ -2,7 +2,11 @@
 
 import json
 from math import isfinite
+from pathlib import Path
 from typing import Any
+
+from nnunet_ext.errors import InputError
+from nnunet_ext.regular_file import read_small
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -25,6 +29,29 @@ def parse_json(text: str | bytes) -> Any:
     except json.JSONDecodeError as error:
         msg = f"it is not JSON ({error.msg} in line {error.lineno})"
         raise ValueError(msg) from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds, which may have been another program's or a full disk's meanwhile.
+
+    Raises:
+        InputError: If it is missing, no regular file, larger than ``regular_file.LARGEST_BYTES``, what ``parse_json`` refuses,
+            or holds something other than an object.
+    """
+    text = read_small(path, "file", if_missing="copy the folder again")
+    try:
+        content = parse_json(text)
+    except ValueError as error:
+        msg = f"{path.name} in {path.parent} is damaged: {str(error)[:160]}"
+        raise InputError(msg) from error
+    if not isinstance(content, dict):
+        kind = _KINDS.get(type(content), "value")
+        msg = f"{path.name} in {path.parent} holds a {kind} where an object with keys is wanted"
+        raise InputError(msg)
+    return content
+
+
+_KINDS = {list: "list", str: "text", int: "number", float: "number", bool: "truth value", type(None): "null"}
 
 
 def _constant(name: str) -> None:

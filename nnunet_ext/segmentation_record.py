@@ -16,10 +16,10 @@ from typing import Any
 from nnunet_ext.case import Case
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import sha256, write_json
+from nnunet_ext.foreign_json import read_json_object
 from nnunet_ext.labels import STRUCTURES
 from nnunet_ext.refusals import FLAGS
 from nnunet_ext.self_check import SelfCheck
-from nnunet_ext.stored_json import read_json_object
 from nnunet_ext.volume_file import volume_sha256
 from nnunet_ext.written_mask import changed_mask, is_whole_nifti
 

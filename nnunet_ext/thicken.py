@@ -19,12 +19,12 @@ from nnunet_ext.case import Case, Cohort, Refusal, plain_labels
 from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import write_json
+from nnunet_ext.foreign_json import read_json_object
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.orientation import Orientation
 from nnunet_ext.progress import OnProgress, silent
-from nnunet_ext.stored_json import read_json_object
 from nnunet_ext.volume_file import volume_sha256
 from nnunet_ext.written_mask import changed_mask, is_whole_nifti
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_json
+from nnunet_ext.foreign_json import read_json_object
 from nnunet_ext.plans import CPU_CONFIGURATION, add_cpu_configuration
 from nnunet_ext.progress import OnProgress, silent
-from nnunet_ext.stored_json import read_json_object
 
 PLANS = "nnUNetPlans"
 SHORT_TRAINER = "nnUNetTrainerCCRCCShort"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from nnunet_ext.csv_table import check_columns, cleaned, number_lines
 from nnunet_ext.errors import InputError
-from nnunet_ext.small_file import read_small, shown
+from nnunet_ext.regular_file import read_small, shown
 
 SUFFIXES = (".xlsx", ".xlsm")
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from nnunet_ext.errors import InputError
-from nnunet_ext.small_file import read_small, shown
+from nnunet_ext.regular_file import read_small, shown
 
 LARGEST_BYTES = 1 << 20
 """1 MiB: a hundred times the largest guideline that comes with the package."""

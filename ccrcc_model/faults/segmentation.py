@@ -240,7 +240,7 @@ def network_plans_not_finite(folder: Path) -> str:
         file = net / "plans.json"
         file.write_text(file.read_text(encoding="utf-8").replace('"std": 80.0', '"std": NaN'), encoding="utf-8")
 
-    return refused(folder, "NaN is not a number that JSON knows", spoil)
+    return refused(folder, "it holds NaN, which is no number", spoil)
 
 
 @fault("a device that is not here is blamed on the model, or replaced by the CPU", needs=NEEDS)

@@ -13,7 +13,7 @@ from nnunet_ext.case import Case, Cohort, Refusal, Role
 from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.presence import is_there
-from nnunet_ext.small_file import read_small
+from nnunet_ext.regular_file import read_small
 
 RECORDS = ("kits23.json", "kits.json")
 """Names of the file of clinical records; 2019 and 2021 share the second."""

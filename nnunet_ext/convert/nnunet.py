@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nnunet_ext.case import Case, Cohort, Refusal, Role, plain_labels
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.files import write_json
+from nnunet_ext.foreign_json import read_json_object
 from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.labels import STRUCTURES, Label
 from nnunet_ext.nifti import write_nifti
 from nnunet_ext.progress import OnProgress, silent
-from nnunet_ext.stored_json import read_json_object
 from nnunet_ext.volume_file import stamp
 
 N_FOLDS = 5

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_ext.errors import InputError
+from nnunet_ext.foreign_json import read_json_object
 from nnunet_ext.labels import STRUCTURES
-from nnunet_ext.stored_json import read_json_object
 
 READERS = ("SimpleITKIO", "SimpleITKIOWithReorient", "NibabelIO", "NibabelIOWithReorient")
 """nnU-Net's readers of volumes with a place in space; its others read pictures, which have none."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_ext.errors import InputError, last_line
 from nnunet_ext.files import sha256
+from nnunet_ext.foreign_json import read_json_object
 from nnunet_ext.inference.devices import check_device
 from nnunet_ext.inference.model_folder import check_code, check_configuration, read_classes, read_plans
-from nnunet_ext.stored_json import read_json_object
 
 if TYPE_CHECKING:
     from nnunet_ext.inference.checkpoint import Checkpoint
