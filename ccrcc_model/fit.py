@@ -107,21 +107,22 @@ def fit(
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
     kept = (studies, request.sha256) if studies is not None else None
-    room = reserve(out_dir.parent, MODEL_BYTES)
-    outer, final = run_nested(cases, settings, perturbed=perturbed, studies=kept, jobs=jobs, on_progress=on_progress)
-    manifest, files = lock(cases, outer, final, target, sensitivity=sensitivity)
-    rivals = rivals_of(cases, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
-    score = mean_score(cases, outer, "score")
-    found = compare_with_rivals(cases, score, rivals, settings, jobs=jobs, on_progress=on_progress)
-    manifest["cautions"] = list(cautions(cases))
-    manifest["comparators"] = [one.to_json() for one in found]
-    seen = with_components(table, final.members)
-    files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
-    files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()
-    if controls:
-        manifest["controls"] = run_controls(cases, settings, perturbed=perturbed, jobs=jobs, on_progress=on_progress).to_json()
+    with reserve(out_dir.parent, MODEL_BYTES):
+        outer, final = run_nested(cases, settings, perturbed=perturbed, studies=kept, jobs=jobs, on_progress=on_progress)
+        manifest, files = lock(cases, outer, final, target, sensitivity=sensitivity)
+        rivals = rivals_of(cases, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
+        score = mean_score(cases, outer, "score")
+        found = compare_with_rivals(cases, score, rivals, settings, jobs=jobs, on_progress=on_progress)
+        manifest["cautions"] = list(cautions(cases))
+        manifest["comparators"] = [one.to_json() for one in found]
+        seen = with_components(table, final.members)
+        files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
+        files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()
+        if controls:
+            manifest["controls"] = run_controls(
+                cases, settings, perturbed=perturbed, jobs=jobs, on_progress=on_progress
+            ).to_json()
     if (model := request.existing(out_dir, Model.load)) is not None:  # another process was faster
         return model
-    room.close()
     write_model_folder(out_dir, files, request.about | manifest)
     return Model.load(out_dir)

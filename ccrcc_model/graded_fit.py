@@ -80,15 +80,14 @@ def fit_graded(
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
     kept = (studies, request.sha256) if studies is not None else None
-    room = reserve(out_dir.parent, MODEL_BYTES)
-    outer, final = run_graded(cases, target, settings, studies=kept, jobs=jobs, on_progress=on_progress)
-    manifest, files = lock_graded(cases, outer, final, target, seed=seed)
-    files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
-    if controls:
-        manifest["controls"] = run_graded_controls(cases, target, settings, jobs=jobs, on_progress=on_progress)
+    with reserve(out_dir.parent, MODEL_BYTES):
+        outer, final = run_graded(cases, target, settings, studies=kept, jobs=jobs, on_progress=on_progress)
+        manifest, files = lock_graded(cases, outer, final, target, seed=seed)
+        files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
+        if controls:
+            manifest["controls"] = run_graded_controls(cases, target, settings, jobs=jobs, on_progress=on_progress)
     if (model := request.existing(out_dir, GradedModel.load)) is not None:  # another process was faster
         return model
-    room.close()
     write_model_folder(out_dir, files, {"kind": target.kind} | request.about | manifest)
     return GradedModel.load(out_dir)
 

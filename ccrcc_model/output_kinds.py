@@ -61,7 +61,9 @@ REFUSALS = FileKind("list of refused cases", ("check",), _begins_with(*REFUSED))
 THICKENED = FolderKind(("thicken",), (*_COHORT, "acquisition.csv", "images", "masks"), ("made_of",))
 IMPORTED = {
     name: FolderKind(
-        (f"import {name}",), (*_COHORT, "outcomes.csv", "series.csv", "acquisition.csv", "images", "masks"), has_record=True
+        (f"import {name}",),
+        (*_COHORT, "outcomes.csv", "series.csv", "masks.csv", "acquisition.csv", "images", "masks"),
+        has_record=True,
     )
     for name in ("kits", "table", "dicom")
 }
@@ -71,7 +73,10 @@ BENCHMARK = FolderKind(
     ("benchmark",),
     (
         *(f"{name}.csv" for name in ("table_s2", "operating_points", "discrimination", "calibration", "calls")),
-        *(f"{name}.csv" for name in ("recalibration", "subgroups", "at_prevalence", "uncertainty", "graded_figures")),
+        *(
+            f"{name}.csv"
+            for name in ("recalibration", "subgroups", "at_prevalence", "uncertainty", "coverage", "graded_figures")
+        ),
         *(f"{name}_curve.csv" for name in ("roc", "decision", "calibration")),
     ),
     ("benchmark.json", "graded_benchmark.json"),

@@ -28,11 +28,11 @@ class Head:
 
     Args:
         columns: Of a table; empty for anything else.
-        about: Values of a Parquet file's metadata, by key; those of a CSV file are in a file beside it.
+        about: Keys of a Parquet file's metadata that are ours; None for a CSV file, which has none.
     """
 
     columns: tuple[str, ...] = ()
-    about: dict[str, Any] | None = None
+    about: frozenset[str] | None = None
 
 
 IsOwn = Callable[[Head], bool]
@@ -91,8 +91,8 @@ def head_of(path: Path) -> Head:
     try:
         if path.suffix == ".parquet":
             schema = pq.read_schema(path)
-            metadata = {key.decode(): value for key, value in (schema.metadata or {}).items() if key.startswith(b"ccrcc_")}
-            return Head(tuple(schema.names), {key: json.loads(value) for key, value in metadata.items()})
+            keys = frozenset(key.decode() for key in schema.metadata or {} if key.startswith(b"ccrcc_"))
+            return Head(tuple(schema.names), keys)
         with path.open(encoding="utf-8-sig", newline="") as stream:
             return Head(tuple(next(csv.reader(stream), ())))
     except (OSError, ValueError, csv.Error, pa.ArrowException):

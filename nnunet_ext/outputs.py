@@ -7,8 +7,8 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import TEMPORARY
@@ -156,8 +156,9 @@ def _longest_name(folder: Path) -> int:
         return _LONGEST_NAME
 
 
-def reserve(folder: Path, n_bytes: int = RESULT_BYTES) -> IO[bytes]:
-    """Hold room on a disk until the file is closed, so that what hours of work come to can be written even if the disk fills.
+@contextmanager
+def reserve(folder: Path, n_bytes: int = RESULT_BYTES) -> Iterator[None]:
+    """Hold room on a disk while the block runs, so that its result can be written after it even if the disk fills.
 
     The file has no name where the system allows it: whatever ends the process gives the room back.
 
@@ -168,16 +169,15 @@ def reserve(folder: Path, n_bytes: int = RESULT_BYTES) -> IO[bytes]:
     Raises:
         InputError: If there is no such room.
     """
-    file: IO[bytes] = tempfile.TemporaryFile(prefix=TEMPORARY, dir=folder)  # noqa: SIM115 - the caller closes it
-    try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
-    except OSError as error:
-        file.close()
-        if error.errno in {errno.EINVAL, errno.EOPNOTSUPP}:  # a file system that holds nothing in advance
-            return tempfile.TemporaryFile()
-        raise _refused(folder, "--out", f"{n_bytes / 1e6:.0f} MB cannot be held there: {error.strerror}") from error
-    return file
+    with tempfile.TemporaryFile(prefix=TEMPORARY, dir=folder) as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:  # a file system that holds nothing in advance
+                why = f"{n_bytes / 1e6:.0f} MB cannot be held there: {error.strerror}"
+                raise _refused(folder, "--out", why) from error
+        yield
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -14,6 +14,7 @@ from pydicom.uid import generate_uid
 from ccrcc_model.faults.dicom_files import Corners, Imported, new_seg, same_grid, write_ct, write_rtstruct
 from ccrcc_model.faults.fault import expect
 from ccrcc_model.faults.scans import CORNER_MM, SPACING_MM, small_scan
+from nnunet_ext.csv_table import read_csv
 
 Mask = npt.NDArray[np.uint8]
 
@@ -103,7 +104,7 @@ class MaskImported(Imported):
     def regions(self) -> pd.DataFrame:
         """``masks.csv``, empty if it was not written."""
         path = self.out / "masks.csv"
-        return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame()
+        return read_csv(path) if path.exists() else pd.DataFrame()
 
     @property
     def verdicts(self) -> list[str]:

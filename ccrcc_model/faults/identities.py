@@ -8,6 +8,7 @@ import pandas as pd
 
 from ccrcc_model.faults.fault import Ran, ccrcc, expect, fault
 from nnunet_ext.case import Role
+from nnunet_ext.csv_table import write_csv
 from radiomics_cfg.table import FeatureTable
 
 N_PATIENTS = 48
@@ -56,9 +57,9 @@ def benchmark(folder: Path, development: Labelled, external: Labelled) -> Ran:
     """Fit on one cohort and score the other, whose card lists all 48 cases; return how the benchmark ended."""
     for name, (table, outcomes) in (("development", development), ("external", external)):
         table.write(folder / f"{name}.parquet")
-        outcomes.to_csv(folder / f"{name}.csv", index=False)
+        write_csv(folder / f"{name}.csv", outcomes)
     listed = cohort("external", Role.EXTERNAL, seed=2)[0].rows[["case_id", "patient_id", "centre"]]
-    listed.assign(image="none.nii.gz").to_csv(folder / "cases.csv", index=False)
+    write_csv(folder / "cases.csv", listed.assign(image="none.nii.gz"))
     (folder / "card.yaml").write_text("name: external\nrole: external\ncases: cases.csv\noutcomes: external.csv\n")
     given = ("--outcomes", folder / "development.csv", "--target", "grade", "--out", folder / "model")
     ccrcc("fit", folder / "development.parquet", *given, "--trials", 1, "--folds", 3, "--repeats", 1)
@@ -91,7 +92,7 @@ def one_scan_under_two_development_patients(folder: Path) -> str:
     """Two development patients have the same image: refused before the fit."""
     table, outcomes = two_cohorts()[0]
     with_images(table, {"development-03": table.provenance["cases"]["development-30"]}).write(folder / "table.parquet")
-    outcomes.to_csv(folder / "grades.csv", index=False)
+    write_csv(folder / "grades.csv", outcomes)
     given = ("--outcomes", folder / "grades.csv", "--target", "grade", "--out", folder / "model")
     ran = ccrcc("fit", folder / "table.parquet", *given)
     return expect(ran.status == 2 and "2 patients share a scan" in ran.said, ran.said)

@@ -82,7 +82,8 @@ def disk_takes_no_model(folder: Path) -> str:
     prepare_parent(folder / "models" / "grade")
     with _no_file_above(MODEL_BYTES - 1):
         try:
-            reserve(folder / "models", MODEL_BYTES).close()
+            with reserve(folder / "models", MODEL_BYTES):
+                pass
         except InputError as error:
             return expect("cannot be held" in str(error), str(error))
     return expect(False, "room for a model was taken for granted")

@@ -28,6 +28,7 @@ KINDS = (
     "applicability.json",
     "out_of_fold.csv",
     "explanation.json",
+    "scans.json",
     "member_00.txt",
 )
 

@@ -121,13 +121,15 @@ def test_a_quota_that_is_used_up_shows_when_a_block_is_written(tmp_path: Path, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_room_is_held_until_it_is_given_back(tmp_path: Path) -> None:
-    room = reserve(tmp_path, 1 << 20)
-    assert os.fstat(room.fileno()).st_blocks * 512 >= 1 << 20
-    room.close()
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(InputError, match="cannot be held there"):
-        reserve(tmp_path, 1 << 60)
+def test_room_is_held_until_it_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    monkeypatch.setattr(outputs.os, "posix_fallocate", lambda _, start, n_bytes: held.append(n_bytes - start))
+    with reserve(tmp_path, 1 << 20):
+        assert held == [1 << 20]
+        assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="cannot be held there"), reserve(tmp_path, 1 << 60):
+        pass
 
 
 def test_what_a_killed_run_left_is_removed_after_a_day(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_blanks_in_a_key_mean_nothing(tmp_path: Path) -> None:
         ("original,patient_id\na,p0001\na,p0002\n", "lists a patient twice"),
         ("original,patient_id\na,p0001\nb,p0001\n", "lists a number twice"),
         ("name,patient_id\na,p0001\n", "is no key: it has the columns name"),
-        ("", "not a readable CSV"),
+        ("", "is empty"),
     ],
 )
 def test_a_key_that_is_none_is_refused(tmp_path: Path, text: str, said: str) -> None:
