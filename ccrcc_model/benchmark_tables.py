@@ -188,7 +188,7 @@ def cautions(result: BenchmarkResult) -> tuple[str, ...]:
     too small, of one class, or mostly unlike the development patients.
     """
     lines = [f"Leak audit failed: {answer.question} {answer.finding}" for answer in result.audit if not answer.passed]
-    lines += [str(covered) for covered in result.coverage if covered.cases_absent]
+    lines += [line for covered in result.coverage for line in covered.lines]
     for group in result.scope(Scope.EXTERNAL):
         name, n = group.name, group.model.n
         if group.model.auc.value is None:

@@ -60,7 +60,7 @@ class GradedBenchmark:
         of = f"{self.target} in"
         return (
             *(f"Leak audit failed: {answer.question} {answer.finding}" for answer in self.audit if not answer.passed),
-            *(str(covered) for covered in self.coverage if covered.cases_absent),
+            *(line for covered in self.coverage for line in covered.lines),
             *(f"{of} {group.name} (n = {group.n}) {verdict_of(group.figures['concordance'])}" for group in self.groups[1:]),
         )
 

@@ -106,6 +106,8 @@ class MadeBy(Sound):
     preset_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]+$")]
     mode: Mode | None
     deep_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]+$")] | None = None
+    orientation: Annotated[str, StringConstraints(pattern=r"^[LR][AP][IS]$")] | None = None
+    versions: dict[Name, Name | int] = {}
 
 
 class FitSettings(Sound):

@@ -6,6 +6,7 @@ that two models' prints cannot be joined and nobody reads a feature value from t
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -39,6 +40,7 @@ agrees in five such features by chance."""
 
 _UNKNOWN, _ZERO = np.iinfo(np.int64).min, np.iinfo(np.int64).min + 1
 _MARK_LETTERS = 10
+_MARK, _IMAGE = re.compile(rf"([0-9a-f]{{{_MARK_LETTERS}}})?"), re.compile(r"[0-9a-f]{64}")
 
 Cells = npt.NDArray[np.int64]
 """Of each case and feature the two overlapping cells that its value lies in, shape ``(n_cases, n_features, 2)``."""
@@ -133,10 +135,15 @@ class ScanPrints:
             names = tuple(str(name) for name in content["features"])
             pairs = [[pair.split(" ") for pair in scan] for scan in content["scans"]]
             marks = np.array(pairs, dtype=np.str_).reshape(len(pairs), len(names), 2)
-            return cls(str(content["salt"]), names, frozenset(map(str, content["images"])), marks)
+            images = frozenset(str(image) for image in content["images"])
+            salt = str(content["salt"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             msg = f"The model's prints of its development scans are damaged: {type(error).__name__}; copy the model again"
             raise InputError(msg) from error
+        if not all(map(_IMAGE.fullmatch, images)) or not all(_MARK.fullmatch(mark) for mark in marks.flat):
+            msg = "The model's prints of its development scans are damaged: they hold what is no hash; copy the model again"
+            raise InputError(msg)
+        return cls(salt, names, images, marks)
 
 
 def fitted_rows(table: FeatureTable, cases: Cases) -> FeatureTable:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import dcmwrite
@@ -15,6 +14,7 @@ from pydicom.uid import generate_uid
 from ccrcc_model.faults.dicom_files import Change, Imported, write_ct
 from ccrcc_model.faults.fault import ccrcc, expect, fault
 from ccrcc_model.faults.scans import CORNER_MM, SPACING_MM, small_scan, write_card
+from nnunet_ext.csv_table import read_csv
 
 HU = small_scan()[0]
 
@@ -30,7 +30,7 @@ def _met(folder: Path, code: str) -> str:
     verdicts = sorted(set(found.series["verdict"])) if len(found.series) else [found.ran.said]
     card = write_card(folder, "a,p,north,scan,\n")
     ccrcc("check", card, "--out", folder / "quarantine.csv")
-    gate = pd.read_csv(folder / "quarantine.csv")["code"].tolist()
+    gate = read_csv(folder / "quarantine.csv")["code"].tolist()
     return expect(verdicts == [code] and gate == [code], f"import: {', '.join(verdicts)}; folder: {gate or 'accepted'}")
 
 

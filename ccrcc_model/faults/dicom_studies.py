@@ -5,18 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ccrcc_model.faults.dicom_files import Imported, write_ct
 from ccrcc_model.faults.dicom_images import HU, read_right
 from ccrcc_model.faults.fault import expect, fault
+from nnunet_ext.csv_table import read_csv
 
 STRANGERS = "strangers become one patient"
 
 
 def _patients(folder: Path) -> list[str]:
     cases = folder / "scan-cohort" / "cases.csv"
-    return pd.read_csv(cases, dtype=str)["patient_id"].tolist() if cases.exists() else []
+    return read_csv(cases)["patient_id"].tolist() if cases.exists() else []
 
 
 @fault(STRANGERS)
@@ -135,5 +135,5 @@ def digits_of_a_single_float(folder: Path) -> str:
     """A slice thickness of 1.6000000238418579: the acquisition file says 1.6."""
     write_ct(folder / "scan", SliceThickness="1.60000002384186", SpiralPitchFactor=float(np.float32(0.9)))
     Imported(folder / "scan")
-    row = pd.read_csv(folder / "scan-cohort" / "acquisition.csv", dtype=str).iloc[0]
+    row = read_csv(folder / "scan-cohort" / "acquisition.csv").iloc[0]
     return expect((row["slice_thickness_mm"], row["pitch"]) == ("1.6", "0.9"), f"{row['slice_thickness_mm']}, {row['pitch']}")

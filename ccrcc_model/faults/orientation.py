@@ -13,6 +13,7 @@ import yaml
 
 from ccrcc_model.faults.fault import ccrcc, expect, fault
 from ccrcc_model.faults.scans import as_image, small_scan, write_card
+from nnunet_ext.csv_table import inferred, read_csv
 
 ORDERS = ("LPS", "RAI", "SPL", "AIR", "PSR")
 """As stored by DICOM, by NIfTI tools, slices first as KiTS has them, and two more; of both hands."""
@@ -69,7 +70,7 @@ def _spread(card: Path, preset: Path, *options: str) -> tuple[float, pd.DataFram
     out = card.parent / "features.csv"
     ran = ccrcc("extract", card, "--preset", preset, "--out", out, *options)
     expect(ran.status == 0, f"status {ran.status}: {ran.said[-200:]}")
-    table = pd.read_csv(out)
+    table = inferred(read_csv(out))
     keys = table[["case_id", "lesion", "side"]]
     values = table.drop(columns=[*keys.columns, "cohort", "patient_id", "centre"]).to_numpy(dtype=np.float64)
     apart = [0.0]

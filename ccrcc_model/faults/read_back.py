@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ccrcc_model.faults.fault import NotHeld, ccrcc, expect, fault
 from ccrcc_model.faults.scans import write_card, write_scan
+from nnunet_ext.csv_table import write_csv
 from radiomics_cfg.table import FeatureTable
 
 KIND = "what is read back is believed"
@@ -37,7 +38,7 @@ def _table(folder: Path, name: str, *, role: str) -> tuple[Path, Path]:
     about = {"cohorts": {name: role}, "preset": "made-up", "preset_sha256": "0123", "mode": "canonical"}
     FeatureTable(rows, about).write(folder / f"{name}.parquet")
     outcomes = folder / f"{name}.csv"
-    pd.DataFrame({"patient_id": rows["patient_id"], "isup_grade": 2 + high}).to_csv(outcomes, index=False)
+    write_csv(outcomes, pd.DataFrame({"patient_id": rows["patient_id"], "isup_grade": 2 + high}))
     return folder / f"{name}.parquet", outcomes
 
 

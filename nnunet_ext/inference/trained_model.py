@@ -214,7 +214,11 @@ def _network(trainer: str, plans: Any, configuration: Any, n_classes: int) -> An
     """Return the network that a trainer builds for one channel, with nnU-Net's present signature or its old one."""
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # noqa: PLC0415 - an optional extra
 
-    build = recursive_find_trainer_class_by_name(trainer).build_network_architecture
+    try:
+        build = recursive_find_trainer_class_by_name(trainer).build_network_architecture
+    except RuntimeError as error:
+        msg = f"nnU-Net finds no trainer {trainer:.80}, which the checkpoint names; install it, or put it on nnUNet_extTrainer"
+        raise InputError(msg) from error
     if "plans_manager" in signature(build).parameters:
         return build(plans, configuration, 1, n_classes, enable_deep_supervision=False)
     architecture = (

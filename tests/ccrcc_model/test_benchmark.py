@@ -144,8 +144,8 @@ def test_patients_whom_the_card_lists_and_the_table_lacks_are_counted(locked):
     assert (covered.cases, covered.cases_absent, covered.patients, covered.patients_absent) == (40, 1, 40, 1)
     assert covered.events_absent == 1  # every third patient is positive
     assert any("1 of the card's 40 cases have no features" in line for line in cautions(result))
-    with pytest.raises(InputError, match="holds 1 cases that its card does not list, first north-39"):
-        benchmark(locked, [(table, outcomes)], cards=[card("north", 39)], replicates=100)
+    more = benchmark(locked, [(table, outcomes)], cards=[card("north", 39)], replicates=100)
+    assert any("1 cases of the table are not listed by the card" in line for line in cautions(more))
 
 
 def test_a_development_scan_under_another_name_fails_the_audit(locked):

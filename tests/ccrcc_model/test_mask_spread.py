@@ -104,8 +104,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def spread(study: Path, out: Path, *more: str | Path, cohort: str = "away") -> Result:
-    options = ("--cohort", study / cohort / "card.yaml", "--preset", study / "small", "--out", out)
-    return ccrcc("spread", study / "model", *options, "--cases", study / "stability.cases", *more)
+    usual: dict[str | Path, str | Path] = {"--cohort": study / cohort / "card.yaml", "--preset": study / "small"}
+    usual |= {"--cases": study / "stability.cases", **dict(zip(more[::2], more[1::2], strict=True))}
+    return ccrcc("spread", study / "model", "--out", out, *(word for option in usual.items() for word in option))
 
 
 def test_the_command_tells_how_far_each_probability_moves(study: Path, tmp_path: Path) -> None:

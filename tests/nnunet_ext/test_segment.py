@@ -363,7 +363,9 @@ def change_checkpoint(model: Path, **changes: Any) -> None:
         (lambda model: (model / "plans.json").unlink(), r"lacks plans\.json; it holds fold_0"),
         (lambda model: (model / "dataset.json").write_text("{"), r"dataset\.json in .* is damaged"),
         (
-            lambda model: (model / "dataset.json").write_text('{"labels": {"background": 0, "liver": 1}}'),
+            lambda model: (model / "dataset.json").write_text(
+                '{"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}'
+            ),
             "segments {'liver': 1}",
         ),
         (lambda model: (model / "fold_0" / "checkpoint_best.pth").write_bytes(b"torn"), "cannot be loaded"),

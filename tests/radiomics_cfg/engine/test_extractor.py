@@ -568,7 +568,7 @@ def test_what_is_unknown_is_refused_by_calls_too() -> None:
     ("text", "message"),
     [
         (None, "No parameter file at"),
-        ("setting: [", "is not a readable parameter file"),
+        ("setting: [", "is not readable YAML"),
         ("- 1", "Parameters have the keys featureClass, imageType, setting; found 1"),
         ("", None),  # an empty file asks for the defaults
         ("1", "Parameters have the keys featureClass, imageType, setting; found 1"),
