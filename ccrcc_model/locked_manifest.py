@@ -107,7 +107,7 @@ class MadeBy(Sound):
     mode: Mode | None
     deep_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]+$")] | None = None
     orientation: Annotated[str, StringConstraints(pattern=r"^[LR][AP][IS]$")] | None = None
-    versions: dict[Name, Name | int] = {}
+    versions: dict[Name, Name | int] = Field(default_factory=dict)
 
 
 class FitSettings(Sound):

@@ -19,6 +19,7 @@ def parse_json(text: str | bytes) -> Any:
             it is nested too deep.
     """
     try:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text  # json itself would take UTF-16 too
         return json.loads(text, parse_constant=_constant, parse_float=_number, object_pairs_hook=_object)
     except RecursionError as error:
         msg = "it is nested too deep"

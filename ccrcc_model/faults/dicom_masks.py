@@ -215,7 +215,7 @@ def contours_without_frame_or_reference(folder: Path) -> str:
 @fault(PAIR)
 def contours_of_another_patient(folder: Path) -> str:
     """Contours that refer to the scan of another PatientID: not used, and listed as ``mask-unmatched``."""
-    write_contours(folder / "in", {"Tumor": outlines(2)}, PatientID="2")
+    write_contours(folder / "in", {"Tumor": outlines(2)}, PatientID="2", StudyInstanceUID="1.2.77")
     return MaskImported(folder / "in").leaves("mask-unmatched")
 
 
