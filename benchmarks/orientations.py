@@ -20,9 +20,10 @@ import SimpleITK as sitk
 
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
-from radiomics_cfg.backend import MODES, Mode, load_backend
+from radiomics_cfg.backend import load_backend
 from radiomics_cfg.batch import DEFAULT_BACKEND
 from radiomics_cfg.measure import feature_columns, measure_case
+from radiomics_cfg.modes import MODES, Mode
 from radiomics_cfg.preset import Parameters, Preset, RegionRules, Scale
 
 SPACINGS_MM = {"isotropic": (3.0, 3.0, 3.0), "anisotropic": (2.6, 2.6, 4.1)}

@@ -15,7 +15,7 @@ from ccrcc_model.scan_prints import fitted_rows, patients_of_one_scan
 from ccrcc_model.targets import Cases, LabelledCases
 from nnunet_ext.case import Role
 from nnunet_ext.errors import InputError
-from radiomics_cfg.backend import AS_STORED
+from radiomics_cfg.modes import AS_STORED
 from radiomics_cfg.stability import PerturbedValues
 from radiomics_cfg.table import FeatureTable
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from ccrcc_model.locked_values import Count, Hash, Name, Sound
 from ccrcc_model.targets import GRADE, OUTCOMES, Target, find_target
 from nnunet_ext.cards import file_name
-from radiomics_cfg.backend import Mode
+from radiomics_cfg.modes import Mode
 
 Figure = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 AtLeastOne = Annotated[int, Field(ge=1)]

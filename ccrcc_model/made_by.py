@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnunet_ext.errors import InputError
-from radiomics_cfg.backend import AS_STORED
+from radiomics_cfg.modes import AS_STORED
 
 OUR_OWN = ("engine", "extraction")
 """Versions of this package's values, which count up."""

@@ -24,8 +24,8 @@ from ccrcc_model.targets import Cases
 from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.progress import OnProgress, silent
-from radiomics_cfg.backend import Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND
+from radiomics_cfg.modes import Mode
 from radiomics_cfg.perturbation import Perturbation
 from radiomics_cfg.perturbed_case import MaskRecipe, find_masks
 from radiomics_cfg.preset import Preset

@@ -9,8 +9,8 @@ from nnunet_ext.cards import load_cohort
 from nnunet_ext.case import Cohort
 from nnunet_ext.errors import InputError
 from nnunet_ext.outputs import TABLE_BYTES, try_folder
-from radiomics_cfg.backend import Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND
+from radiomics_cfg.modes import Mode
 
 
 @dataclass(frozen=True)

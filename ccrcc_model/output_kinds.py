@@ -2,7 +2,6 @@
 
 from ccrcc_model.deep import DEEP
 from ccrcc_model.outputs import REFUSED, FileKind, FolderKind, Head, IsOwn
-from radiomics_cfg.stability import COLUMNS as STABILITY_COLUMNS
 from radiomics_cfg.table import KEYS
 
 _TABLE = (".parquet", ".csv")
@@ -23,6 +22,12 @@ def _is_feature_table(head: Head) -> bool:
     return stated and head.columns[:4] == common and "__" in head.columns[-1]
 
 
+def _is_stability_table(head: Head) -> bool:
+    from radiomics_cfg.stability import COLUMNS  # noqa: PLC0415 - it brings the engine, which most commands do without
+
+    return head.columns == COLUMNS
+
+
 def _has_deep_features(head: Head) -> bool:
     return any(DEEP in name for name in head.columns)
 
@@ -38,7 +43,7 @@ JOINED = FileKind("feature table", ("deep",), lambda head: _is_feature_table(hea
 STABILITY = FileKind(
     "stability table",
     ("stability",),
-    lambda head: head.columns == STABILITY_COLUMNS,
+    _is_stability_table,
     _TABLE,
     {**_RUN, "values.parquet": _begins_with("patient_id", "mask")},
 )

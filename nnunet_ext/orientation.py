@@ -6,15 +6,16 @@ KiTS files store the slices first.
 """
 
 from ctypes import c_char
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations, product
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.geometry import Scan
+if TYPE_CHECKING:  # the gate brings every reader
+    from nnunet_ext.geometry import Scan
 
 CANONICAL = "LPS"
 """What ``oriented`` gives, after where the axes x, y, z run to in the patient."""
@@ -78,7 +79,7 @@ class Orientation:
         return stored.transpose([2 - axis for axis in self.axes[::-1]])[steps]
 
 
-def oriented(scan: Scan) -> Scan:
+def oriented(scan: "Scan") -> "Scan":
     """Return a scan with its axes in the order and direction of ``CANONICAL``: the same voxels at the same place.
 
     How a scan was stored says nothing of the patient, but a grid begins at the first voxel, filters go along the axes, and
@@ -93,7 +94,8 @@ def oriented(scan: Scan) -> Scan:
     orientation = Orientation.of(scan.image)
     if orientation.is_canonical:
         return scan
-    return Scan(orientation.turned(scan.image), None if scan.mask is None else orientation.turned(scan.mask))
+    mask = None if scan.mask is None else orientation.turned(scan.mask)
+    return replace(scan, image=orientation.turned(scan.image), mask=mask)
 
 
 def _nearness(cosines: npt.NDArray[np.float64]) -> float:

@@ -2,29 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.errors import InputError
-from nnunet_ext.orientation import CANONICAL
 from radiomics_cfg.grid import Box
 from radiomics_cfg.preset import Parameters
-
-Mode = Literal["canonical", "pyradiomics"]
-"""How a table's values were computed; tables of two modes are never mixed.
-
-``canonical``: an image is filtered once for all regions, with as much of the scan around them as the filter needs to converge.
-``pyradiomics``: each region has a crop of its own, as PyRadiomics cuts it, and LoG depends on how far that is padded.
-"""
-
-MODES: tuple[Mode, ...] = get_args(Mode)
-
-AS_STORED = "as stored"
-ORIENTATIONS: dict[Mode, str] = {"canonical": CANONICAL, "pyradiomics": AS_STORED}
-"""Where a scan's axes run to when it is measured. PyRadiomics takes them as they are stored, and its values follow that."""
 
 LOG_MARGIN_SIGMAS = 10
 """ITK's recursive Gaussian has long tails: on an abdominal CT the LoG is off by up to 6 HU with 2 sigmas of context around

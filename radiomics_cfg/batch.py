@@ -11,8 +11,8 @@ from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import InputError
 from nnunet_ext.progress import OnProgress, silent
 from nnunet_ext.shard import Shard
-from radiomics_cfg.backend import Mode
 from radiomics_cfg.case_file import CaseWork, KeptRows, Outcome, Recipe, find_outcome, is_open, measure_and_keep
+from radiomics_cfg.modes import Mode
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.workers import measure_in_processes
 

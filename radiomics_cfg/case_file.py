@@ -17,7 +17,7 @@ from nnunet_ext.files import sha256
 from nnunet_ext.geometry import read_scan
 from nnunet_ext.presence import check_file
 from nnunet_ext.volume_file import volume_files
-from radiomics_cfg.backend import MODES, ORIENTATIONS, Mode, load_backend
+from radiomics_cfg.backend import load_backend
 from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.kept_values import (
     gaps_are_told,
@@ -28,6 +28,7 @@ from radiomics_cfg.kept_values import (
     write_values,
 )
 from radiomics_cfg.measure import CaseRows, as_measured, feature_columns, measure_case
+from radiomics_cfg.modes import MODES, ORIENTATIONS, Mode
 from radiomics_cfg.one_thread import one_thread
 from radiomics_cfg.preset import Preset
 

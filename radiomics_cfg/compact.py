@@ -11,9 +11,9 @@ from nnunet_ext.case import Case, Cohort, Refusal
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_json
 from nnunet_ext.progress import OnProgress, silent
-from radiomics_cfg.backend import ORIENTATIONS, Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND, Batch
 from radiomics_cfg.case_file import CaseContent, KeptRows, Outcome, read_case_file
+from radiomics_cfg.modes import ORIENTATIONS, Mode
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.table import KEYS, FeatureTable
 

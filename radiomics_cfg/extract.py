@@ -4,9 +4,9 @@ from pathlib import Path
 
 from nnunet_ext.case import Cohort, Refusal
 from nnunet_ext.progress import OnProgress, silent
-from radiomics_cfg.backend import Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND, Batch
 from radiomics_cfg.compact import tabulate
+from radiomics_cfg.modes import Mode
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.table import FeatureTable
 

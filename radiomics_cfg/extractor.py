@@ -21,12 +21,12 @@ from nnunet_ext.presence import check_file
 from nnunet_ext.record import DISTRIBUTION
 from nnunet_ext.volume_file import read_volume, stamp
 from nnunet_ext.yaml_file import read_yaml
-from radiomics_cfg.backend import MODES, ORIENTATIONS, Mode
 from radiomics_cfg.engine.diagnostics import content_hash, image_elements, mask_elements, version_elements
 from radiomics_cfg.engine.filters import IMAGE_TYPES, Source, filtered_images
 from radiomics_cfg.engine.preparation import integer_mask, prepare, refuse_no_numbers, resegmented
 from radiomics_cfg.engine.region import CLASSES, RegionOnGrid, feature_settings, wanted_features
 from radiomics_cfg.grid import bounds
+from radiomics_cfg.modes import MODES, ORIENTATIONS, Mode
 
 Volume: TypeAlias = "str | os.PathLike[str] | sitk.Image"
 

@@ -9,9 +9,10 @@ import SimpleITK as sitk
 
 from nnunet_ext.geometry import Scan
 from nnunet_ext.orientation import oriented
-from radiomics_cfg.backend import Backend, Mode
+from radiomics_cfg.backend import Backend
 from radiomics_cfg.grid import Box, Grid, resample
 from radiomics_cfg.lesions import Anatomy, find_anatomy
+from radiomics_cfg.modes import Mode
 from radiomics_cfg.preset import Preset, Scale
 from radiomics_cfg.regions import Region, find_regions, mask_name
 

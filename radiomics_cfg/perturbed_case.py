@@ -15,12 +15,13 @@ from nnunet_ext.errors import CaseRefused, InputError
 from nnunet_ext.geometry import Scan, read_scan
 from nnunet_ext.volume_file import volume_sha256
 from radiomics_cfg import perturbation as perturbation_module
-from radiomics_cfg.backend import ORIENTATIONS, Backend, Mode, load_backend
+from radiomics_cfg.backend import Backend, load_backend
 from radiomics_cfg.case_file import Recipe, code_and_reason
 from radiomics_cfg.heap import freed_memory_kept
 from radiomics_cfg.kept_values import read_values, write_values
 from radiomics_cfg.lesions import Anatomy, find_anatomy
 from radiomics_cfg.measure import as_measured, measure_case
+from radiomics_cfg.modes import ORIENTATIONS, Mode
 from radiomics_cfg.one_thread import one_thread
 from radiomics_cfg.perturbation import Perturbation, perturb
 from radiomics_cfg.preset import Preset

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from nnunet_ext.errors import InputError
-from radiomics_cfg.backend import Mode
+from radiomics_cfg.modes import Mode
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]*$", max_length=64)]
 """Hexadecimal; empty for a file that there was none of."""

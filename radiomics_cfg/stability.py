@@ -17,9 +17,9 @@ from nnunet_ext.csv_table import write_csv
 from nnunet_ext.errors import InputError
 from nnunet_ext.files import write_json
 from nnunet_ext.progress import OnProgress, silent
-from radiomics_cfg.backend import ORIENTATIONS, Mode
 from radiomics_cfg.batch import DEFAULT_BACKEND
 from radiomics_cfg.icc import MINIMUM_CASES, Form, intraclass_correlation
+from radiomics_cfg.modes import ORIENTATIONS, Mode
 from radiomics_cfg.perturbation import Perturbation
 from radiomics_cfg.perturbed_case import MaskRecipe, MaskWork, read_masks
 from radiomics_cfg.preset import Preset

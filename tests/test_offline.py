@@ -35,7 +35,12 @@ def test_only_loopback_is_here(host: str, here: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["doctor", "--faults", "--only", "nifti-cut-short"], ["phantom", "--patients", "1", "--out"]]
+    "words",
+    [
+        ["--help"],
+        ["doctor", "--faults", "--only", "nifti-cut-short"],
+        pytest.param(["phantom", "--patients", "1", "--out"], marks=pytest.mark.slow),
+    ],
 )
 def test_a_command_stays_on_this_machine(words: list[str], tmp_path: Path) -> None:
     arguments = [*words, str(tmp_path / "out")] if words[-1] == "--out" else words

@@ -217,7 +217,10 @@ def _network(trainer: str, plans: Any, configuration: Any, n_classes: int) -> An
     try:
         build = recursive_find_trainer_class_by_name(trainer).build_network_architecture
     except RuntimeError as error:
-        msg = f"nnU-Net finds no trainer {trainer:.80}, which the checkpoint names; install it, or put it on nnUNet_extTrainer"
+        msg = (
+            f"The trainer {trainer:.80}, which the checkpoint names, cannot be loaded: nnU-Net does not find it; install "
+            "it, or put its folder on nnUNet_extTrainer"
+        )
         raise InputError(msg) from error
     if "plans_manager" in signature(build).parameters:
         return build(plans, configuration, 1, n_classes, enable_deep_supervision=False)

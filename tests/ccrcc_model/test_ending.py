@@ -143,6 +143,7 @@ def is_alive(group: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status", "jobs"), [(signal.SIGINT, 130, 2), (signal.SIGTERM, 143, 1)])
 def test_a_signal_leaves_no_worker_and_no_unfinished_file(number: int, status: int, jobs: int, tmp_path: Path) -> None:
     running = program("phantom", "--patients", "200", "--jobs", str(jobs), "--out", tmp_path / "study")

@@ -76,6 +76,9 @@ def _without_jobs(content: bytes) -> dict[str, object]:
     return record
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory, planted) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """All files that the commands write, in two surroundings."""

@@ -369,7 +369,10 @@ def change_checkpoint(model: Path, **changes: Any) -> None:
             "segments {'liver': 1}",
         ),
         (lambda model: (model / "fold_0" / "checkpoint_best.pth").write_bytes(b"torn"), "cannot be loaded"),
-        (lambda model: change_checkpoint(model, trainer_name="nnUNetTrainerElsewhere"), "trainer nnUNetTrainerElsewhere"),
+        (
+            lambda model: change_checkpoint(model, trainer_name="nnUNetTrainerElsewhere"),
+            "trainer nnUNetTrainerElsewhere, which",
+        ),
         (lambda model: change_checkpoint(model, network_weights={}), "cannot be loaded"),
     ],
 )

@@ -7,9 +7,10 @@ import SimpleITK as sitk
 
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
-from radiomics_cfg.backend import MODES, Backend, Mode, load_backend
+from radiomics_cfg.backend import Backend, load_backend
 from radiomics_cfg.grid import Box
 from radiomics_cfg.measure import KEPT_FRACTION, CaseRows, feature_columns, measure_case
+from radiomics_cfg.modes import MODES, Mode
 from radiomics_cfg.preset import Parameters, Preset, RegionRules, Scale, Shell
 
 TwoBalls = Callable[..., Scan]

@@ -17,10 +17,11 @@ from nnunet_ext.errors import InputError
 from nnunet_ext.geometry import Scan
 from nnunet_ext.labels import Label
 from radiomics_cfg import perturbed_case, workers
-from radiomics_cfg.backend import MODES, Backend, Mode, load_backend
+from radiomics_cfg.backend import Backend, load_backend
 from radiomics_cfg.extract import extract
 from radiomics_cfg.icc import intraclass_correlation
 from radiomics_cfg.measure import feature_columns, measure_case
+from radiomics_cfg.modes import MODES, Mode
 from radiomics_cfg.perturbation import ContourRandomisation, Perturbation, Translation, VolumeChange, perturb
 from radiomics_cfg.perturbed_case import MaskRecipe, measure_and_keep_masks, measure_masks, read_masks
 from radiomics_cfg.preset import Preset
