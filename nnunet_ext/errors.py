@@ -1,15 +1,27 @@
 """What goes wrong through the user's input, as opposed to through a bug."""
 
+import re
 from typing import Self
 
 from nnunet_ext.refusals import REASONS
+
+
+def one_line(text: str) -> str:
+    """Return a text in one line."""
+    return re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+\s*", " ", text)
 
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
 
     The message is one line: what was asked, what was found, what to do. The command line prints it and exits with 2.
+
+    Args:
+        message: Line breaks in it, which a name from a file may hold, become blanks.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message))
 
 
 class CaseRefused(InputError):  # noqa: N818 - a decision about a case, not a fault
@@ -29,7 +41,7 @@ class CaseRefused(InputError):  # noqa: N818 - a decision about a case, not a fa
             raise LookupError(msg)
         super().__init__(f"{code}: {reason}")
         self.code = code
-        self.reason = reason
+        self.reason = one_line(reason)
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
         """Travel between processes: of its arguments an exception keeps only the line."""
