@@ -256,7 +256,8 @@ def kits(
         msg = f"--subtype all stands for every subtype; it was given beside {', '.join(set(wanted) - {'all'}) or 'itself'}"
         raise InputError(msg)
     subtypes = () if "all" in wanted else tuple(wanted)
-    cohort, refusals = import_kits(source, out, name=name, role=Role(role), subtypes=subtypes)
+    with IMPORTED["kits"].marked(out):
+        cohort, refusals = import_kits(source, out, name=name, role=Role(role), subtypes=subtypes)
     raise typer.Exit(_finish_import("kits", cohort, refusals, out, "cases"))
 
 
@@ -281,7 +282,8 @@ def table(
 
     IMPORTED["table"].claim(out, inputs=[source])
     labels = parse_labels(label)
-    cohort, refusals = import_table(source, out, name=name, role=Role(role), labels=labels, centre=centre)
+    with IMPORTED["table"].marked(out):
+        cohort, refusals = import_table(source, out, name=name, role=Role(role), labels=labels, centre=centre)
     raise typer.Exit(_finish_import("table", cohort, refusals, out, "cases"))
 
 
@@ -322,7 +324,7 @@ def dicom(
     said: list[str] = []
     names = {} if structures is None else read_structures(structures)
     try:
-        with progress_bar("Importing studies") as on_progress:
+        with IMPORTED["dicom"].marked(out), progress_bar("Importing studies") as on_progress:
             cohort, refusals = import_dicom(
                 source,
                 out,
@@ -338,8 +340,6 @@ def dicom(
     finally:
         for line in said:
             typer.echo(line, err=True)
-        if out.exists():  # so that what an import without a usable study leaves is known as its own
-            IMPORTED["dicom"].mark(out)
     raise typer.Exit(_finish_import("dicom", cohort, refusals, out, "studies"))
 
 
@@ -772,7 +772,8 @@ def pool(
 
     POOL.claim(out, inputs=files)
     result = pool_results([SiteResult.read(path) for path in files])
-    write_pool(result, out)
+    with POOL.marked(out):
+        write_pool(result, out)
     for line in summary(result):
         say(line)
     say(f"Multicentre table: {out / 'multicentre.csv'}")

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,23 @@ class FolderKind:
             if part.is_dir():
                 for each in (part, *(below for below in part.iterdir() if below.is_dir())):
                     remove_unfinished(each)
+
+    @contextmanager
+    def marked(self, folder: Path) -> Iterator[None]:
+        """Mark a folder before the block writes to it, so that a run that was killed knows it again.
+
+        The mark is taken back if the block wrote nothing.
+        """
+        was_there, known = folder.exists(), (folder / RECORD).exists()
+        if not known:
+            self.mark(folder)
+        try:
+            yield
+        finally:
+            if not known and all(each.name == RECORD for each in folder.iterdir()):
+                (folder / RECORD).unlink(missing_ok=True)
+                if not was_there:
+                    folder.rmdir()
 
     def mark(self, folder: Path, **settings: Any) -> None:
         """Write the ``run.json`` by which the folder is known again."""
