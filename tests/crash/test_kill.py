@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from ccrcc_model.faults.dicom_files import write_ct
 from ccrcc_model.faults.identities import cohort
+from ccrcc_model.faults.network import write_network
 from ccrcc_model.faults.scans import as_image, small_scan, write_card
 from nnunet_ext.case import Role
 
@@ -58,6 +59,12 @@ def write_scans(folder: Path) -> None:
     (folder / "preset").mkdir()
     for name, text in PRESET.items():
         (folder / "preset" / name).write_text(text)
+
+
+def write_scans_and_network(folder: Path) -> None:
+    """Ten scans, and a network with random weights."""
+    write_scans(folder)
+    write_network(folder / "network", (16, 48, 48))
 
 
 def write_studies(folder: Path) -> None:
@@ -112,6 +119,10 @@ STAGES = {
             "--out",
             out / "stability.parquet",
         ],
+    ),
+    "segment": Stage(
+        write_scans_and_network,
+        lambda given, out: ["segment", given / "card.yaml", "--model", given / "network", "--out", out],
     ),
     "fit": Stage(
         write_tables,
