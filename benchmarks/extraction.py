@@ -269,16 +269,16 @@ def write_bench(folder: Path, name: str) -> Bench:
         sitk.WriteImage(volume, folder / f"{stem}.nii.gz")
     preset = folder / "preset"
     preset.mkdir()
-    (preset / "1mm.yaml").write_text(yaml.safe_dump(CANONICAL, sort_keys=False))
-    (preset / "regions.yaml").write_text(yaml.safe_dump(rules.model_dump(mode="json"), sort_keys=False))
+    (preset / "1mm.yaml").write_text(yaml.safe_dump(CANONICAL, sort_keys=False), encoding="utf-8")
+    (preset / "regions.yaml").write_text(yaml.safe_dump(rules.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
     tumour_ml = float(np.count_nonzero(labels == Label.TUMOUR) * np.prod(mask.GetSpacing()) / 1000)
-    (folder / "bench.json").write_text(json.dumps({"name": name, "tumour_ml": tumour_ml}))
+    (folder / "bench.json").write_text(json.dumps({"name": name, "tumour_ml": tumour_ml}), encoding="utf-8")
     return read_bench(folder)
 
 
 def read_bench(folder: Path) -> Bench:
     """Find the files of a case again."""
-    known = json.loads((folder / "bench.json").read_text())
+    known = json.loads((folder / "bench.json").read_text(encoding="utf-8"))
     return Bench(known["name"], *(folder / f"{stem}.nii.gz" for stem in ("image", "mask", "regions")), known["tumour_ml"])
 
 

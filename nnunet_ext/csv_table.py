@@ -161,7 +161,7 @@ def csv_text(frame: pd.DataFrame) -> str:
     """Return a table without its index as CSV; a text that a spreadsheet would run is guarded."""
     guarded = pd.DataFrame({place: _guarded(frame.iloc[:, place]) for place in range(frame.shape[1])}, index=frame.index)
     header = [guard(str(column)) for column in frame.columns]
-    texts = [column for _, column in guarded.items() if column.dtype == object]
+    texts = [guarded[place] for place in guarded if guarded[place].dtype == object]
     # The least quoting would leave a blank before a cell, which is skipped, and a carriage return in it, which ends its row.
     fragile = any(isinstance(cell, str) and ("\r" in cell or cell.startswith(" ")) for column in texts for cell in column)
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if fragile else csv.QUOTE_MINIMAL

@@ -56,7 +56,7 @@ def prediction_with_other_labels(folder: Path) -> str:
     image.unlink()
     out = folder / "overlap.csv"
     ran = ccrcc("overlap", write_card(folder), "--predicted", _predicted(folder), "--out", out)
-    dice = [line.split(",")[4] for line in out.read_text().splitlines()[1:]] if out.exists() else []
+    dice = [line.split(",")[4] for line in out.read_text(encoding="utf-8").splitlines()[1:]] if out.exists() else []
     found = sorted({float(value) for value in dice if value})
     return expect(ran.status == 0 and found == [1.0], f"status {ran.status}, Dice {found}")
 

@@ -177,7 +177,7 @@ def region_named_after_a_person(folder: Path) -> str:
     """A region called after its patient: the words that are no anatomy are written nowhere."""
     write_contours(folder / "in", {"Kidney Quillfeather": outlines(1), "tumor": outlines(2)})
     imported = MaskImported(folder / "in")
-    texts = [path.read_text() for path in imported.out.rglob("*.csv")]
+    texts = [path.read_text(encoding="utf-8") for path in imported.out.rglob("*.csv")]
     written = any("quillfeather" in text.casefold() for text in [*texts, imported.ran.said])
     return expect(not written and "Kidney …" in imported.taken, f"regions {list(imported.taken)}")
 

@@ -60,7 +60,9 @@ def benchmark(folder: Path, development: Labelled, external: Labelled) -> Ran:
         write_csv(folder / f"{name}.csv", outcomes)
     listed = cohort("external", Role.EXTERNAL, seed=2)[0].rows[["case_id", "patient_id", "centre"]]
     write_csv(folder / "cases.csv", listed.assign(image="none.nii.gz"))
-    (folder / "card.yaml").write_text("name: external\nrole: external\ncases: cases.csv\noutcomes: external.csv\n")
+    (folder / "card.yaml").write_text(
+        "name: external\nrole: external\ncases: cases.csv\noutcomes: external.csv\n", encoding="utf-8"
+    )
     given = ("--outcomes", folder / "development.csv", "--target", "grade", "--out", folder / "model")
     ccrcc("fit", folder / "development.parquet", *given, "--trials", 1, "--folds", 3, "--repeats", 1)
     what = ("--cohort", folder / "card.yaml", "--table", folder / "external.parquet")

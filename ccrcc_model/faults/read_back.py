@@ -127,11 +127,13 @@ def _sealed(folder: Path, file: str, change: Callable[[str], str]) -> tuple[int,
     model.mkdir()
     for name, content in _fitted().items():
         (model / name).write_bytes(content)
-    (model / file).write_text(change((model / file).read_text()))
-    manifest: dict[str, Any] = json.loads((model / "manifest.json").read_text())
+    (model / file).write_text(change((model / file).read_text(encoding="utf-8")), encoding="utf-8")
+    manifest: dict[str, Any] = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
     manifest["files"] = {name: hashlib.sha256((model / name).read_bytes()).hexdigest() for name in manifest["files"]}
-    (model / "manifest.json").write_text(json.dumps(manifest))
-    (model / "manifest.sha256").write_text(hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest() + "\n")
+    (model / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (model / "manifest.sha256").write_text(
+        hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest() + "\n", encoding="utf-8"
+    )
     table, _ = _table(folder, "away", role="external")
     card = "name: away\nrole: external\ncases: cases.csv\noutcomes: away.csv\n"
     rows = "".join(f"away{place},away{place},east,x.nii.gz\n" for place in range(N_PATIENTS))
@@ -181,10 +183,11 @@ def kept_result_of_another_case(folder: Path) -> str:
     card = write_card(folder, rows)
     preset = folder / "preset"
     preset.mkdir()
-    (preset / "regions.yaml").write_text("lesions: index\nstructures: [tumour]\n")
+    (preset / "regions.yaml").write_text("lesions: index\nstructures: [tumour]\n", encoding="utf-8")
     (preset / "4mm.yaml").write_text(
         "setting: {resampledPixelSpacing: [4, 4, 4], binWidth: 25}\nimageType: {Original: {}}\n"
-        "featureClass: {shape: [MeshVolume], firstorder: [Mean]}\n"
+        "featureClass: {shape: [MeshVolume], firstorder: [Mean]}\n",
+        encoding="utf-8",
     )
     _shrunken_mask(folder / "a_mask.nii.gz", folder / "b_mask.nii.gz")
     words = ("extract", card, "--preset", preset, "--out", folder / "t.parquet")

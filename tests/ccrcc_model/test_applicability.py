@@ -155,10 +155,10 @@ def test_the_command_reports_whom_it_declines_in_each_cohort(planted: Planted, m
         table.write(tmp_path / f"{name}.parquet")
         outcomes.to_csv(tmp_path / f"{name}.csv", index=False)
         (tmp_path / f"{name}_cases.csv").write_text(
-            f"case_id,patient_id,centre,image\n{name}-000-0,{name}-000,east,none.nii.gz\n"
+            f"case_id,patient_id,centre,image\n{name}-000-0,{name}-000,east,none.nii.gz\n", encoding="utf-8"
         )
         card = tmp_path / f"{name}.yaml"
-        card.write_text(f"name: {name}\nrole: external\ncases: {name}_cases.csv\noutcomes: {name}.csv\n")
+        card.write_text(f"name: {name}\nrole: external\ncases: {name}_cases.csv\noutcomes: {name}.csv\n", encoding="utf-8")
         arguments += ["--cohort", str(card), "--table", str(tmp_path / f"{name}.parquet")]
     run = CliRunner().invoke(app, arguments)
     assert run.exit_code == 0, run.output

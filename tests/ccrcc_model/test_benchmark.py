@@ -267,7 +267,7 @@ def test_what_was_written_is_read_back(study, tmp_path):
 def test_a_benchmark_that_is_not_there_or_not_one_is_the_users_to_mend(tmp_path):
     with pytest.raises(InputError, match="No benchmark at"):
         BenchmarkResult.read(tmp_path)
-    (tmp_path / FILE).write_text('{"target": "grade"}')
+    (tmp_path / FILE).write_text('{"target": "grade"}', encoding="utf-8")
     with pytest.raises(InputError, match="is not a benchmark: rule"):
         BenchmarkResult.read(tmp_path)
 
@@ -355,12 +355,12 @@ def test_recalibration_in_the_large_is_a_result_of_its_own(study):
 
 def test_a_benchmark_from_before_the_bootstrap_is_still_read(study, tmp_path):
     study.write(tmp_path)
-    content = json.loads((tmp_path / FILE).read_text())
+    content = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
     for name in ("subgroups", "recalibrated", "prevalence"):
         del content[name]
     for group in content["groups"]:
         del group["calls"], group["model"]["bootstrap"], group["baseline"]["bootstrap"]
-    (tmp_path / FILE).write_text(json.dumps(content))
+    (tmp_path / FILE).write_text(json.dumps(content), encoding="utf-8")
     old = BenchmarkResult.read(tmp_path)
     write_tables(old, tmp_path)
     assert "auprc" not in pd.read_csv(tmp_path / "discrimination.csv").columns

@@ -31,7 +31,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     external = [_cohort("north", 40, 2), _cohort("south", 30, 3)]
     result = assemble(_cohort("home", 60, 1), external, target=GRADE, threshold=0.4, baseline_threshold=0.5, replicates=100)
     result.write(folder)
-    return (folder / FILE).read_text()
+    return (folder / FILE).read_text(encoding="utf-8")
 
 
 def _changed(text: str, where: str, value: object) -> str:
@@ -45,7 +45,7 @@ def _changed(text: str, where: str, value: object) -> str:
 
 
 def test_what_was_written_is_read(text: str, tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
     assert len(BenchmarkResult.read(tmp_path).groups) == 4
 
 
@@ -77,7 +77,7 @@ def test_what_was_written_is_read(text: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_no_benchmark_can_hold_is_refused(text: str, tmp_path: Path, where: str, value: object, message: str) -> None:
-    (tmp_path / FILE).write_text(_changed(text, where, value))
+    (tmp_path / FILE).write_text(_changed(text, where, value), encoding="utf-8")
     with pytest.raises(InputError, match=message) as refused:
         BenchmarkResult.read(tmp_path)
     assert "\n" not in str(refused.value)

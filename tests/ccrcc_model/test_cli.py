@@ -106,7 +106,7 @@ def test_mistakes_get_one_line_and_status_2(away: Path, tmp_path: Path) -> None:
     assert "No feature table at" in mistake(
         "fit", tmp_path / "t.parquet", "--outcomes", away / "outcomes.csv", "--target", "grade", "--out", tmp_path / "m"
     )
-    card.write_text(card.read_text() + "colour: red\n")
+    card.write_text(card.read_text(encoding="utf-8") + "colour: red\n", encoding="utf-8")
     assert "unknown key 'colour'" in mistake("check", card)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["away"]
 
@@ -118,7 +118,7 @@ def test_an_external_cohort_cannot_be_converted_for_training(away: Path, tmp_pat
 
 
 def test_a_demo_is_not_written_over_something_else(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     assert "is not a demo's folder" in mistake("demo", "--out", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -143,8 +143,10 @@ def tables(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
         table, outcomes = planted(60, role=role, cohort=name, seed=seed)
         table.write(folder / f"{name}.parquet")
         outcomes.to_csv(folder / f"{name}.csv", index=False)
-    (folder / "cases.csv").write_text("case_id,patient_id,centre,image\naway-000-0,away-000,east,none.nii.gz\n")
-    (folder / "away.yaml").write_text("name: away\nrole: external\ncases: cases.csv\noutcomes: away.csv\n")
+    (folder / "cases.csv").write_text(
+        "case_id,patient_id,centre,image\naway-000-0,away-000,east,none.nii.gz\n", encoding="utf-8"
+    )
+    (folder / "away.yaml").write_text("name: away\nrole: external\ncases: cases.csv\noutcomes: away.csv\n", encoding="utf-8")
     options = ("--folds", "3", "--repeats", "1", "--trials", "3", "--target", "grade")
     run = ccrcc("fit", folder / "home.parquet", "--outcomes", folder / "home.csv", "--out", folder / "model", *options)
     assert run.returncode == 0, run.stderr
@@ -167,8 +169,8 @@ def test_a_benchmark_also_tells_what_the_user_asks_for_and_what_cannot_be_told(t
     outcomes = pd.read_csv(tables / "away.csv").assign(sex="F", isup_grade=2)
     outcomes.to_csv(tmp_path / "low.csv", index=False)
     card = tmp_path / "away.yaml"
-    (tmp_path / "cases.csv").write_text((tables / "cases.csv").read_text())
-    card.write_text((tables / "away.yaml").read_text().replace("away.csv", "low.csv"))
+    (tmp_path / "cases.csv").write_text((tables / "cases.csv").read_text(encoding="utf-8"), encoding="utf-8")
+    card.write_text((tables / "away.yaml").read_text(encoding="utf-8").replace("away.csv", "low.csv"), encoding="utf-8")
     options = ("--prevalence", "0.3", "--replicates", "100", "--seed", "4")
     out = tmp_path / "b"
     run = ccrcc("benchmark", tables / "model", "--cohort", card, "--table", tables / "away.parquet", "--out", out, *options)
@@ -186,15 +188,17 @@ def test_a_benchmark_refuses_in_one_line_what_it_cannot_score(tables: Path, tmp_
     arguments = benchmark(tables, tables / "model", tmp_path / "b")
     assert "inside (0, 1), such as 0.3; got 30" in mistake(*arguments, "--prevalence", "30")
     card = tmp_path / "away.yaml"
-    (tmp_path / "cases.csv").write_text((tables / "cases.csv").read_text())
-    card.write_text("name: away\nrole: external\ncases: cases.csv\n")
+    (tmp_path / "cases.csv").write_text((tables / "cases.csv").read_text(encoding="utf-8"), encoding="utf-8")
+    card.write_text("name: away\nrole: external\ncases: cases.csv\n", encoding="utf-8")
     scored = ("benchmark", tables / "model", "--cohort", card, "--out", tmp_path / "b", "--table")
     assert "has no outcomes" in mistake(*scored, tables / "away.parquet")
     seen = tmp_path / "home.yaml"
-    seen.write_text((tables / "away.yaml").read_text().replace("away.csv", str(tables / "home.csv")))
+    seen.write_text(
+        (tables / "away.yaml").read_text(encoding="utf-8").replace("away.csv", str(tables / "home.csv")), encoding="utf-8"
+    )
     other = ("benchmark", tables / "model", "--cohort", seen, "--table", tables / "home.parquet", "--out", tmp_path / "b")
     assert "card of away was given a table of home" in mistake(*other)
-    seen.write_text(seen.read_text().replace("name: away", "name: home"))
+    seen.write_text(seen.read_text(encoding="utf-8").replace("name: away", "name: home"), encoding="utf-8")
     scored = ("benchmark", tables / "model", "--cohort", seen, "--out", tmp_path / "b", "--table")
     assert "60 patients of the table were used to fit the model" in mistake(*scored, tables / "home.parquet")
     assert not (tmp_path / "b").exists()

@@ -195,7 +195,7 @@ def test_a_member_of_a_table_scores_as_the_fold_that_fitted_it(cases):
 def test_the_folder_holds_the_projection_and_predicts_by_it(folder, planted):
     model = Model.load(folder)
     assert (folder / "projections_00.json").is_file()
-    pipeline = json.loads((folder / "pipeline.json").read_text())
+    pipeline = json.loads((folder / "pipeline.json").read_text(encoding="utf-8"))
     assert pipeline["members"][0]["projections"] == "projections_00.json"
     assert any("deep_component" in entry.feature for entry in model.importance)
     external = planted(50, features=20, seed=4, role="external", cohort="north")
@@ -231,9 +231,13 @@ def test_a_table_without_its_deep_features_or_of_another_network_is_refused(fold
 
 def test_a_model_without_deep_features_has_no_trace_of_them(model_folder):
     assert not list(model_folder.glob("projections_*"))
-    assert "projections" not in (model_folder / "pipeline.json").read_text()
-    assert "deep" not in (model_folder / "steps.json").read_text()
-    assert json.loads((model_folder / "manifest.json").read_text())["preset"].keys() == {"preset", "preset_sha256", "mode"}
+    assert "projections" not in (model_folder / "pipeline.json").read_text(encoding="utf-8")
+    assert "deep" not in (model_folder / "steps.json").read_text(encoding="utf-8")
+    assert json.loads((model_folder / "manifest.json").read_text(encoding="utf-8"))["preset"].keys() == {
+        "preset",
+        "preset_sha256",
+        "mode",
+    }
 
 
 def test_the_domain_compares_the_components_that_the_members_see(folder):

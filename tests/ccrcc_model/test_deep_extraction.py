@@ -42,13 +42,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     preset = folder / "small"
     preset.mkdir()
     shell = {"inner_mm": 0, "outer_mm": 10, "sides": ["whole"]}
-    (preset / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"], "shells": [shell]}))
+    (preset / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"], "shells": [shell]}), encoding="utf-8")
     parameters = {
         "setting": {"resampledPixelSpacing": [3, 3, 3], "binWidth": 25},
         "imageType": {"Original": {}},
         "featureClass": {"shape": ["MeshVolume"], "firstorder": ["Entropy"]},
     }
-    (preset / "3mm.yaml").write_text(yaml.safe_dump(parameters))
+    (preset / "3mm.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
     assert ccrcc("extract", folder / "card.yaml", "--preset", preset, "--out", folder / "plain.parquet").exit_code == 0
     return folder
 
@@ -74,7 +74,7 @@ def test_from_masks_to_a_model_of_deep_features(study: Path, untrained_network: 
     assert joined.rows[plain.rows.columns].equals(plain.rows)
     assert not joined.features.isna().any(axis=None)
     assert preset_of(joined) != preset_of(plain)
-    run = json.loads((tmp_path / "joined.run.json").read_text())
+    run = json.loads((tmp_path / "joined.run.json").read_text(encoding="utf-8"))
     assert run["experimental"] is True
     assert run["deep"]["network"].keys() == {"plans.json", "dataset.json", "fold_0/checkpoint_best.pth"}
     options = ("--folds", 3, "--repeats", 1, "--trials", 1)

@@ -179,12 +179,12 @@ def test_streams_that_are_closed_do_not_matter(redirected: str, tmp_path: Path) 
     command = str(Path(sys.executable).with_name("ccrcc"))
     words = f"{command} counts --sensitivity 0.80 --specificity 0.90 --n 100 --out {tmp_path / 'counts.csv'} {redirected}"
     assert subprocess.run(["/bin/sh", "-c", words], capture_output=True, check=False).returncode == 0
-    assert (tmp_path / "counts.csv").read_text().startswith("method,print_rule,n")
+    assert (tmp_path / "counts.csv").read_text(encoding="utf-8").startswith("method,print_rule,n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_standard_output_on_a_full_disk_is_said() -> None:
-    with Path("/dev/full").open("w") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         running = program("counts", "--sensitivity", "0.80", "--specificity", "0.90", "--n", "100", stdout=full)
         _, said = running.communicate(timeout=60)
     assert running.returncode == cli.USER_MISTAKE

@@ -42,13 +42,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cases = tuple(ball(folder, number) for number in range(N_CASES))
     save_cohort(Cohort("balls", Role.EXTERNAL, cases), folder)
     (folder / "small").mkdir()
-    (folder / "small" / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour", "kidney"]}))
+    (folder / "small" / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour", "kidney"]}), encoding="utf-8")
     parameters = {
         "setting": {"resampledPixelSpacing": [3, 3, 3], "binWidth": 25},
         "imageType": {"Original": {}, "LoG": {"sigma": [6.0]}},
         "featureClass": {"shape": ["MeshVolume"], "firstorder": ["Mean"], "glcm": ["Contrast"]},
     }
-    (folder / "small" / "3mm.yaml").write_text(yaml.safe_dump(parameters))
+    (folder / "small" / "3mm.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
     return folder
 
 
@@ -75,7 +75,7 @@ def kept(folder: Path) -> dict[Path, int]:
 
 def is_running(process_id: int) -> bool:
     try:
-        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
@@ -90,7 +90,7 @@ def test_a_run_killed_in_its_middle_and_started_again_ends_with_the_same_bytes(
     with subprocess.Popen([str(program), *options], stderr=subprocess.PIPE, encoding="utf-8") as run:
         while len(kept(cases)) < 3 and run.poll() is None:
             time.sleep(0.005)
-        workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text(encoding="utf-8").split()
         run.kill()
         _, errors = run.communicate()
     assert run.returncode == -signal.SIGKILL
@@ -133,13 +133,13 @@ def test_a_partial_table_has_its_own_status(study: Path, tmp_path: Path) -> None
     assert result.output.splitlines()[-1] == f"3 rows x 10 features of 3 cases: {tmp_path / 't.csv'}"
     assert pd.read_csv(tmp_path / "t.csv")["case_id"].tolist() == ["case01", "case05", "case09"]
     assert set(pd.read_csv(tmp_path / "t.quarantine.csv")["code"]) == {"not-extracted"}
-    provenance = json.loads((tmp_path / "t.provenance.json").read_text())
+    provenance = json.loads((tmp_path / "t.provenance.json").read_text(encoding="utf-8"))
     assert list(provenance["cases"]) == ["case01", "case05", "case09"]
 
 
 @pytest.mark.usefixtures("table_of_one_process")
 def test_the_record_says_what_was_set_and_the_table_does_not(study: Path) -> None:
-    record = json.loads((study / "one" / "t.run.json").read_text())
+    record = json.loads((study / "one" / "t.run.json").read_text(encoding="utf-8"))
     assert record["command"] == "extract"
     assert record["settings"]["card"] == str(study / "card.yaml")
     assert record["settings"]["jobs"] == 1

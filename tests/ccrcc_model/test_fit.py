@@ -70,7 +70,7 @@ def test_the_planted_signal_is_found_beyond_volume(model_folder):
 
 
 def test_the_proof_of_no_leak_can_be_computed_again_from_the_folder(model_folder):
-    stored = json.loads((model_folder / "steps.json").read_text())
+    stored = json.loads((model_folder / "steps.json").read_text(encoding="utf-8"))
     names = stored["patients"]
     steps = [
         Step(s["name"], frozenset(names[p] for p in s["seen"]), frozenset(names[p] for p in s["scored"]))

@@ -109,10 +109,10 @@ def test_other_ages_are_another_request(planted, tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     refuse_other_content(tmp_path / "new")
     refuse_other_content(tmp_path)
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match="is not empty and holds no model; choose another folder"):
         refuse_other_content(tmp_path)
-    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
     refuse_other_content(tmp_path)
 
 

@@ -26,8 +26,10 @@ def tables(graded_planted: Planted, tmp_path_factory: pytest.TempPathFactory) ->
         table, outcomes = graded_planted(60, role=role, cohort=name, seed=seed)
         table.write(folder / f"{name}.parquet")
         outcomes.to_csv(folder / f"{name}.csv", index=False)
-    (folder / "cases.csv").write_text("case_id,patient_id,centre,image\naway-000-0,away-000,east,none.nii.gz\n")
-    (folder / "away.yaml").write_text("name: away\nrole: external\ncases: cases.csv\noutcomes: away.csv\n")
+    (folder / "cases.csv").write_text(
+        "case_id,patient_id,centre,image\naway-000-0,away-000,east,none.nii.gz\n", encoding="utf-8"
+    )
+    (folder / "away.yaml").write_text("name: away\nrole: external\ncases: cases.csv\noutcomes: away.csv\n", encoding="utf-8")
     return folder
 
 

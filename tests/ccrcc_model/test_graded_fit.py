@@ -92,7 +92,7 @@ def test_controls_of_the_planted_table_find_chance(graded_folders, name):
 @both
 def test_the_proof_of_no_leak_stands_in_the_folder(graded_folders, name):
     model = GradedModel.load(graded_folders / name)
-    steps = json.loads((graded_folders / name / "steps.json").read_text())["steps"]
+    steps = json.loads((graded_folders / name / "steps.json").read_text(encoding="utf-8"))["steps"]
     audit = model.manifest["audit"]
     assert audit == {"steps": len(steps), "leaks": [], "every_patient_scored_once_in_each_repeat": True, "no_leak": True}
     assert not any(set(step["seen"]) & set(step["scored"]) for step in steps)
@@ -172,7 +172,12 @@ def test_a_benchmark_gives_the_figures_of_each_external_cohort(graded_folders, g
     assert table["group"].unique().tolist() == ["home", "north", "south"]
     assert table["n"].unique().tolist() == [77, 51]
     assert (table.set_index(["group", "figure"])["model"].xs("concordance", level="figure") > 0.65).all()
-    assert json.loads((tmp_path / FILE).read_text())["groups"][1]["calibration_of_high"]["model"]["brier"]["value"] < 0.25
+    assert (
+        json.loads((tmp_path / FILE).read_text(encoding="utf-8"))["groups"][1]["calibration_of_high"]["model"]["brier"][
+            "value"
+        ]
+        < 0.25
+    )
     assert [line.split(" tumour")[0] for line in found.lines] == [f"isup in {n} (n = 51) beats" for n in ("north", "south")]
     with pytest.raises(InputError, match="Two external cohorts are named north"):
         benchmark_graded(model, [cohorts[0], cohorts[0]])
@@ -197,7 +202,9 @@ def test_the_other_kind_of_model_is_refused_in_one_line(graded_folders, model_fo
 def test_a_graded_model_in_a_run_folder_does_not_keep_its_page_from_being_written(graded_folders, model_folder, tmp_path):
     shutil.copytree(graded_folders, tmp_path / "models")
     shutil.copytree(model_folder, tmp_path / "models" / "grade")
-    (tmp_path / "run.json").write_text(json.dumps({"title": "A study", "synthetic": True, "command": "none"}))
+    (tmp_path / "run.json").write_text(
+        json.dumps({"title": "A study", "synthetic": True, "command": "none"}), encoding="utf-8"
+    )
     assert set(read_run(tmp_path).models) == {"grade"}
 
 
@@ -213,8 +220,8 @@ def test_a_folder_with_one_byte_changed_is_refused(graded_folders, tmp_path):
 
 def test_the_folder_names_no_patient(graded_folders):
     for path in sorted((graded_folders / "isup").iterdir()):
-        assert "home-0" not in path.read_text()
-    assert patient_hash("home-000") in (graded_folders / "isup" / "out_of_fold.csv").read_text()
+        assert "home-0" not in path.read_text(encoding="utf-8")
+    assert patient_hash("home-000") in (graded_folders / "isup" / "out_of_fold.csv").read_text(encoding="utf-8")
 
 
 def test_a_repeated_request_is_loaded_and_another_is_refused(graded_folders, graded_planted, monkeypatch):

@@ -25,7 +25,7 @@ def cases_of(features: np.ndarray, centre: list[str]) -> Cases:
 
 @pytest.fixture(scope="module")
 def published() -> tuple[Cases, np.ndarray]:
-    content = json.loads(REFERENCE.read_text())
+    content = json.loads(REFERENCE.read_text(encoding="utf-8"))
     return cases_of(np.array(content["features"]), content["centre"]), np.array(content["harmonised"])
 
 

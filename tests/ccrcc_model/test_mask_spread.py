@@ -80,10 +80,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(str(missing))
     folder = tmp_path_factory.mktemp("study")
     (folder / "small").mkdir()
-    (folder / "small" / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"]}))
+    (folder / "small" / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"]}), encoding="utf-8")
     classes = {"shape": ["MeshVolume"], "firstorder": ["Mean", "Entropy", "10Percentile"], "glcm": ["Contrast"]}
     parameters = {"imageType": {"Original": {}}, "featureClass": classes, "setting": {"binWidth": 25}}
-    (folder / "small" / "native.yaml").write_text(yaml.safe_dump(parameters))
+    (folder / "small" / "native.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
     for name, role, numbers in (("home", Role.DEVELOPMENT, range(16)), ("away", Role.EXTERNAL, (4, 9, 14))):
         (folder / name).mkdir()
         cases = tuple(ball(folder / name, name, number) for number in numbers)
@@ -122,7 +122,7 @@ def test_the_command_tells_how_far_each_probability_moves(study: Path, tmp_path:
     assert ((table["low"] <= table["probability"]) & (table["probability"] <= table["high"])).all()
     summary = pd.read_csv(tmp_path / "spread.summary.csv")
     assert summary[["cohort", "cases"]].to_numpy().tolist() == [["away", 3]]
-    record = json.loads((tmp_path / "spread.run.json").read_text())
+    record = json.loads((tmp_path / "spread.run.json").read_text(encoding="utf-8"))
     assert record["result"] == {"cases": 3, "refused": 0, "development": 0}
     assert record["masks"][0] == "original"
     changed = int((table["call_changed"] > 0).sum())
@@ -158,7 +158,7 @@ def test_cases_of_the_development_are_marked(study: Path, tmp_path: Path) -> Non
     rows["image"] = [str(study / "away" / name) for name in rows["image"]]
     rows["mask"] = [str(study / "away" / name) for name in rows["mask"]]
     rows.to_csv(tmp_path / "cases.csv", index=False)
-    (tmp_path / "card.yaml").write_text((study / "away" / "card.yaml").read_text())
+    (tmp_path / "card.yaml").write_text((study / "away" / "card.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     run = spread(study, tmp_path / "spread.csv", "--cohort", tmp_path / "card.yaml")
     assert run.exit_code == 0, run.output
     assert pd.read_csv(tmp_path / "spread.csv")["development"].tolist() == [True, False, False]
@@ -168,7 +168,7 @@ def test_cases_of_the_development_are_marked(study: Path, tmp_path: Path) -> Non
 
 def test_another_preset_or_mode_is_refused(study: Path, tmp_path: Path) -> None:
     other = shutil.copytree(study / "small", tmp_path / "other")
-    (other / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"], "minimum_voxels": 50}))
+    (other / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"], "minimum_voxels": 50}), encoding="utf-8")
     with pytest.raises(InputError, match="fitted on features of preset small .* the table holds other"):
         spread(study, tmp_path / "s.csv", "--preset", other)
     with pytest.raises(InputError, match="fitted on features of preset small .*pyradiomics"):

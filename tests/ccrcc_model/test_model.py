@@ -113,9 +113,9 @@ def test_a_folder_of_another_kind_is_no_model(tmp_path):
     [(FORMAT + 1, "update the software"), (FORMAT - 1, "fit it again"), ("2", "fit it again"), (None, "fit it again")],
 )
 def test_a_folder_of_another_format_is_refused(copy, version, remedy):
-    manifest = json.loads((copy / MANIFEST).read_text())
-    (copy / MANIFEST).write_text(json.dumps(manifest | {"format": version}))
-    (copy / SEAL).write_text(hashlib.sha256((copy / MANIFEST).read_bytes()).hexdigest() + "\n")
+    manifest = json.loads((copy / MANIFEST).read_text(encoding="utf-8"))
+    (copy / MANIFEST).write_text(json.dumps(manifest | {"format": version}), encoding="utf-8")
+    (copy / SEAL).write_text(hashlib.sha256((copy / MANIFEST).read_bytes()).hexdigest() + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"format {version}, this version reads {FORMAT}: {remedy}"):
         Model.load(copy)
 
@@ -273,6 +273,6 @@ def test_importance_finds_what_was_planted(model):
 
 def test_a_sealed_manifest_that_is_not_json_is_refused_in_one_line(copy):
     (copy / "manifest.json").write_bytes(b"\xff")
-    (copy / "manifest.sha256").write_text(hashlib.sha256(b"\xff").hexdigest() + "\n")
+    (copy / "manifest.sha256").write_text(hashlib.sha256(b"\xff").hexdigest() + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="manifest.json is not JSON; copy the model again"):
         Model.load(copy)

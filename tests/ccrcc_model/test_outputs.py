@@ -117,7 +117,7 @@ def test_other_places_that_take_no_result_are_named_by_their_option(here: Path) 
     assert "none of Optuna's" in refused_at_once(here, *FOLDERS["fit"], "--out", "m", "--studies", "cases.csv")
     assert "--cases" in refused_at_once(here, *FILES["extract"][0], "--out", "f.parquet", "--cases", "cases.csv")
     assert "--key" in refused_at_once(here, *FOLDERS["import dicom"], "--out", "d", "--key", "cases.csv/k.csv")
-    (here / "run.json").write_text("{}")
+    (here / "run.json").write_text("{}", encoding="utf-8")
     assert "is not a run record" in refused_at_once(here, "report", ".")
 
 
@@ -149,13 +149,13 @@ def test_a_record_beside_says_whose_result_it_is(tmp_path: Path) -> None:
     EXTRACTED.claim(tmp_path / "external.csv")
     with pytest.raises(InputError, match="belongs to the result of `ccrcc extract`, which `ccrcc spread` would write over"):
         SPREAD.claim(tmp_path / "external.csv")
-    (tmp_path / "mine.run.json").write_text("{}")
+    (tmp_path / "mine.run.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="belongs to something else"):
         EXTRACTED.claim(tmp_path / "mine.csv")
 
 
 def test_values_under_perturbed_masks_are_known_too(tmp_path: Path) -> None:
-    (tmp_path / "s.values.parquet").write_text("mine")
+    (tmp_path / "s.values.parquet").write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match=r"s\.values\.parquet is there already"):
         STABILITY.claim(tmp_path / "s.parquet")
     PerturbedValues(("a",), pd.Series(["p"]).to_numpy("U1"), pd.DataFrame([[1.0]]).to_numpy()[None]).write(
@@ -169,10 +169,10 @@ def test_values_under_perturbed_masks_are_known_too(tmp_path: Path) -> None:
 )
 def test_a_file_of_the_users_own_is_kept_and_an_empty_one_is_not(kind: FileKind, tmp_path: Path) -> None:
     path = tmp_path / f"mine{kind.suffixes[0]}"
-    path.write_text("patient_id,isup_grade\np,3\n")
+    path.write_text("patient_id,isup_grade\np,3\n", encoding="utf-8")
     with pytest.raises(InputError, match="is there already"):
         kind.claim(path)
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     kind.claim(path)
     with pytest.raises(InputError, match=r"asked for mine\.xlsx"):
         kind.claim(tmp_path / "mine.xlsx")
@@ -189,7 +189,7 @@ def test_refused_cases_of_another_command_are_kept(tmp_path: Path) -> None:
 
 
 def test_an_input_is_never_written_over_even_by_way_of_a_link(tmp_path: Path) -> None:
-    (tmp_path / "list.csv").write_text("")
+    (tmp_path / "list.csv").write_text("", encoding="utf-8")
     (tmp_path / "cases.csv").symlink_to(tmp_path / "list.csv")
     os.link(tmp_path / "list.csv", tmp_path / "q.csv")
     for path in ("list.csv", "cases.csv", "q.csv"):
@@ -204,10 +204,10 @@ def test_an_input_is_never_written_over_even_by_way_of_a_link(tmp_path: Path) ->
 )
 def test_a_folder_of_somebody_elses_is_not_written_into(kind: FolderKind, tmp_path: Path) -> None:
     kind.claim(tmp_path)
-    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     kind.claim(tmp_path)  # a file of another name is not lost
     name = next(name for name in kind.files if name not in kind.marks)
-    (tmp_path / name).write_text("mine")
+    (tmp_path / name).write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match=f"holds {name}, which is not known to be of `ccrcc {kind.commands[0]}`"):
         kind.claim(tmp_path)
     if kind.has_record:
@@ -217,7 +217,7 @@ def test_a_folder_of_somebody_elses_is_not_written_into(kind: FolderKind, tmp_pa
         with pytest.raises(InputError, match="belongs to the result of `ccrcc demo`"):
             kind.claim(tmp_path)
     else:
-        (tmp_path / kind.marks[0]).write_text("{}")
+        (tmp_path / kind.marks[0]).write_text("{}", encoding="utf-8")
         kind.claim(tmp_path)
 
 
@@ -238,8 +238,8 @@ def test_nothing_is_written_into_a_locked_model_or_a_series(model_folder: Path, 
 def test_what_a_killed_run_left_in_a_result_is_removed_a_day_later(tmp_path: Path) -> None:
     left = tmp_path / "development" / "images" / ".writing-ab.nii.gz"
     left.parent.mkdir(parents=True)
-    (tmp_path / "truth.json").write_text("{}")
-    left.write_text("half")
+    (tmp_path / "truth.json").write_text("{}", encoding="utf-8")
+    left.write_text("half", encoding="utf-8")
     PHANTOM.claim(tmp_path)
     assert left.exists()
     os.utime(left, (0, 0))
@@ -249,12 +249,12 @@ def test_what_a_killed_run_left_in_a_result_is_removed_a_day_later(tmp_path: Pat
 
 def test_a_list_of_cases_is_imported_again_but_not_over_itself(here: Path) -> None:
     assert "is an input" in refused_at_once(here, *FOLDERS["import table"], "--out", ".")
-    (here / "outcomes.csv").write_text("patient_id,isup_grade\np,3\n")
+    (here / "outcomes.csv").write_text("patient_id,isup_grade\np,3\n", encoding="utf-8")
     (here / "cases.csv").rename(here / "list.csv")
     assert "holds" in refused_at_once(here, "import", "table", "list.csv", "--out", ".")
     for _ in range(2):
         assert ccrcc("import", "table", "list.csv", "--out", "cohort").status == 0
-    assert json.loads((here / "cohort" / "run.json").read_text())["command"] == "ccrcc import table"
+    assert json.loads((here / "cohort" / "run.json").read_text(encoding="utf-8"))["command"] == "ccrcc import table"
     write_record(here / "cohort" / "run.json", "ccrcc pool", {})
     assert "belongs to the result of `ccrcc pool`" in refused_at_once(here, "import", "table", "list.csv", "--out", "cohort")
 

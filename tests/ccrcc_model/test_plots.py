@@ -195,7 +195,7 @@ def test_a_figure_is_saved_as_png_svg_and_csv_and_is_the_same_each_time(tmp_path
     ET.fromstring(svg)  # noqa: S314 - our own file
     assert svg == (tmp_path / "two" / "line.svg").read_bytes()
     assert (tmp_path / "one" / "line.png").read_bytes() == (tmp_path / "two" / "line.png").read_bytes()
-    assert (tmp_path / "one" / "line.csv").read_text() == "x\n0\n1\n"
+    assert (tmp_path / "one" / "line.csv").read_text(encoding="utf-8") == "x\n0\n1\n"
 
 
 def test_style_ends_with_its_block():

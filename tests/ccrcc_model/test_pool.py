@@ -281,4 +281,4 @@ def test_the_tables_and_what_made_them_are_written(pooled: PooledResult, tmp_pat
         "run.json",
     ]
     assert len(pd.read_csv(tmp_path / "multicentre.csv")) == 10
-    assert pooled.sites[0].sha256 in (tmp_path / "run.json").read_text()
+    assert pooled.sites[0].sha256 in (tmp_path / "run.json").read_text(encoding="utf-8")

@@ -29,12 +29,14 @@ def hospitals(planted: Callable[..., Any], model_folder: Path, tmp_path_factory:
         table, outcomes = planted(240, role="external", cohort=name, seed=seed)
         table.write(folder / f"{name}.parquet")
         outcomes.to_csv(folder / f"{name}.csv", index=False)
-        (folder / f"{name}-cases.csv").write_text(f"case_id,patient_id,centre,image\na,{name}-000,east,none.nii.gz\n")
+        (folder / f"{name}-cases.csv").write_text(
+            f"case_id,patient_id,centre,image\na,{name}-000,east,none.nii.gz\n", encoding="utf-8"
+        )
         card = f"name: {name}\nrole: external\ncases: {name}-cases.csv\noutcomes: {name}.csv\n"
-        (folder / f"{name}.yaml").write_text(card)
+        (folder / f"{name}.yaml").write_text(card, encoding="utf-8")
         run = ccrcc("benchmark", model_folder, *site(folder, name), "--out", folder / name, "--share", folder / "sent")
         assert run.returncode == 0, run.stderr
-        digest = json.loads((folder / "sent" / f"{name}.grade.json").read_text())["sha256"]
+        digest = json.loads((folder / "sent" / f"{name}.grade.json").read_text(encoding="utf-8"))["sha256"]
         assert any(line.endswith(f"{name}.grade.json, SHA-256 {digest}") for line in run.stdout.splitlines())
     both = [option for name in SITES for option in site(folder, name)]
     run = ccrcc("benchmark", model_folder, *both, "--out", folder / "both")
@@ -105,10 +107,10 @@ def test_a_smallest_cell_without_a_result_file_is_refused(hospitals: Path, model
 def test_bad_result_files_get_one_line_and_nothing_is_written(hospitals: Path, tmp_path: Path) -> None:
     north, south = sent(hospitals)
     out = tmp_path / "out"
-    text = south.read_text()
+    text = south.read_text(encoding="utf-8")
 
     def with_south(name: str, content: str) -> str:
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_text(content, encoding="utf-8")
         return mistake("pool", north, tmp_path / name, "--out", out)
 
     assert "tampered.json was changed" in with_south("tampered.json", text.replace('"n": 240', '"n": 241'))

@@ -69,7 +69,7 @@ CELLS = "cohort,target,patient_id,centre,y_true,y_prob\n"
 
 def read(tmp_path, text: str) -> Predictions:
     path = tmp_path / "predictions.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return Predictions.read(path)
 
 

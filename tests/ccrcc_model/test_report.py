@@ -73,7 +73,7 @@ def write_run_json(folder: Path, **changes: object) -> None:
         "jobs": 2,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(record | changes))
+    (folder / "run.json").write_text(json.dumps(record | changes), encoding="utf-8")
 
 
 def fit_model(folder: Path) -> Model:
@@ -219,7 +219,7 @@ def test_landmarks_headings_and_links_lead_somewhere(page, run_dir):
 
 def test_no_case_is_named(run_dir):
     assert "secret" not in re.sub(r"data:image/[^\"]+", "", (run_dir / "report.html").read_text(encoding="utf-8"))
-    assert "secret" not in (run_dir / "figures" / "figure_s1_dice.csv").read_text()
+    assert "secret" not in (run_dir / "figures" / "figure_s1_dice.csv").read_text(encoding="utf-8")
 
 
 # What it says
@@ -370,7 +370,7 @@ def test_a_broken_run_is_refused_in_one_line_and_writes_no_page(tmp_path, name, 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     if content is not None:
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(message)) as caught:
         write_report(tmp_path)
     assert "\n" not in str(caught.value)
@@ -533,8 +533,8 @@ def test_a_table_whose_numbers_are_none_is_refused(
 ) -> None:
     run = Path(shutil.copytree(run_dir, tmp_path / "run"))
     path = run / "tables" / f"{table}.csv"
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new, 1))
+    assert old in path.read_text(encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=message):
         write_report(run)
 

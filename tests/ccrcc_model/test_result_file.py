@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Path:
 def test_what_was_written_is_read_back(file: Path) -> None:
     back = SiteResult.read(file)
     assert back == shared()
-    assert json.loads(file.read_text())["sha256"] == back.sha256 == shared().sha256
+    assert json.loads(file.read_text(encoding="utf-8"))["sha256"] == back.sha256 == shared().sha256
 
 
 def test_figures_are_those_of_the_benchmark_to_five_decimals() -> None:
@@ -60,7 +60,7 @@ def test_figures_are_those_of_the_benchmark_to_five_decimals() -> None:
 
 
 def test_the_file_is_small_and_names_nobody(file: Path) -> None:
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     ids = pair("north", 150, seed=2)[0].patient_id
     assert len(text) < 10_000
     assert not any(each in text for each in (*ids, *(patient_hash(one) for one in ids), "/", "\\"))
@@ -72,7 +72,7 @@ def test_no_count_in_the_file_is_small(tmp_path: Path) -> None:
     for seed in range(8):
         result = shared(n=40, seed=seed)
         result.write(tmp_path / "one.json")
-        content = json.loads((tmp_path / "one.json").read_text())
+        content = json.loads((tmp_path / "one.json").read_text(encoding="utf-8"))
         for name in ("model", "baseline"):
             histogram = content[name]["histogram"]
             at_threshold = histogram["counts"]
@@ -138,18 +138,18 @@ def test_a_cohort_of_one_class_has_no_result_file(truth: int, word: str) -> None
 
 
 def test_the_hash_does_not_depend_on_how_the_json_is_laid_out(file: Path) -> None:
-    content = json.loads(file.read_text())
-    file.write_text(json.dumps(dict(reversed(content.items()))))
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(dict(reversed(content.items()))), encoding="utf-8")
     assert SiteResult.read(file) == shared()
 
 
 def rewrite(file: Path, change: Callable[[dict[str, Any]], Any], *, signed: bool) -> None:
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     change(content)
     if signed:
         content.pop("sha256", None)
         content["sha256"] = _digest(content)
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps(content), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_file_that_cannot_be_one_is_refused_even_if_its_hash_is_right(
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "id,probability\n1,0.5\n", '{"n": NaN}', '{"n": 1e999}', "[" * 100_000])
 def test_what_is_no_json_or_another_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "note.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="note.json is not a result file"):
         SiteResult.read(path)
 

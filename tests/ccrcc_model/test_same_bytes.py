@@ -39,10 +39,11 @@ MAY_DIFFER = {"studies.log"}
 
 def _preset(folder: Path) -> None:
     folder.mkdir()
-    (folder / "regions.yaml").write_text("lesions: index\nstructures: [tumour]\n")
+    (folder / "regions.yaml").write_text("lesions: index\nstructures: [tumour]\n", encoding="utf-8")
     features = "featureClass: {shape: [MeshVolume], firstorder: [Mean, Skewness], glcm: []}\n"
     (folder / "4mm.yaml").write_text(
-        f"setting: {{resampledPixelSpacing: [4, 4, 4], binWidth: 25}}\nimageType: {{Original: {{}}}}\n{features}"
+        f"setting: {{resampledPixelSpacing: [4, 4, 4], binWidth: 25}}\nimageType: {{Original: {{}}}}\n{features}",
+        encoding="utf-8",
     )
 
 
@@ -62,7 +63,9 @@ def _study(folder: Path, planted) -> None:
     outcomes.to_csv(folder / "outcomes.csv", index=False)
     cases = table.rows[["case_id", "patient_id", "centre"]].assign(image="x.nii.gz")
     cases.to_csv(folder / "cases.csv", index=False)
-    (folder / "north.yaml").write_text("name: north\nrole: external\ncases: cases.csv\noutcomes: outcomes.csv\n")
+    (folder / "north.yaml").write_text(
+        "name: north\nrole: external\ncases: cases.csv\noutcomes: outcomes.csv\n", encoding="utf-8"
+    )
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

@@ -59,9 +59,11 @@ def run_dir(tmp_path_factory, planted) -> Path:
     result = benchmark(model, [(replace(external, provenance=external.provenance | made_by), known)])
     result.write(folder / "benchmark" / "grade")
     record = {"title": f"A study {SCRIPT}", "synthetic": False, "command": "ccrcc demo", "versions": {"python": "3.11"}}
-    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     (folder / "masks").mkdir()
-    (folder / "masks" / "segmentation.json").write_text(json.dumps({"structures": ["tumour"], "model": {"folds": [0]}}))
+    (folder / "masks" / "segmentation.json").write_text(
+        json.dumps({"structures": ["tumour"], "model": {"folds": [0]}}), encoding="utf-8"
+    )
     write_tables(folder / "tables")
     write_report(folder)
     return folder
@@ -215,7 +217,10 @@ def test_a_key_that_one_of_two_models_lacks_is_left_to_the_author(run_dir, tmp_p
         shutil.copytree(run_dir / "models" / "grade", tmp_path / "models" / target)
     assert len(Evidence(tmp_path).find("centre_control")) == 2
     manifest = tmp_path / "models" / "ki67" / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"controls": {"centre_only": {"value": None}}}))
+    manifest.write_text(
+        json.dumps(json.loads(manifest.read_text(encoding="utf-8")) | {"controls": {"centre_only": {"value": None}}}),
+        encoding="utf-8",
+    )
     assert Evidence(tmp_path).find("centre_control") == ()
     assert len(Evidence(tmp_path).find("folds")) == 4
 
@@ -226,7 +231,7 @@ def test_a_key_that_one_of_two_models_lacks_is_left_to_the_author(run_dir, tmp_p
 def test_nothing_is_no_evidence_but_zero_is(tmp_path, value, found):
     path = tmp_path / "models" / "grade" / "manifest.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"settings": {"seed": value}}))
+    path.write_text(json.dumps({"settings": {"seed": value}}), encoding="utf-8")
     assert Evidence(tmp_path).find("seed") == (
         () if found is None else (Pointer(path.relative_to(tmp_path).as_posix(), "settings.seed", found),)
     )
@@ -235,7 +240,7 @@ def test_nothing_is_no_evidence_but_zero_is(tmp_path, value, found):
 def test_that_classes_are_not_weighed_rests_on_the_setting_that_says_so(run_dir, tmp_path):
     left = shutil.copytree(run_dir, tmp_path / "run", ignore=shutil.ignore_patterns("*.png", "member_*"))
     manifest = left / "models" / "grade" / "manifest.json"
-    content = json.loads(manifest.read_text())
+    content = json.loads(manifest.read_text(encoding="utf-8"))
     row = rows_of(left)["tripod_ai", "13"]
     assert (row.status, [str(one) for one in row.pointers]) == (
         Status.NOT_APPLICABLE,
@@ -245,7 +250,7 @@ def test_that_classes_are_not_weighed_rests_on_the_setting_that_says_so(run_dir,
         content["settings"] | {"balanced": True},
         {k: v for k, v in content["settings"].items() if k != "balanced"},
     ):
-        manifest.write_text(json.dumps(content | {"settings": settings}))
+        manifest.write_text(json.dumps(content | {"settings": settings}), encoding="utf-8")
         assert rows_of(left)["tripod_ai", "13"].status is Status.AUTHOR
 
 
@@ -266,7 +271,7 @@ def test_a_preset_that_is_not_the_one_that_was_used_is_not_told(run_dir, tmp_pat
     left = shutil.copytree(run_dir, tmp_path / "run")
     manifest = left / "models" / "grade" / "manifest.json"
     assert Evidence(left).find("resampling")
-    content = json.loads(manifest.read_text())
+    content = json.loads(manifest.read_text(encoding="utf-8"))
     content["preset"]["preset_sha256"] = "0" * 64
     reseal(manifest, content)
     shutil.rmtree(left / "benchmark")
@@ -276,13 +281,13 @@ def test_a_preset_that_is_not_the_one_that_was_used_is_not_told(run_dir, tmp_pat
 
 
 def reseal(manifest: Path, content: dict) -> None:
-    manifest.write_text(json.dumps(content))
-    manifest.with_name("manifest.sha256").write_text(sha256(manifest.read_bytes()).hexdigest() + "\n")
+    manifest.write_text(json.dumps(content), encoding="utf-8")
+    manifest.with_name("manifest.sha256").write_text(sha256(manifest.read_bytes()).hexdigest() + "\n", encoding="utf-8")
 
 
 def test_a_damaged_record_is_refused_in_one_line(tmp_path):
     (tmp_path / "masks").mkdir()
-    (tmp_path / "masks" / "segmentation.json").write_text("{")
+    (tmp_path / "masks" / "segmentation.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match=r"segmentation\.json is not readable JSON") as caught:
         Evidence(tmp_path).find("segmentation")
     assert "\n" not in str(caught.value)
@@ -342,7 +347,7 @@ def test_the_report_tells_how_features_were_extracted(run_dir):
         assert words in page
     frame = pd.read_csv(run_dir / "tables" / "features_used.csv")
     assert list(frame.columns) == ["region", "scale", "grade"]
-    manifest = json.loads((run_dir / "models" / "grade" / "pipeline.json").read_text())
+    manifest = json.loads((run_dir / "models" / "grade" / "pipeline.json").read_text(encoding="utf-8"))
     names = {feature["name"] for member in manifest["members"] for feature in member["features"]}
     assert frame["grade"].sum() == len(names | {member["volume"]["column"] for member in manifest["members"]})
 
@@ -375,10 +380,10 @@ def test_a_model_card_has_the_published_sections_in_order(card):
 
 
 def test_a_model_card_is_filled_from_manifest_and_benchmark(card, run_dir):
-    manifest = json.loads((run_dir / "models" / "grade" / "manifest.json").read_text())
+    manifest = json.loads((run_dir / "models" / "grade" / "manifest.json").read_text(encoding="utf-8"))
     assert f"home: {manifest['n_patients']} patients, {manifest['n_positive']} positive" in card
     assert "- north: 40 patients" in card
-    assert (run_dir / "models" / "grade" / "manifest.sha256").read_text().strip() in card
+    assert (run_dir / "models" / "grade" / "manifest.sha256").read_text(encoding="utf-8").strip() in card
     assert "| north |" in card
     assert "in `benchmark/grade/subgroups.csv`: tumour size\n" in card
     assert "Sex, age" not in card

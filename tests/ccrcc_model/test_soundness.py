@@ -18,11 +18,11 @@ from nnunet_ext.errors import InputError
 
 def seal(folder: Path, change: Callable[[dict[str, Any]], object] = lambda _: None) -> None:
     """Seal a folder again, as anyone can."""
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest["files"]}
     change(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-    (folder / SEAL).write_text(hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest() + "\n")
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / SEAL).write_text(hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest() + "\n", encoding="utf-8")
 
 
 def put(content: Any, place: str, value: object) -> None:
@@ -47,9 +47,9 @@ def resealed(source: Path, folder: Path, file: str, where: str, value: object) -
     if file == MANIFEST:
         seal(folder, lambda manifest: put(manifest, where, value))
         return folder
-    content = json.loads((folder / file).read_text())
+    content = json.loads((folder / file).read_text(encoding="utf-8"))
     put(content, where, value)
-    (folder / file).write_text(json.dumps(content))
+    (folder / file).write_text(json.dumps(content), encoding="utf-8")
     seal(folder)
     return folder
 
@@ -145,8 +145,8 @@ def test_out_of_fold_predictions_have_to_be_the_models(
     model_folder: Path, place: Path, old: str, new: str, message: str
 ) -> None:
     folder = Path(shutil.copytree(model_folder, place / "csv", dirs_exist_ok=True))
-    text = (model_folder / "out_of_fold.csv").read_text()
-    (folder / "out_of_fold.csv").write_text(text.replace(old, new, 1))
+    text = (model_folder / "out_of_fold.csv").read_text(encoding="utf-8")
+    (folder / "out_of_fold.csv").write_text(text.replace(old, new, 1), encoding="utf-8")
     seal(folder)
     with pytest.raises(InputError, match=message):
         Model.load(folder)
@@ -154,9 +154,9 @@ def test_out_of_fold_predictions_have_to_be_the_models(
 
 def test_a_calibration_that_the_predictions_do_not_follow_is_refused(model_folder: Path, place: Path) -> None:
     folder = Path(shutil.copytree(model_folder, place / "calibration"))
-    decisions = json.loads((folder / "decisions.json").read_text())
+    decisions = json.loads((folder / "decisions.json").read_text(encoding="utf-8"))
     decisions["model"] |= {"calibration": "logistic", "slope": 2.0}
-    (folder / "decisions.json").write_text(json.dumps(decisions))
+    (folder / "decisions.json").write_text(json.dumps(decisions), encoding="utf-8")
     seal(folder)
     with pytest.raises(InputError, match="probability does not follow from score"):
         Model.load(folder)
@@ -166,9 +166,9 @@ def test_a_calibration_that_the_predictions_do_not_follow_is_refused(model_folde
 def test_a_file_that_is_not_listed_is_missed(model_folder: Path, place: Path, name: str) -> None:
     folder = Path(shutil.copytree(model_folder, place / f"without {name}"))
     (folder / name).unlink()
-    seal_without = json.loads((folder / MANIFEST).read_text())
+    seal_without = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     del seal_without["files"][name]
-    (folder / MANIFEST).write_text(json.dumps(seal_without))
+    (folder / MANIFEST).write_text(json.dumps(seal_without), encoding="utf-8")
     seal(folder)
     with pytest.raises(InputError, match=f"{name} is not among its files"):
         Model.load(folder)
@@ -186,7 +186,7 @@ def test_a_manifest_that_lists_no_files_is_refused(model_folder: Path, place: Pa
 def test_a_manifest_that_is_no_manifest_is_refused(model_folder: Path, place: Path, text: str) -> None:
     folder = Path(shutil.copytree(model_folder, place / "manifest", dirs_exist_ok=True))
     (folder / MANIFEST).write_bytes(text.encode("latin-1"))
-    (folder / SEAL).write_text(hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest() + "\n")
+    (folder / SEAL).write_text(hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest() + "\n", encoding="utf-8")
     for read in (Model.load, model_kind):
         with pytest.raises(InputError, match="is damaged"):
             read(folder)
@@ -221,8 +221,8 @@ def test_not_a_number_in_the_trees_never_reaches_lightgbm(
     monkeypatch.setattr("ccrcc_model.model.lgb.Booster", lambda **_: pytest.fail("the parser was called"))
     for source, load in ((model_folder, Model.load), (graded_folders / "isup", GradedModel.load)):
         folder = Path(shutil.copytree(source, place / "trees", dirs_exist_ok=True))
-        text = (source / "member_00.txt").read_text()
-        (folder / "member_00.txt").write_text(text.replace("leaf_value=", "leaf_value=nan ", 1))
+        text = (source / "member_00.txt").read_text(encoding="utf-8")
+        (folder / "member_00.txt").write_text(text.replace("leaf_value=", "leaf_value=nan ", 1), encoding="utf-8")
         seal(folder)
         with pytest.raises(InputError, match=r"member_00\.txt: it has "):
             load(folder)

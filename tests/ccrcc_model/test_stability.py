@@ -27,9 +27,9 @@ def order(tmp_path: Path) -> StabilityOrder:
     cases = [ball(tmp_path, number) for number in range(2)]
     card = save_cohort(Cohort("balls", Role.DEVELOPMENT, tuple(cases)), tmp_path)
     (tmp_path / "small").mkdir()
-    (tmp_path / "small" / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"]}))
+    (tmp_path / "small" / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour"]}), encoding="utf-8")
     parameters = {"imageType": {"Original": {}}, "featureClass": {"shape": ["MeshVolume"], "firstorder": ["Mean"]}}
-    (tmp_path / "small" / "native.yaml").write_text(yaml.safe_dump(parameters))
+    (tmp_path / "small" / "native.yaml").write_text(yaml.safe_dump(parameters), encoding="utf-8")
     return StabilityOrder(card, tmp_path / "out" / "stability.parquet", str(tmp_path / "small"), backend="numba", seed=3)
 
 
@@ -42,7 +42,7 @@ def test_the_command_writes_the_table_and_its_record(order: StabilityOrder, caps
         f"tumour__native__original_{name}" for name in ("shape_MeshVolume", "firstorder_Mean")
     ]
     assert table["reason"].tolist() == ["2 cases have a value under every mask; at least 10 are needed"] * 2
-    record = json.loads((order.out.parent / "stability.run.json").read_text())
+    record = json.loads((order.out.parent / "stability.run.json").read_text(encoding="utf-8"))
     assert record["settings"]["seed"] == "3"
     assert record["stability"]["masks"][-1] == "contour 11"
     assert record["result"] == {"features": 2, "stable": 0, "cases": 2, "refused": 0}

@@ -127,7 +127,7 @@ def test_a_database_that_cannot_be_opened_gives_one_line(place: str, line: str) 
 
 
 def test_a_file_that_is_no_journal_gives_one_line(tmp_path: Path) -> None:
-    (tmp_path / "studies.log").write_text("something\nelse\n")
+    (tmp_path / "studies.log").write_text("something\nelse\n", encoding="utf-8")
     with pytest.raises(InputError, match="studies at .* cannot be read"):
         open_studies(str(tmp_path / "studies.log"))
 

@@ -34,7 +34,7 @@ def card(tmp_path: Path) -> Cohort:
     """Three scans of two patients: the second's two differ in everything but the voltage, which one of them lacks."""
     rows = "p0,120,,,,1.5,,\np1a,100,,,,3,,\np1b,,,,,5.0,,\n"
     header = "case_id,tube_voltage_kv,tube_current_ma,rows,columns,slice_thickness_mm,pitch,kernel\n"
-    (tmp_path / "acquisition.csv").write_text(header + rows)
+    (tmp_path / "acquisition.csv").write_text(header + rows, encoding="utf-8")
     phases = {"p0": "nephrographic", "p1a": "nephrographic", "p1b": "corticomedullary"}
     cases = tuple(Case(name, name[:2], "one", Path("none.nii.gz"), phase=phase) for name, phase in phases.items())
     return Cohort("north", Role.EXTERNAL, cases, acquisition=tmp_path / "acquisition.csv")

@@ -105,7 +105,7 @@ def test_the_table_holds_each_group_that_the_model_never_saw(home: Predictions, 
     assert (frame["alpha"] == 0.1).all()
     result.write(tmp_path)
     write_tables(result, tmp_path)
-    assert (tmp_path / "uncertainty.csv").read_text().splitlines()[0] == ",".join(UNCERTAINTY)
+    assert (tmp_path / "uncertainty.csv").read_text(encoding="utf-8").splitlines()[0] == ",".join(UNCERTAINTY)
     back = BenchmarkResult.read(tmp_path)
     assert [group.uncertainty for group in back.groups] == [group.uncertainty for group in result.groups]
     assert back.groups[0].scope is Scope.INTERNAL

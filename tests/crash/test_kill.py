@@ -58,7 +58,7 @@ def write_scans(folder: Path) -> None:
     write_card(folder, "".join(f"c{n},p{n},north,s{n}.nii.gz,m{n}.nii.gz\n" for n in range(N_SCANS)))
     (folder / "preset").mkdir()
     for name, text in PRESET.items():
-        (folder / "preset" / name).write_text(text)
+        (folder / "preset" / name).write_text(text, encoding="utf-8")
 
 
 def write_scans_and_network(folder: Path) -> None:
@@ -94,7 +94,9 @@ def write_locked_model(folder: Path) -> None:
     outcomes.to_csv(folder / "external.csv", index=False)
     listed = external.rows[["case_id", "patient_id", "centre"]].assign(image="none.nii.gz")
     listed.to_csv(folder / "cases.csv", index=False)
-    (folder / "card.yaml").write_text("name: external\nrole: external\ncases: cases.csv\noutcomes: external.csv\n")
+    (folder / "card.yaml").write_text(
+        "name: external\nrole: external\ncases: cases.csv\noutcomes: external.csv\n", encoding="utf-8"
+    )
 
 
 FIT = ("--target", "grade", "--trials", 3, "--folds", 3, "--repeats", 1)

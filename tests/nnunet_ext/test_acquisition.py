@@ -25,7 +25,7 @@ def cohort_of(acquisition: Path | None) -> Cohort:
 
 def test_several_values_are_printed_as_the_supplement_prints_them(tmp_path: Path) -> None:
     file = tmp_path / "acquisition.csv"
-    file.write_text(HEADER + "c0,120,,512,512,5,0.98,B30f\nc1,120,,512,512,2,0.98,\nc2,120,,512,512,5,,\n")
+    file.write_text(HEADER + "c0,120,,512,512,5,0.98,B30f\nc1,120,,512,512,2,0.98,\nc2,120,,512,512,5,,\n", encoding="utf-8")
     (row,) = acquisition_table([cohort_of(file)]).to_dict("records")
     assert row == {
         "cohort": "riverside",
@@ -42,13 +42,13 @@ def test_several_values_are_printed_as_the_supplement_prints_them(tmp_path: Path
 
 def test_thickness_is_ordered_as_a_number(tmp_path: Path) -> None:
     file = tmp_path / "acquisition.csv"
-    file.write_text(HEADER + "c0,,,,,10,,\nc1,,,,,0.625,,\nc2,,,,,5,,\n")
+    file.write_text(HEADER + "c0,,,,,10,,\nc1,,,,,0.625,,\nc2,,,,,5,,\n", encoding="utf-8")
     assert acquisition_table([cohort_of(file)])["slice_thickness_mm"].item() == "0.625 or 5 or 10"
 
 
 def test_a_number_is_one_value_however_it_is_written(tmp_path: Path) -> None:
     file = tmp_path / "acquisition.csv"
-    file.write_text(HEADER + "c0,120,,,,0.625,,\nc1,120.0,,,,0.6250,,\nc2,120.00,,,,.625,,\n")
+    file.write_text(HEADER + "c0,120,,,,0.625,,\nc1,120.0,,,,0.6250,,\nc2,120.00,,,,.625,,\n", encoding="utf-8")
     row = acquisition_table([cohort_of(file)]).iloc[0]
     assert (row["tube_voltage_kv"], row["slice_thickness_mm"]) == ("120", "0.625")
 
@@ -60,17 +60,17 @@ def test_a_cohort_without_an_acquisition_file_is_not_available() -> None:
 
 def test_a_faulty_acquisition_file_gets_one_plain_line(tmp_path: Path) -> None:
     file = tmp_path / "acquisition.csv"
-    file.write_text(HEADER.replace(",pitch", ""))
+    file.write_text(HEADER.replace(",pitch", ""), encoding="utf-8")
     with pytest.raises(InputError, match="lacks the column pitch"):
         read_acquisition(file)
-    file.write_text(HEADER + "c0,,,,,,,\nc0,,,,,,,\n")
+    file.write_text(HEADER + "c0,,,,,,,\nc0,,,,,,,\n", encoding="utf-8")
     with pytest.raises(InputError, match="case c0 is listed twice"):
         read_acquisition(file)
 
 
 def test_what_is_stated_of_a_scan_is_kept_by_case_and_the_rest_is_absent(tmp_path: Path) -> None:
     file = tmp_path / "acquisition.csv"
-    file.write_text(HEADER + "c0,120,,512,512,5,,B30f\nc1,,,,, ,,\nelsewhere,80,,,,,,\n")
+    file.write_text(HEADER + "c0,120,,512,512,5,,B30f\nc1,,,,, ,,\nelsewhere,80,,,,,,\n", encoding="utf-8")
     cohort = cohort_of(file)
     first, *others = cohort.cases
     stated = stated_acquisition(cohort.with_cases([replace(first, phase="excretory"), *others]))
@@ -110,7 +110,7 @@ def test_slices_follow_each_other_from_head_to_feet(direction: tuple[float, ...]
 )
 def test_a_thickness_is_a_number_above_0(tmp_path: Path, cell: str, held: bool) -> None:
     file = tmp_path / "acquisition.csv"
-    file.write_text(HEADER + f"c0,,,,,1,,\nc1,,,,,{cell},,\n")
+    file.write_text(HEADER + f"c0,,,,,1,,\nc1,,,,,{cell},,\n", encoding="utf-8")
     if held:
         assert len(read_acquisition(file)) == 2
         return
@@ -120,7 +120,7 @@ def test_a_thickness_is_a_number_above_0(tmp_path: Path, cell: str, held: bool) 
 
 def test_a_decimal_comma_is_named(tmp_path: Path) -> None:
     file = tmp_path / "acquisition.csv"
-    file.write_text((HEADER + "c0,,,,,0#5,,\n").replace(",", ";").replace("#", ","))
+    file.write_text((HEADER + "c0,,,,,0#5,,\n").replace(",", ";").replace("#", ","), encoding="utf-8")
     with pytest.raises(InputError, match="a decimal point, not a comma"):
         read_acquisition(file)
 
@@ -128,9 +128,9 @@ def test_a_decimal_comma_is_named(tmp_path: Path) -> None:
 def test_an_acquisition_file_is_of_its_cohort(tmp_path: Path) -> None:
     file = tmp_path / "acquisition.csv"
     assert check_acquisition(cohort_of(None)) == 0
-    file.write_text(HEADER + "c0,,,,,1,,\nother,,,,,1,,\n")
+    file.write_text(HEADER + "c0,,,,,1,,\nother,,,,,1,,\n", encoding="utf-8")
     assert check_acquisition(cohort_of(file)) == 1
-    file.write_text(HEADER + "C 0,,,,,1,,\nother,,,,,1,,\n")
+    file.write_text(HEADER + "C 0,,,,,1,,\nother,,,,,1,,\n", encoding="utf-8")
     with pytest.raises(InputError, match="none of the 3 cases of cohort riverside; 1 are there but for blanks"):
         check_acquisition(cohort_of(file))
     with pytest.raises(InputError, match="No acquisition file at"):

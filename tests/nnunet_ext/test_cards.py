@@ -11,8 +11,8 @@ CASES = "case_id,patient_id,centre,image,mask\na1,p1,north,a1.nii.gz,m1.nii.gz\n
 
 
 def study(folder: Path, *, card: str = CARD, cases: str = CASES) -> Path:
-    (folder / "card.yaml").write_text(card)
-    (folder / "cases.csv").write_text(cases)
+    (folder / "card.yaml").write_text(card, encoding="utf-8")
+    (folder / "cases.csv").write_text(cases, encoding="utf-8")
     return folder / "card.yaml"
 
 
@@ -49,7 +49,7 @@ def test_a_saved_cohort_is_read_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_cohort_saved_elsewhere_still_finds_its_files(tmp_path: Path) -> None:
-    (tmp_path / "outcomes.csv").write_text("patient_id\n")
+    (tmp_path / "outcomes.csv").write_text("patient_id\n", encoding="utf-8")
     cohort = load_cohort(study(tmp_path, card=CARD + "outcomes: outcomes.csv\nlabels: {tumour: 7}\nlicence: CC0\n"))
     (tmp_path / "elsewhere").mkdir()
     assert load_cohort(save_cohort(cohort, tmp_path / "elsewhere")) == cohort
@@ -59,7 +59,7 @@ def test_a_structure_may_have_several_values_and_other_spellings(tmp_path: Path)
     cohort = load_cohort(study(tmp_path, card=CARD + "labels: {Kidney: [3, 2], tumor: 1}\n"))
     assert cohort.labels == {"kidney": (2, 3), "tumour": 1}
     assert load_cohort(save_cohort(cohort, tmp_path)) == cohort
-    assert "tumour: 1\n" in (tmp_path / "card.yaml").read_text()
+    assert "tumour: 1\n" in (tmp_path / "card.yaml").read_text(encoding="utf-8")
 
 
 def test_words_of_a_card_are_as_they_are_typed(tmp_path: Path) -> None:

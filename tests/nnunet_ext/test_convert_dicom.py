@@ -165,7 +165,7 @@ def test_no_identifier_survives_but_in_the_key(tmp_path: Path) -> None:
 
 
 def test_patients_keep_the_numbers_of_a_key(tmp_path: Path) -> None:
-    (tmp_path / "key.csv").write_text(f"original,patient_id\nanother,p0001\n{NUMBER},p0007\n")
+    (tmp_path / "key.csv").write_text(f"original,patient_id\nanother,p0001\n{NUMBER},p0007\n", encoding="utf-8")
     write_series(tmp_path / "in")
     write_series(tmp_path / "in", study="1.2.4", PatientID="a new one")
     cohort, _, _ = imported(tmp_path / "in", tmp_path / "out", key=tmp_path / "key.csv")
@@ -319,7 +319,7 @@ def test_a_zip_file_does_as_well_as_a_folder(tmp_path: Path) -> None:
 
 def test_what_is_no_dicom_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "README.txt").write_text("notes")
+    (tmp_path / "in" / "README.txt").write_text("notes", encoding="utf-8")
     with pytest.raises(InputError, match="No DICOM file below"):
         imported(tmp_path / "in", tmp_path / "out")
     write_series(tmp_path / "in")

@@ -26,7 +26,7 @@ def write_kits(
         image = sitk.GetImageFromArray(np.zeros((4, 5, 6), np.int16))
         sitk.WriteImage(image, str(folder / one["case_id"] / "imaging.nii.gz"))
         sitk.WriteImage(sitk.Cast(image, sitk.sitkUInt8), str(folder / one["case_id"] / mask))
-    (folder / file).write_text(json.dumps(records))
+    (folder / file).write_text(json.dumps(records), encoding="utf-8")
     return folder
 
 
@@ -79,7 +79,7 @@ def test_a_case_without_its_image_is_refused_and_the_rest_goes_on(tmp_path: Path
 )
 def test_records_that_cannot_be_used_are_refused(tmp_path: Path, text: str | None, message: str) -> None:
     if text is not None:
-        (tmp_path / "kits.json").write_text(text)
+        (tmp_path / "kits.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         import_kits(tmp_path, tmp_path / "out", name="kits", role=Role.DEVELOPMENT)
 
@@ -100,7 +100,7 @@ def test_a_name_that_a_card_could_not_have_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_record_whose_case_id_leaves_the_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "kits.json").write_text(json.dumps([record("../elsewhere")]))
+    (tmp_path / "kits.json").write_text(json.dumps([record("../elsewhere")]), encoding="utf-8")
     with pytest.raises(InputError, match=r"case_id '\.\./elsewhere'"):
         import_kits(tmp_path, tmp_path / "out", name="kits", role=Role.DEVELOPMENT)
 

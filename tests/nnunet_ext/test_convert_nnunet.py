@@ -60,11 +60,11 @@ def test_five_patients_are_enough_and_four_are_refused() -> None:
 def test_a_conversion_has_nnunets_layout_and_counts_the_cyst_as_kidney(two_ball_cohort: Cohort, tmp_path: Path) -> None:
     dataset, refusals = convert(two_ball_cohort, 12, raw_dir=tmp_path / "raw", preprocessed_dir=tmp_path / "pre")
     assert (dataset.name, dataset.n_cases, refusals) == ("Dataset012_CCRCC", 7, ())
-    description = json.loads((dataset.folder / "dataset.json").read_text())
+    description = json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8"))
     assert list(description["labels"].items()) == [("background", 0), ("kidney", 1), ("tumour", 2)]
     assert description["numTraining"] == 7
     assert dataset.splits == tmp_path / "pre" / "Dataset012_CCRCC" / "splits_final.json"
-    assert len(json.loads(dataset.splits.read_text())) == 5
+    assert len(json.loads(dataset.splits.read_text(encoding="utf-8"))) == 5
     for case in two_ball_cohort.cases:
         image = sitk.ReadImage(str(dataset.folder / "imagesTr" / f"{case.id}_0000.nii.gz"))
         mask = sitk.ReadImage(str(dataset.folder / "labelsTr" / f"{case.id}.nii.gz"))
@@ -82,7 +82,7 @@ def test_a_conversion_has_nnunets_layout_and_counts_the_cyst_as_kidney(two_ball_
 def test_a_cyst_is_a_class_of_its_own_on_request(two_ball_cohort: Cohort, tmp_path: Path) -> None:
     structures = ("kidney", "tumour", "cyst")
     dataset, _ = convert(two_ball_cohort, 12, raw_dir=tmp_path, preprocessed_dir=tmp_path / "pre", structures=structures)
-    labels = json.loads((dataset.folder / "dataset.json").read_text())["labels"]
+    labels = json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8"))["labels"]
     assert labels == {"background": 0, "kidney": 1, "tumour": 2, "cyst": 3}
     with_cyst = sitk.GetArrayFromImage(sitk.ReadImage(str(dataset.folder / "labelsTr" / "case2.nii.gz")))
     assert set(np.unique(with_cyst)) == {0, 1, 2, 3}
@@ -109,7 +109,7 @@ def test_regions_hold_each_other_as_kits_scores_them(
 ) -> None:
     folders = {"raw_dir": tmp_path, "preprocessed_dir": tmp_path / "pre"}
     dataset, _ = convert(two_ball_cohort, 12, structures=structures, regions=True, **folders)
-    description = json.loads((dataset.folder / "dataset.json").read_text())
+    description = json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8"))
     assert list(description["labels"].items()) == [("background", 0), *regions.items()]
     assert description["regions_class_order"] == order
     for name in ("plans.json", "fold_0/checkpoint_best.pth"):
@@ -125,7 +125,7 @@ def test_nnunet_turns_regions_back_into_our_labels(two_ball_cohort: Cohort, tmp_
     folders = {"raw_dir": tmp_path, "preprocessed_dir": tmp_path / "pre"}
     dataset, _ = convert(two_ball_cohort, 12, structures=structures, regions=True, **folders)
     plans = plans_handler.PlansManager({"label_manager": "LabelManager"})
-    manager = plans.get_label_manager(json.loads((dataset.folder / "dataset.json").read_text()))
+    manager = plans.get_label_manager(json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8")))
     # Columns: nothing, kidney, mass that is no tumour, tumour; rows: kidney_and_masses, masses, tumour.
     logits = torch.tensor([[-9.0, 9, 9, 9], [-9, -9, 9, 9], [-9, -9, -9, 9]]).reshape(3, 1, 1, 4)
     found = manager.convert_logits_to_segmentation(logits).flatten().tolist()
@@ -137,7 +137,7 @@ def test_a_refused_case_is_left_out_of_data_set_and_splits(two_ball_cohort: Coho
     cohort = two_ball_cohort.with_cases([lost, *two_ball_cohort.cases])
     dataset, refusals = convert(cohort, 12, raw_dir=tmp_path, preprocessed_dir=tmp_path / "pre")
     assert [(one.case_id, one.stage, one.code) for one in refusals] == [("lost", "convert", "image-missing")]
-    assert "lost" not in dataset.splits.read_text()
+    assert "lost" not in dataset.splits.read_text(encoding="utf-8")
     assert dataset.n_cases == len(list((dataset.folder / "imagesTr").iterdir())) == 7
 
 
@@ -176,7 +176,7 @@ def test_a_damaged_record_of_a_conversion_is_refused_and_nothing_replaced(
 ) -> None:
     folders = {"raw_dir": tmp_path / "raw", "preprocessed_dir": tmp_path / "pre"}
     dataset, _ = convert(two_ball_cohort, 12, **folders)
-    (dataset.folder / "conversion.json").write_text(content)
+    (dataset.folder / "conversion.json").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"conversion\.json") as failure:
         convert(two_ball_cohort, 12, **folders)
     assert "\n" not in str(failure.value)
@@ -199,7 +199,7 @@ def test_damaged_splits_are_written_again_and_foreign_ones_refused(two_ball_coho
         dataset.splits.write_bytes(damaged)
         convert(two_ball_cohort, 12, **folders)
         assert dataset.splits.read_bytes() == whole
-    dataset.splits.write_text(json.dumps(json.loads(whole)[:4]))
+    dataset.splits.write_text(json.dumps(json.loads(whole)[:4]), encoding="utf-8")
     with pytest.raises(InputError, match="does not hold the splits of this conversion"):
         convert(two_ball_cohort, 12, **folders)
 

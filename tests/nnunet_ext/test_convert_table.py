@@ -14,7 +14,7 @@ LABELS = {"kidney": 4, "tumour": 7}
 def write(folder: Path, text: str) -> Path:
     for name in ("a.nii.gz", "b.nrrd", "a_mask.nii.gz"):
         (folder / name).touch()
-    (folder / "list.csv").write_text(text)
+    (folder / "list.csv").write_text(text, encoding="utf-8")
     return folder / "list.csv"
 
 

@@ -89,9 +89,9 @@ def test_empty_cells_at_the_end_of_a_row_may_be_left_out() -> None:
 
 
 def test_a_sign_in_a_column_name_parts_no_cells(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("a,stage (I;II)\n1,2\n")
+    (tmp_path / "t.csv").write_text("a,stage (I;II)\n1,2\n", encoding="utf-8")
     assert list(read_csv(tmp_path / "t.csv").columns) == ["a", "stage (I;II)"]
-    (tmp_path / "t.csv").write_text("a;share (0,1)\n1;0,5\n2;1\n")
+    (tmp_path / "t.csv").write_text("a;share (0,1)\n1;0,5\n2;1\n", encoding="utf-8")
     assert read_csv(tmp_path / "t.csv")["share (0,1)"].tolist() == ["0,5", "1"]
 
 

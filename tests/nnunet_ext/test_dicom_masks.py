@@ -391,11 +391,11 @@ def test_every_region_is_listed_with_what_it_was_taken_as(tmp_path: Path) -> Non
 
 def test_the_users_structures_decide(tmp_path: Path) -> None:
     write_contours(tmp_path / "in", {"Smith 1": outlines(2), "Kidney": outlines(1)})
-    (tmp_path / "names.yaml").write_text("smith 1: tumour\nKIDNEY: none\nabsent: cyst\n")
+    (tmp_path / "names.yaml").write_text("smith 1: tumour\nKIDNEY: none\nabsent: cyst\n", encoding="utf-8")
     found = imported(tmp_path / "in", "--structures", tmp_path / "names.yaml")
     found.reads(boxes(2))
     assert "No region has these names of --structures: absent" in found.ran.said
-    (tmp_path / "names.yaml").write_text("smith 1: tumor mass\n")
+    (tmp_path / "names.yaml").write_text("smith 1: tumor mass\n", encoding="utf-8")
     assert imported(tmp_path / "in", "--structures", tmp_path / "names.yaml").ran.status == 2
 
 
@@ -408,5 +408,5 @@ def test_a_real_seg_of_a_liver_is_left_and_its_cut_frames_are_seen(tmp_path: Pat
     write_ct(tmp_path / "in", SeriesInstanceUID=refers.SeriesInstanceUID, FrameOfReferenceUID=seg.FrameOfReferenceUID, **same)
     shutil.copy(path, tmp_path / "in" / "seg.dcm")
     imported(tmp_path / "in").refuses("no-structure")
-    (tmp_path / "names.yaml").write_text("Liver: tumour\n")
+    (tmp_path / "names.yaml").write_text("Liver: tumour\n", encoding="utf-8")
     imported(tmp_path / "in", "--structures", tmp_path / "names.yaml").refuses("mask-unreadable")

@@ -21,7 +21,7 @@ def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 def blocked(folder: Path) -> Path:
-    (folder / "file").write_text("x")
+    (folder / "file").write_text("x", encoding="utf-8")
     return folder / "file" / "below.csv"
 
 
@@ -36,7 +36,7 @@ def a_pipe(folder: Path) -> Path:
 
 
 def protected(folder: Path) -> Path:
-    (folder / "kept.csv").write_text("x")
+    (folder / "kept.csv").write_text("x", encoding="utf-8")
     (folder / "kept.csv").chmod(0o444)
     return folder / "kept.csv"
 
@@ -135,7 +135,7 @@ def test_room_is_held_until_it_is_given_back(tmp_path: Path, monkeypatch: pytest
 def test_what_a_killed_run_left_is_removed_after_a_day(tmp_path: Path) -> None:
     names = (f"{TEMPORARY}old.csv", f"{TEMPORARY}young.csv", "old.csv")
     for name in names:
-        (tmp_path / name).write_text("x")
+        (tmp_path / name).write_text("x", encoding="utf-8")
         if "old" in name:
             os.utime(tmp_path / name, (time.time() - 86_500,) * 2)
     remove_unfinished(tmp_path)
@@ -151,13 +151,13 @@ def test_hidden_files_do_not_change_the_hash_of_a_series(tmp_path: Path) -> None
 
 def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "large").mkdir()
-    (tmp_path / "large" / "table.csv").write_text("old")
+    (tmp_path / "large" / "table.csv").write_text("old", encoding="utf-8")
     link = tmp_path / "table.csv"
     link.symlink_to(tmp_path / "large" / "table.csv")
     with atomic_path(link) as temporary:
-        temporary.write_text("new")
+        temporary.write_text("new", encoding="utf-8")
     assert link.is_symlink()
-    assert (tmp_path / "large" / "table.csv").read_text() == "new"
+    assert (tmp_path / "large" / "table.csv").read_text(encoding="utf-8") == "new"
     assert stat.S_IMODE(link.stat().st_mode) == 0o644
 
 

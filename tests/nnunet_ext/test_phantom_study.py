@@ -80,7 +80,7 @@ def test_tables_say_what_was_scanned(study: Path) -> None:
 
 
 def test_outcomes_are_those_of_the_truth(study: Path) -> None:
-    truth = json.loads((study / "truth.json").read_text())
+    truth = json.loads((study / "truth.json").read_text(encoding="utf-8"))
     assert truth["best_possible_auc"]["ki67"] == pytest.approx(best_possible_auc("ki67"), abs=1e-4)
     outcomes = pd.concat([pd.read_csv(study / plan.name / "outcomes.csv") for plan in PLANS])
     assert list(outcomes) == ["patient_id", "isup_grade", "ki67_percent", "age", "sex"]
@@ -92,12 +92,12 @@ def test_outcomes_are_those_of_the_truth(study: Path) -> None:
 
 
 def test_no_patient_is_in_two_cohorts(study: Path) -> None:
-    patients = json.loads((study / "truth.json").read_text())["patients"]
+    patients = json.loads((study / "truth.json").read_text(encoding="utf-8"))["patients"]
     assert len({tuple(latent.values()) for latent in patients.values()}) == len(patients) == 7
 
 
 def test_the_tumour_in_the_mask_has_the_size_of_the_truth(study: Path) -> None:
-    truth = json.loads((study / "truth.json").read_text())["patients"]
+    truth = json.loads((study / "truth.json").read_text(encoding="utf-8"))["patients"]
     largest = max((name for name in truth if name.startswith("ext")), key=lambda name: truth[name]["diameter_mm"])
     mask = sitk.ReadImage(str(study / "ext" / "masks" / f"{largest}-a.nii.gz"))
     pieces, _ = ndimage.label(sitk.GetArrayFromImage(mask) == Label.TUMOUR)

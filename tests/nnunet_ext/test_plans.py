@@ -12,7 +12,7 @@ def plans_file(tmp_path: Path) -> Path:
     """Plans with the one configuration that a CPU cannot train."""
     file = tmp_path / "nnUNetPlans.json"
     full = {"data_identifier": "nnUNetPlans_3d_fullres", "spacing": [1.0, 0.8, 0.8], "batch_size": 2}
-    file.write_text(json.dumps({"plans_name": "nnUNetPlans", "configurations": {"3d_fullres": full}}))
+    file.write_text(json.dumps({"plans_name": "nnUNetPlans", "configurations": {"3d_fullres": full}}), encoding="utf-8")
     return file
 
 
@@ -28,7 +28,7 @@ def test_the_small_configuration_inherits_spacing_and_data_from_the_full_one(pla
 
 
 def test_the_rest_of_the_plans_stays_and_adding_twice_changes_nothing(plans_file: Path) -> None:
-    before = json.loads(plans_file.read_text())
+    before = json.loads(plans_file.read_text(encoding="utf-8"))
     add_cpu_configuration(plans_file)
     once = plans_file.read_bytes()
     add_cpu_configuration(plans_file)
@@ -39,12 +39,12 @@ def test_the_rest_of_the_plans_stays_and_adding_twice_changes_nothing(plans_file
 
 
 def test_another_configuration_of_that_name_is_not_overwritten(plans_file: Path) -> None:
-    plans = json.loads(plans_file.read_text())
+    plans = json.loads(plans_file.read_text(encoding="utf-8"))
     plans["configurations"]["3d_cpu"] = {"inherits_from": "3d_fullres"}
-    plans_file.write_text(json.dumps(plans))
+    plans_file.write_text(json.dumps(plans), encoding="utf-8")
     with pytest.raises(InputError, match="already has another configuration '3d_cpu'"):
         add_cpu_configuration(plans_file)
-    assert json.loads(plans_file.read_text()) == plans
+    assert json.loads(plans_file.read_text(encoding="utf-8")) == plans
 
 
 def test_an_unknown_parent_names_the_known_ones(plans_file: Path) -> None:
@@ -56,6 +56,6 @@ def test_an_unknown_parent_names_the_known_ones(plans_file: Path) -> None:
 def test_what_is_no_plans_file_is_refused(content: str | None, line: str, tmp_path: Path) -> None:
     file = tmp_path / "plans.json"
     if content is not None:
-        file.write_text(content)
+        file.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=line):
         add_cpu_configuration(file)

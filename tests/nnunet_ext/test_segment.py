@@ -205,7 +205,7 @@ def test_masks_of_another_model_or_setting_are_not_taken_for_this_ones(
     with pytest.raises(InputError, match="holds masks of another model or setting"):
         segment(two_scans, model_copy, out, step=1.0)
     plans = model_copy / "plans.json"
-    plans.write_text(plans.read_text() + "\n")
+    plans.write_text(plans.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="holds masks of another model or setting"):
         segment(two_scans, model_copy, out)
     (out / "segmentation.json").unlink()
@@ -361,10 +361,10 @@ def change_checkpoint(model: Path, **changes: Any) -> None:
         (shutil.rmtree, "No model folder at"),
         (lambda model: shutil.rmtree(model / "fold_0"), r"lacks fold_0/checkpoint_best\.pth; it holds no fold"),
         (lambda model: (model / "plans.json").unlink(), r"lacks plans\.json; it holds fold_0"),
-        (lambda model: (model / "dataset.json").write_text("{"), r"dataset\.json in .* is damaged"),
+        (lambda model: (model / "dataset.json").write_text("{", encoding="utf-8"), r"dataset\.json in .* is damaged"),
         (
             lambda model: (model / "dataset.json").write_text(
-                '{"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}'
+                '{"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}', encoding="utf-8"
             ),
             "segments {'liver': 1}",
         ),
@@ -418,5 +418,5 @@ def test_two_processes_write_the_masks_of_one(two_scans: Cohort, tiny_training: 
         segment(two_scans, tiny_training.model, tmp_path / str(jobs), jobs=jobs)
     for case in two_scans.cases:
         assert np.array_equal(*(read(tmp_path / jobs / f"{case.id}.nii.gz") for jobs in "12"))
-    records = [(tmp_path / jobs / "segmentation.json").read_text() for jobs in "12"]
+    records = [(tmp_path / jobs / "segmentation.json").read_text(encoding="utf-8") for jobs in "12"]
     assert records[0] == records[1]

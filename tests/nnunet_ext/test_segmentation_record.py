@@ -100,7 +100,7 @@ def test_a_damaged_record_counts_as_none(
     damage: Callable[[dict[str, Any]], bytes], cases: tuple[Case, Case], tmp_path: Path
 ) -> None:
     file = tmp_path / "masks" / "cases" / "a.json"
-    file.write_bytes(damage(json.loads(file.read_text())))
+    file.write_bytes(damage(json.loads(file.read_text(encoding="utf-8"))))
     record = again(tmp_path)
     assert record.find(cases[0]) is State.DAMAGED
     assert record.checks == {}
@@ -171,7 +171,7 @@ def test_masks_of_another_model_are_refused_with_what_differs(tmp_path: Path) ->
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"structures": "kidney", "model": {}}', '{"structures": ["liver"]}'])
 @pytest.mark.usefixtures("cases")
 def test_a_damaged_account_of_the_masks_is_refused(content: str, tmp_path: Path) -> None:
-    (tmp_path / "masks" / "segmentation.json").write_text(content)
+    (tmp_path / "masks" / "segmentation.json").write_text(content, encoding="utf-8")
     for read in (again, lambda path: read_structures(path / "masks")):
         with pytest.raises(InputError, match=r"segmentation\.json in .*") as failure:
             read(tmp_path)

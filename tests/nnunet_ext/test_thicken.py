@@ -92,7 +92,7 @@ def two_ball_external(two_ball_cohort: Cohort, tmp_path: Path) -> Cohort:
     """Two scans of 4 mm, the first with known acquisition."""
     table = tmp_path / "acquisition.csv"
     header = "case_id,tube_voltage_kv,tube_current_ma,rows,columns,slice_thickness_mm,pitch,kernel\n"
-    table.write_text(f"{header}{two_ball_cohort.cases[0].id},120,200,40,48,4,1,B30\n")
+    table.write_text(f"{header}{two_ball_cohort.cases[0].id},120,200,40,48,4,1,B30\n", encoding="utf-8")
     return replace(two_ball_cohort, role=Role.EXTERNAL, cases=two_ball_cohort.cases[:2], acquisition=table)
 
 

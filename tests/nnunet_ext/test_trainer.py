@@ -46,8 +46,8 @@ def make_trainer(tiny_training: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     folder = tiny_training.folders.preprocessed / tiny_training.dataset.name
 
     def make(name: str) -> Any:
-        plans = json.loads((folder / "nnUNetPlans.json").read_text()) | {"continue_training": False}
-        dataset_json = json.loads((folder / "dataset.json").read_text())
+        plans = json.loads((folder / "nnUNetPlans.json").read_text(encoding="utf-8")) | {"continue_training": False}
+        dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         return getattr(module, name)(plans, "3d_cpu", 0, dataset_json, torch.device("cpu"))
 
     return make
@@ -102,7 +102,7 @@ def test_the_environment_sets_the_length_of_a_run(make_trainer: Any, monkeypatch
     trainer.initialize()
     assert (trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch) == (3, 10, 2)
     assert trainer.lr_scheduler.max_steps == 3
-    assert "CCRCC: 3 epochs of 10 iterations" in Path(trainer.log_file).read_text()
+    assert "CCRCC: 3 epochs of 10 iterations" in Path(trainer.log_file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "ten", "1.5", "²"])

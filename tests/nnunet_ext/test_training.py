@@ -25,7 +25,7 @@ def test_the_stock_commands_train_a_model_folder(tiny_training: Any) -> None:
     written = {str(path.relative_to(model)) for path in model.rglob("*.*")}
     assert {"plans.json", "dataset.json", "fold_0/checkpoint_best.pth", "fold_0/checkpoint_final.pth"} <= written
     assert tiny_training.epochs_told == [(0, 1), (1, 1)]
-    log = (model / "fold_0" / "train.log").read_text()
+    log = (model / "fold_0" / "train.log").read_text(encoding="utf-8")
     assert "This split has 5 training and 2 validation cases." in log or "This split has 6 training and 1" in log
     assert "CCRCC: 1 epochs of 2 iterations" in log
 
@@ -72,7 +72,9 @@ def test_residual_encoder_plans_are_trained_and_segmented(two_ball_cohort: Cohor
     for trainer in ("nnUNetTrainerCCRCC", "nnUNetTrainerCCRCCSmallTumours"):
         chosen = {"plans": plans, "configuration": "3d_fullres", "trainer": trainer}
         model = train(name, folders, **chosen, epochs=1, iterations=1)
-        network = json.loads((model / "plans.json").read_text())["configurations"]["3d_fullres"]["architecture"]
+        network = json.loads((model / "plans.json").read_text(encoding="utf-8"))["configurations"]["3d_fullres"][
+            "architecture"
+        ]
         assert network["network_class_name"].endswith("ResidualEncoderUNet")
         masks, refusals = segment(two_ball_cohort.with_cases(two_ball_cohort.cases[:1]), model, tmp_path / trainer)
         assert not refusals
@@ -84,7 +86,9 @@ def broken_nnunet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """In place of nnU-Net's commands: a folder with one that fails as Python does."""
     command = tmp_path / "bin" / "nnUNetv2_plan_and_preprocess"
     command.parent.mkdir()
-    command.write_text("#!/bin/sh\necho Fingerprint extraction...\necho ValueError: no such plans\necho bye\nexit 3\n")
+    command.write_text(
+        "#!/bin/sh\necho Fingerprint extraction...\necho ValueError: no such plans\necho bye\nexit 3\n", encoding="utf-8"
+    )
     command.chmod(0o755)
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(command.parent))
     return command
@@ -99,7 +103,7 @@ def test_a_failing_command_gives_one_line_with_its_cause_and_its_log(
     )
     with pytest.raises(InputError, match=line):
         prepare(tiny_training.dataset.name, folders)
-    assert "bye" in (tmp_path / "pre" / tiny_training.dataset.name / "prepare.log").read_text()
+    assert "bye" in (tmp_path / "pre" / tiny_training.dataset.name / "prepare.log").read_text(encoding="utf-8")
     broken_nnunet.unlink()
     with pytest.raises(InputError, match="nnUNetv2_plan_and_preprocess is not installed beside this Python"):
         prepare(tiny_training.dataset.name, folders)
@@ -114,7 +118,7 @@ def test_a_data_set_that_was_not_converted_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_record_of_the_conversion_gives_one_line(content: str, tmp_path: Path) -> None:
     folders = NnUNetFolders.below(tmp_path)
     (folders.raw / "Dataset009_CCRCC").mkdir(parents=True)
-    (folders.raw / "Dataset009_CCRCC" / "conversion.json").write_text(content)
+    (folders.raw / "Dataset009_CCRCC" / "conversion.json").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"conversion\.json") as failure:
         prepare("Dataset009_CCRCC", folders)
     assert "\n" not in str(failure.value)
@@ -123,8 +127,8 @@ def test_a_damaged_record_of_the_conversion_gives_one_line(content: str, tmp_pat
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\x00"])
 def test_a_marker_that_cannot_be_read_says_that_nothing_is_done(content: str, tmp_path: Path) -> None:
     marker = tmp_path / "trained.json"
-    marker.write_text(content)
+    marker.write_text(content, encoding="utf-8")
     assert not _holds(marker, {"epochs": 1})
-    marker.write_text('{"epochs": 1}')
+    marker.write_text('{"epochs": 1}', encoding="utf-8")
     assert _holds(marker, {"epochs": 1})
     assert not _holds(marker, {"epochs": 2})

@@ -193,7 +193,7 @@ def test_more_voxels_than_a_scan_has_are_refused_before_they_are_read(tmp_path: 
         "NRRD0004\ntype: uchar\ndimension: 3\nspace: LPS\nsizes: 2048 2048 1024\nspace directions: (1,0,0) (0,1,0) (0,0,1)\n"
     )
     path = tmp_path / "a.nhdr"
-    path.write_text(f"{header}space origin: (0,0,0)\nencoding: raw\ndata file: a.raw\n\n")
+    path.write_text(f"{header}space origin: (0,0,0)\nencoding: raw\ndata file: a.raw\n\n", encoding="utf-8")
     with (tmp_path / "a.raw").open("wb") as sparse:
         sparse.truncate(2048 * 2048 * 1024)
     assert code_of(path) == "too-large"

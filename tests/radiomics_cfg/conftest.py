@@ -63,14 +63,16 @@ def small_preset(tmp_path: Path) -> Preset:
     folder = tmp_path / "small"
     folder.mkdir()
     shell = {"inner_mm": 0, "outer_mm": 6, "sides": ["whole", "kidney", "fat"]}
-    (folder / "regions.yaml").write_text(yaml.safe_dump({"structures": ["tumour", "kidney"], "shells": [shell]}))
+    (folder / "regions.yaml").write_text(
+        yaml.safe_dump({"structures": ["tumour", "kidney"], "shells": [shell]}), encoding="utf-8"
+    )
     for spacing in (3, 6):
         parameters = {
             "setting": {"resampledPixelSpacing": [spacing] * 3, "binWidth": 25},
             "imageType": {"Original": {}, "LoG": {"sigma": [6.0]}},
             "featureClass": {"shape": ["MeshVolume"], "firstorder": ["Mean", "Entropy"], "glcm": ["Contrast"]},
         }
-        (folder / f"{spacing}mm.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+        (folder / f"{spacing}mm.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False), encoding="utf-8")
     return load_preset(folder)
 
 

@@ -155,7 +155,7 @@ def test_trouble_does_not_overwrite_a_result(case: Case, recipe: Recipe, tmp_pat
 
 
 def test_a_result_that_cannot_be_written_ends_the_run(case: Case, recipe: Recipe, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(InputError, match=r"Cannot write a result to .*file: File exists"):
         measure_and_keep(case, recipe, tmp_path / "file")
 

@@ -93,12 +93,12 @@ def test_csv_has_the_same_rows_and_its_provenance_beside_it(cohort: Cohort, smal
     table, _ = extract(cohort, small_preset, cache_dir=tmp_path / "cases")
     write_table(table, tmp_path / "t.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), table.rows, check_dtype=False)
-    assert json.loads((tmp_path / "t.provenance.json").read_text()) == table.provenance
+    assert json.loads((tmp_path / "t.provenance.json").read_text(encoding="utf-8")) == table.provenance
 
 
 def test_the_table_keeps_how_each_case_was_scanned(cohort: Cohort, small_preset: Preset, tmp_path: Path) -> None:
     header = "case_id,tube_voltage_kv,tube_current_ma,rows,columns,slice_thickness_mm,pitch,kernel\n"
-    (tmp_path / "acquisition.csv").write_text(header + "case1,120,,,,2.5,,\n")
+    (tmp_path / "acquisition.csv").write_text(header + "case1,120,,,,2.5,,\n", encoding="utf-8")
     first, *others = cohort.cases
     known = replace(cohort.with_cases([replace(first, phase="excretory"), *others]), acquisition=tmp_path / "acquisition.csv")
     table, _ = extract(known, small_preset, cache_dir=tmp_path / "cases")
@@ -113,7 +113,7 @@ def test_the_table_keeps_how_each_case_was_scanned(cohort: Cohort, small_preset:
 def test_a_faulty_acquisition_file_stops_an_extraction_before_it_begins(
     cohort: Cohort, small_preset: Preset, tmp_path: Path
 ) -> None:
-    (tmp_path / "acquisition.csv").write_text("case_id,kernel\n")
+    (tmp_path / "acquisition.csv").write_text("case_id,kernel\n", encoding="utf-8")
     with pytest.raises(InputError, match="lacks the column tube_voltage_kv"):
         extract(replace(cohort, acquisition=tmp_path / "acquisition.csv"), small_preset, cache_dir=tmp_path / "cases")
     assert not (tmp_path / "cases").exists()

@@ -19,14 +19,14 @@ def own_preset(tmp_path: Path) -> Path:
 
 
 def edit(file: Path, **changes: object) -> None:
-    content = yaml.safe_load(file.read_text())
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
     for path, value in changes.items():
         *parents, key = path.split("__")
         place = content
         for parent in parents:
             place = place[parent]
         place[key] = value
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def test_multiscale_is_what_the_design_asks_for() -> None:
@@ -62,9 +62,9 @@ def test_all_tumours_are_one_region_unless_a_preset_says_otherwise(own_preset: P
     edit(own_preset / "regions.yaml", lesions="each", structures=["kidney_ipsilateral", "kidney_contralateral", "cyst"])
     assert load_preset(own_preset).regions.lesions == "each"
     assert load_preset(own_preset).regions.names[:3] == ("kidney_ipsilateral", "kidney_contralateral", "cyst")
-    content = yaml.safe_load((own_preset / "regions.yaml").read_text())
+    content = yaml.safe_load((own_preset / "regions.yaml").read_text(encoding="utf-8"))
     del content["lesions"]
-    (own_preset / "regions.yaml").write_text(yaml.safe_dump(content))
+    (own_preset / "regions.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     assert load_preset(own_preset).regions.lesions == "merged"
 
 
@@ -114,7 +114,7 @@ def test_a_bad_key_or_value_is_named_with_its_file(
 
 
 def test_a_file_that_is_not_yaml_is_refused(own_preset: Path) -> None:
-    (own_preset / "3mm.yaml").write_text("setting: [")
+    (own_preset / "3mm.yaml").write_text("setting: [", encoding="utf-8")
     with pytest.raises(InputError, match="not readable YAML"):
         load_preset(own_preset)
 
@@ -161,10 +161,10 @@ def test_a_shell_has_a_width() -> None:
 def test_a_number_of_a_preset_is_a_number(tmp_path: Path, faulty: str) -> None:
     folder = tmp_path / "own"
     folder.mkdir()
-    (folder / "regions.yaml").write_text("structures: [tumour]\n")
+    (folder / "regions.yaml").write_text("structures: [tumour]\n", encoding="utf-8")
     text = "setting:\n  {}\nimageType:\n  Original: {{}}\nfeatureClass:\n  firstorder:\n"
-    (folder / "1mm.yaml").write_text(text.format("binWidth: 25"))
+    (folder / "1mm.yaml").write_text(text.format("binWidth: 25"), encoding="utf-8")
     load_preset(folder)
-    (folder / "1mm.yaml").write_text(text.format(faulty))
+    (folder / "1mm.yaml").write_text(text.format(faulty), encoding="utf-8")
     with pytest.raises(InputError, match=r"1mm\.yaml"):
         load_preset(folder)

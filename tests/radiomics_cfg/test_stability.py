@@ -306,7 +306,7 @@ def test_jobs_below_one_are_refused(cohort: Cohort, stabilise: Stabilise) -> Non
 
 
 def test_a_result_that_cannot_be_written_ends_the_run(cohort: Cohort, small_preset: Preset, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     recipe = MaskRecipe.of(cohort, small_preset, MASKS[:1], backend="numba", mode="canonical")
     with pytest.raises(InputError, match=r"Cannot write a result to .*file: File exists"):
         measure_and_keep_masks(cohort.cases[0], recipe, tmp_path / "file")

@@ -245,6 +245,6 @@ def test_parquet_without_provenance_is_not_ours(two_cases: FeatureTable, tmp_pat
 def test_csv_holds_no_formula_of_whoever_named_a_patient(two_cases: FeatureTable, tmp_path: Path) -> None:
     rows = two_cases.rows.assign(patient_id=["=cmd|' /C calc'!A0", "@p"], centre=["+1+1", "-south"])
     FeatureTable(rows, two_cases.provenance).write(tmp_path / "t.csv")
-    cells = (tmp_path / "t.csv").read_text().replace("\n", ",").split(",")
+    cells = (tmp_path / "t.csv").read_text(encoding="utf-8").replace("\n", ",").split(",")
     assert not any(cell.startswith(("=", "+", "@", "-s")) for cell in cells)
     assert read_csv(tmp_path / "t.csv")["patient_id"].tolist() == rows["patient_id"].tolist()

@@ -184,7 +184,7 @@ def sealed(name: str) -> Callable[[Path, bytes], None]:
             manifest["files"][name] = hashlib.sha256(content).hexdigest()
             content = json.dumps(manifest).encode()
         (model / "manifest.json").write_bytes(content)
-        (model / "manifest.sha256").write_text(f"{hashlib.sha256(content).hexdigest()}\n")
+        (model / "manifest.sha256").write_text(f"{hashlib.sha256(content).hexdigest()}\n", encoding="utf-8")
 
     return put
 

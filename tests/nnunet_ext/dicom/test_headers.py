@@ -52,7 +52,7 @@ def test_no_byte_that_is_lost_raises(one_slice: Path) -> None:
 
 def test_notes_beside_the_slices_are_no_dicom(tmp_path: Path) -> None:
     for name, text in {"README.txt": "notes", "LICENSE": "free", "table.csv": "a,b\n", "x": "\x08\x00 no"}.items():
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, encoding="utf-8")
         assert read_header(tmp_path / name) is None
 
 

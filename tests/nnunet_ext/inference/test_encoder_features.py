@@ -154,9 +154,11 @@ def test_a_volume_smaller_than_a_window_lies_in_its_middle(untrained_network: Pa
 def test_axes_that_the_plans_turn_are_turned_in_the_mask_too(untrained_network: Path, tmp_path: Path) -> None:
     for name in ("dataset.json", "fold_0"):
         (tmp_path / name).symlink_to(untrained_network / name)
-    plans = (untrained_network / "plans.json").read_text()
+    plans = (untrained_network / "plans.json").read_text(encoding="utf-8")
     turned = plans.replace('"transpose_forward": [0, 1, 2]', '"transpose_forward": [2, 0, 1]')
-    (tmp_path / "plans.json").write_text(turned.replace('"transpose_backward": [0, 1, 2]', '"transpose_backward": [1, 2, 0]'))
+    (tmp_path / "plans.json").write_text(
+        turned.replace('"transpose_backward": [0, 1, 2]', '"transpose_backward": [1, 2, 0]'), encoding="utf-8"
+    )
     where = Box((2, 4, 6), (20, 22, 30))
     mask = ball(where.shape, (5, 9, 14), 4)
     straight, other = (

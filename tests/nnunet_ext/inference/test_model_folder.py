@@ -24,11 +24,11 @@ def folder(untrained_network: Path, tmp_path: Path) -> Path:
 
 def change(folder: Path, name: str, **keys: Any) -> None:
     file = folder / name
-    file.write_text(json.dumps({**json.loads(file.read_text()), **keys}))
+    file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **keys}), encoding="utf-8")
 
 
 def change_configuration(folder: Path, **keys: Any) -> None:
-    known = json.loads((folder / "plans.json").read_text())["configurations"]["tiny"]
+    known = json.loads((folder / "plans.json").read_text(encoding="utf-8"))["configurations"]["tiny"]
     change(folder, "plans.json", configurations={"tiny": {**known, **keys}})
 
 
@@ -169,7 +169,7 @@ def test_a_configuration_that_is_not_of_one_volume_is_refused(keys: dict[str, An
 
 
 def test_an_architecture_that_is_not_installed_is_not_called_a_missing_nnunet(folder: Path) -> None:
-    architecture = json.loads((folder / "plans.json").read_text())["configurations"]["tiny"]["architecture"]
+    architecture = json.loads((folder / "plans.json").read_text(encoding="utf-8"))["configurations"]["tiny"]["architecture"]
     change_configuration(
         folder, architecture={**architecture, "network_class_name": "dynamic_network_architectures.NoSuchNetwork"}
     )
@@ -298,7 +298,7 @@ def test_a_device_that_is_not_here_is_named_beside_those_that_are(folder: Path) 
     ],
 )
 def test_plans_that_would_run_other_code_are_refused_unless_the_author_is_trusted(keys: dict[str, Any], folder: Path) -> None:
-    known = json.loads((folder / "plans.json").read_text())["configurations"]["tiny"]["architecture"]
+    known = json.loads((folder / "plans.json").read_text(encoding="utf-8"))["configurations"]["tiny"]["architecture"]
     change_configuration(folder, architecture={**known, **keys})
     assert "would run" in the_line(folder)
     assert "would run" not in the_line(folder, trusted=True)  # another line, as that is no network

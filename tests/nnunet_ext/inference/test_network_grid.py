@@ -98,12 +98,12 @@ def test_plans_that_resample_otherwise_are_refused(tiny_training: Any, tmp_path:
     import shutil
 
     folder = Path(shutil.copytree(tiny_training.model, tmp_path / "model"))
-    plans = (folder / "plans.json").read_text()
+    plans = (folder / "plans.json").read_text(encoding="utf-8")
     assert '"resampling_fn_data": "resample_data_or_seg_to_shape"' in plans
     changed = plans.replace(
         '"resampling_fn_data": "resample_data_or_seg_to_shape"', '"resampling_fn_data": "no_resampling_hack"'
     )
-    (folder / "plans.json").write_text(changed)
+    (folder / "plans.json").write_text(changed, encoding="utf-8")
     model = load_model(TrainedModel(folder))
     with pytest.raises(InputError, match="resample by no_resampling_hack .*nnUNetv2_predict"):
         NetworkGrid.of(scan(), (4.0, 4.0, 4.0), model.plans, model.configuration)

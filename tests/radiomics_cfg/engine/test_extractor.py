@@ -390,7 +390,7 @@ def test_a_parameter_file_and_its_content_give_the_same(lesion: Callable[..., Pa
         "featureClass": {"firstorder": None, "glcm": ["Contrast"]},
     }
     file = tmp_path / f"params.{suffix}"
-    file.write_text(yaml.safe_dump(content, sort_keys=False) if suffix == "yaml" else json.dumps(content))
+    file.write_text(yaml.safe_dump(content, sort_keys=False) if suffix == "yaml" else json.dumps(content), encoding="utf-8")
     found = Extractor(file).execute(*lesion())
     assert found == Extractor(content).execute(*lesion()) == Extractor(str(file)).execute(*lesion())
     assert list(found)[-1] == "log-sigma-2-0-mm-3D_glcm_Contrast"
@@ -527,7 +527,7 @@ def test_a_value_that_cannot_be_used_is_named(content: dict[str, Any], message: 
 
 
 def test_a_number_that_yaml_takes_for_text_is_a_number(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("setting: {binWidth: 1e-1}")  # YAML 1.1 wants 1.0e-1
+    (tmp_path / "params.yaml").write_text("setting: {binWidth: 1e-1}", encoding="utf-8")  # YAML 1.1 wants 1.0e-1
     assert Extractor(tmp_path / "params.yaml").settings["binWidth"] == 0.1
 
 
@@ -577,7 +577,7 @@ def test_what_is_unknown_is_refused_by_calls_too() -> None:
 def test_a_parameter_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str | None, message: str | None) -> None:
     file = tmp_path / "params.yaml"
     if text is not None:
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
     if message is None:
         assert Extractor(file).settings == DEFAULTS
         return
