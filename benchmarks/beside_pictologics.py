@@ -18,7 +18,7 @@ from pathlib import Path
 
 from extraction import CASES, METHODS, Bench, write_bench
 
-from radiomics_cfg.one_thread import ENVIRONMENT, one_thread
+from radiomics_cfg.process.one_thread import ENVIRONMENT, one_thread
 
 PEER = Path(__file__).with_name("pictologics_peer.py")
 PACKAGE = "pictologics==0.9.0"

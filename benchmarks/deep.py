@@ -17,18 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ccrcc_model.fit import fit
-from ccrcc_model.metrics import auc, auc_difference
-from ccrcc_model.predictions import Predictions
-from ccrcc_model.targets import GRADE, Target, ki67, outcomes_of
-from nnunet_ext.cards import load_cohort
-from nnunet_ext.case import Cohort, Role
+from ccrcc_model.fitting.fit import fit
+from ccrcc_model.outcomes.target import GRADE, Target, ki67, outcomes_of
+from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.predictions import Predictions
+from nnunet_ext.cohort.cards import load_cohort
 from nnunet_ext.convert.nnunet import convert
+from nnunet_ext.ground.case import Cohort, Role
 from nnunet_ext.inference.trained_model import TrainedModel
 from nnunet_ext.phantom import CohortPlan, best_possible_auc, write_study
 from nnunet_ext.training import NnUNetFolders, prepare, train
-from radiomics_cfg.deep_table import add_deep_features
-from radiomics_cfg.extract import extract
+from radiomics_cfg.deep import add_deep_features
+from radiomics_cfg.extraction import extract
 from radiomics_cfg.preset import load_preset
 from radiomics_cfg.table import KEYS, FeatureTable
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.ground.labels import STRUCTURES
 
 SAMPLE_S = 0.5
 

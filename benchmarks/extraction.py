@@ -38,17 +38,17 @@ import yaml
 from real_masks import DATA, real_mask
 from scipy import ndimage
 
-from nnunet_ext.case import Case
-from nnunet_ext.geometry import Scan, read_scan
-from nnunet_ext.labels import STRUCTURES, Label
+from nnunet_ext.ground.case import Case
+from nnunet_ext.ground.labels import STRUCTURES, Label
+from nnunet_ext.scans.geometry import Scan, read_scan
 from radiomics_cfg import Extractor
-from radiomics_cfg.backend import load_backend
-from radiomics_cfg.grid import Grid, bounds
-from radiomics_cfg.heap import freed_memory_kept
-from radiomics_cfg.lesions import find_anatomy
-from radiomics_cfg.measure import feature_columns, measure_case
+from radiomics_cfg.backends.backend import load_backend
+from radiomics_cfg.cases.measure import feature_columns, measure_case
 from radiomics_cfg.preset import RegionRules, Shell, load_preset
-from radiomics_cfg.regions import find_regions
+from radiomics_cfg.process.heap import freed_memory_kept
+from radiomics_cfg.regions.grid import Grid, bounds
+from radiomics_cfg.regions.lesions import find_anatomy
+from radiomics_cfg.regions.regions_of_interest import find_regions
 
 CASES = {"small": "case_00072", "middle": "case_00041", "large": "case_00070"}
 RADIUS_MM = {"small": 8.0, "middle": 20.0, "large": 47.0}

@@ -3,7 +3,7 @@
     uv run python benchmarks/fit_speed.py [--jobs 2] [--out FILE]
 
 Time: 150 patients, 5000 features of which eight carry a signal, 5-fold outer cross-validation repeated five times, 100 Optuna
-trials in each of the 25 training parts and in the final fit: `ccrcc_model.fit.fit` as `ccrcc fit --repeats 5 --trials 100`
+trials in each of the 25 training parts and in the final fit: `ccrcc_model.fitting.fit` as `ccrcc fit --repeats 5 --trials 100`
 calls it. Beside it scikit-learn's `RandomizedSearchCV` over the hyperparameters of LightGBM on the same features, 100 draws,
 5-fold, on as many cores: one training part is timed and taken 26 times, which is said.
 
@@ -27,9 +27,9 @@ from lightgbm import LGBMClassifier
 from scipy.stats import loguniform, randint, uniform
 from sklearn.model_selection import RandomizedSearchCV
 
-from ccrcc_model.fit import fit
-from ccrcc_model.splits import patient_folds
-from ccrcc_model.targets import GRADE, label
+from ccrcc_model.fitting.fit import fit
+from ccrcc_model.fitting.folds import patient_folds
+from ccrcc_model.outcomes.target import GRADE, label
 from radiomics_cfg.table import FeatureTable
 
 VOLUME = "tumour__1mm__original_shape_MeshVolume"

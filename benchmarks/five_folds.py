@@ -25,10 +25,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_ext.cards import load_cohort
-from nnunet_ext.case import Cohort, Role
+from nnunet_ext.cohort.cards import load_cohort
 from nnunet_ext.convert.nnunet import convert
-from nnunet_ext.overlap import overlap
+from nnunet_ext.ground.case import Cohort, Role
+from nnunet_ext.mask_overlap import overlap
 from nnunet_ext.phantom import CohortPlan, write_study
 from nnunet_ext.training import NnUNetFolders, prepare
 

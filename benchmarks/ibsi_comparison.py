@@ -36,7 +36,7 @@ from radiomics_cfg.engine.glszm import zone_sizes
 from radiomics_cfg.engine.matrices import Layout, Neighbourhood
 from radiomics_cfg.engine.ngtdm import ToneDifferences
 from radiomics_cfg.engine.region import CLASSES, FeatureSettings, RegionOnGrid
-from radiomics_cfg.grid import bounds
+from radiomics_cfg.regions.grid import bounds
 
 Key = tuple[str, str]
 """Our name of a feature, and its aggregation as it ends an IBSI tag."""

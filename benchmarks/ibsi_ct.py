@@ -14,10 +14,10 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy import ndimage
 
+from radiomics_cfg.backends.extractor import DEFAULTS
 from radiomics_cfg.engine import preparation
 from radiomics_cfg.engine.discretise import Binning
-from radiomics_cfg.extractor import DEFAULTS
-from radiomics_cfg.grid import bounds
+from radiomics_cfg.regions.grid import bounds
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -35,17 +35,17 @@ import psutil
 import SimpleITK as sitk
 from real_masks import DATA, real_mask
 
-from nnunet_ext.cards import load_cohort, save_cohort
-from nnunet_ext.case import Case, Cohort, Role
+from nnunet_ext.cohort.cards import load_cohort, save_cohort
 from nnunet_ext.convert.nnunet import convert
-from nnunet_ext.nifti import write_nifti
-from nnunet_ext.overlap import overlap
+from nnunet_ext.ground.case import Case, Cohort, Role
+from nnunet_ext.mask_overlap import overlap
 from nnunet_ext.phantom import CohortPlan, write_study
 from nnunet_ext.phantom.biology import draw_biology
 from nnunet_ext.phantom.real_mask import render_on_mask
 from nnunet_ext.phantom.scanner import CENTRES, Centre, Grid
 from nnunet_ext.plans import CPU_CONFIGURATION
 from nnunet_ext.training import NnUNetFolders, prepare, train
+from nnunet_ext.volumes.nifti import write_nifti
 
 TRAINER = "nnUNetTrainerUnvalidated"
 DRAWN_GRID = Grid(columns=128, rows=128, spacing_mm=3.0, z_extent_mm=300.0, minimum_slice_spacing_mm=3.0)

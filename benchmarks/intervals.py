@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import expit
 
-from ccrcc_model.benchmark import evaluate
-from ccrcc_model.metrics import Estimate
-from ccrcc_model.predictions import Predictions
-from ccrcc_model.prevalence import observed_net_benefit
+from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.statistics.prevalence import observed_net_benefit
+from ccrcc_model.validation.benchmark import evaluate
 
 SIZES = (60, 150, 400)
 COHORTS = 400

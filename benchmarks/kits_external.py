@@ -17,14 +17,14 @@ from pathlib import Path
 import pandas as pd
 from modelling import DATA, kits23
 
-from ccrcc_model.benchmark import benchmark
-from ccrcc_model.benchmark_tables import discrimination, table_s2, write_tables
-from ccrcc_model.comparators import comparator_line
-from ccrcc_model.fit import fit
+from ccrcc_model.fitting.comparators import comparator_line
+from ccrcc_model.fitting.fit import fit
+from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.report import write_report
-from ccrcc_model.targets import GRADE
-from nnunet_ext.case import Role
-from nnunet_ext.record import write_record
+from ccrcc_model.validation.benchmark import benchmark
+from ccrcc_model.validation.tables import discrimination, table_s2, write_tables
+from nnunet_ext.ground.case import Role
+from nnunet_ext.ground.record import write_record
 from radiomics_cfg.table import FeatureTable
 
 FIRST_EXTERNAL = 200

@@ -36,13 +36,13 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ccrcc_model.baseline import fit_volume
-from ccrcc_model.metrics import auc, auc_difference
-from ccrcc_model.model import patient_score
-from ccrcc_model.nested import Settings, fit_procedure
-from ccrcc_model.predictions import Predictions
-from ccrcc_model.splits import patient_folds
-from ccrcc_model.targets import Cases, LabelledCases
+from ccrcc_model.fitting.folds import patient_folds
+from ccrcc_model.fitting.nested import Settings, fit_procedure
+from ccrcc_model.models.model import patient_score
+from ccrcc_model.models.volume import fit_volume
+from ccrcc_model.outcomes.target import Cases, LabelledCases
+from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.predictions import Predictions
 from radiomics_cfg import Extractor
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -18,13 +18,13 @@ import numpy.typing as npt
 import pandas as pd
 import SimpleITK as sitk
 
-from nnunet_ext.geometry import Scan
-from nnunet_ext.labels import Label
-from radiomics_cfg.backend import load_backend
-from radiomics_cfg.batch import DEFAULT_BACKEND
-from radiomics_cfg.measure import feature_columns, measure_case
+from nnunet_ext.ground.labels import Label
+from nnunet_ext.scans.geometry import Scan
+from radiomics_cfg.backends.backend import load_backend
+from radiomics_cfg.cases.measure import feature_columns, measure_case
 from radiomics_cfg.modes import MODES, Mode
 from radiomics_cfg.preset import Parameters, Preset, RegionRules, Scale
+from radiomics_cfg.runs.batch import DEFAULT_BACKEND
 
 SPACINGS_MM = {"isotropic": (3.0, 3.0, 3.0), "anisotropic": (2.6, 2.6, 4.1)}
 EXTENT_MM = (72.0, 66.0, 62.0)

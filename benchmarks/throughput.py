@@ -15,8 +15,8 @@ from pathlib import Path
 import SimpleITK as sitk
 from extraction import CASES, write_bench
 
-from nnunet_ext.case import Case, Cohort, Role
-from radiomics_cfg.extract import extract
+from nnunet_ext.ground.case import Case, Cohort, Role
+from radiomics_cfg.extraction import extract
 from radiomics_cfg.preset import Preset, load_preset
 
 PROJECTED = 100_000

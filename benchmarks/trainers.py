@@ -19,12 +19,12 @@ import extra_trainers_path  # noqa: F401 - stock nnU-Net's
 import numpy as np
 import pandas as pd
 
-from nnunet_ext.cards import load_cohort
-from nnunet_ext.case import Role
+from nnunet_ext.cohort.cards import load_cohort
 from nnunet_ext.convert.nnunet import convert
-from nnunet_ext.overlap import overlap
+from nnunet_ext.ground.case import Role
+from nnunet_ext.mask_overlap import overlap
 from nnunet_ext.phantom import CohortPlan, write_study
-from nnunet_ext.segment import segment
+from nnunet_ext.segmentation import segment
 from nnunet_ext.training import NnUNetFolders, prepare, train
 
 TRAINERS = {

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from ccrcc_model.ending import (
+from ccrcc_model.commands.ending import (
     USER_MISTAKE,
     Commands,
     Stopped,
@@ -26,8 +26,8 @@ from ccrcc_model.ending import (
     stopped_line,
     storage_line,
 )
-from nnunet_ext.case import Cohort, Refusal, Role
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.case import Cohort, Refusal, Role
+from nnunet_ext.ground.errors import InputError
 
 DEMO_SEED = 88
 """Of seeds 1 to 199 the one whose cohorts are closest to the synthetic population in prevalence and in the AUC of tumour size.
@@ -125,7 +125,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        from nnunet_ext.record import DISTRIBUTION
+        from nnunet_ext.ground.record import DISTRIBUTION
 
         typer.echo(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
         raise typer.Exit
@@ -141,8 +141,8 @@ def options(
 @app.command()
 def demo(out: OutFolder = Path("runs/demo"), seed: Seed = DEMO_SEED, jobs: Jobs = 2) -> None:
     """Run the whole pipeline on synthetic scans, report included."""
-    from ccrcc_model.console import StageProgress, say
-    from ccrcc_model.demo import EXPECTED_S, run_demo
+    from ccrcc_model.commands.console import StageProgress, say
+    from ccrcc_model.commands.demo import EXPECTED_S, run_demo
 
     for line in run_demo(out, seed=seed, jobs=jobs, progress=StageProgress(EXPECTED_S)):
         say(line)
@@ -160,9 +160,9 @@ def phantom(
 
     One development cohort of four centres, two external cohorts of one centre each.
     """
-    from ccrcc_model.console import progress_bar, say
-    from ccrcc_model.demo import study_plan
-    from ccrcc_model.output_kinds import PHANTOM
+    from ccrcc_model.commands.console import progress_bar, say
+    from ccrcc_model.commands.demo import study_plan
+    from ccrcc_model.commands.output_kinds import PHANTOM
     from nnunet_ext.phantom import DEMO_GRID, FULL_GRID, write_study
 
     PHANTOM.claim(out)
@@ -181,14 +181,14 @@ def check(
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="CSV for the refused cases.")] = None,
 ) -> None:
     """Read every scan of a cohort: what passes, what does not, why."""
-    from ccrcc_model.console import finish, progress_bar, say
-    from ccrcc_model.output_kinds import REFUSALS
-    from ccrcc_model.outputs import refuse_quarantine
-    from ccrcc_model.targets import check_outcomes
-    from nnunet_ext.acquisition import check_acquisition
-    from nnunet_ext.cards import load_cohort
-    from nnunet_ext.geometry import check_cohort
-    from nnunet_ext.quarantine import write_quarantine
+    from ccrcc_model.commands.console import finish, progress_bar, say
+    from ccrcc_model.commands.output_kinds import REFUSALS
+    from ccrcc_model.commands.outputs import refuse_quarantine
+    from ccrcc_model.outcomes.target import check_outcomes
+    from nnunet_ext.cohort.acquisition import check_acquisition
+    from nnunet_ext.cohort.cards import load_cohort
+    from nnunet_ext.documents.quarantine import write_quarantine
+    from nnunet_ext.scans.geometry import check_cohort
 
     if out is not None:
         REFUSALS.claim(out, inputs=[card])
@@ -221,11 +221,11 @@ def thicken(
 
     Scans and masks are averaged along the patient, to see how much an answer hangs on the slice thickness.
     """
-    from ccrcc_model.console import finish, progress_bar
-    from ccrcc_model.output_kinds import THICKENED
-    from nnunet_ext.cards import load_cohort, save_cohort
-    from nnunet_ext.quarantine import write_quarantine
-    from nnunet_ext.thicken import thicken as make_thicker
+    from ccrcc_model.commands.console import finish, progress_bar
+    from ccrcc_model.commands.output_kinds import THICKENED
+    from nnunet_ext.cohort.cards import load_cohort, save_cohort
+    from nnunet_ext.documents.quarantine import write_quarantine
+    from nnunet_ext.thick_slices import thicken as make_thicker
 
     THICKENED.claim(out, inputs=[card])
     cohort = load_cohort(card, data_root)
@@ -247,7 +247,7 @@ def kits(
     ] = None,
 ) -> None:
     """KiTS19, KiTS21 or KiTS23; the scans stay where they are."""
-    from ccrcc_model.output_kinds import IMPORTED
+    from ccrcc_model.commands.output_kinds import IMPORTED
     from nnunet_ext.convert.kits import import_kits
 
     IMPORTED["kits"].claim(out)
@@ -277,7 +277,7 @@ def table(
 
     Other columns of the CSV, such as isup_grade and ki67_percent, become the patients' outcomes.
     """
-    from ccrcc_model.output_kinds import IMPORTED
+    from ccrcc_model.commands.output_kinds import IMPORTED
     from nnunet_ext.convert.table import import_table, parse_labels
 
     IMPORTED["table"].claim(out, inputs=[source])
@@ -312,11 +312,11 @@ def dicom(
     Patients get numbers, and no identifier is kept but in the key. DIR/series.csv says which series and masks were chosen,
     and why; DIR/masks.csv, what each region of a mask was taken as.
     """
-    from ccrcc_model.console import progress_bar
-    from ccrcc_model.output_kinds import IMPORTED
+    from ccrcc_model.commands.console import progress_bar
+    from ccrcc_model.commands.output_kinds import IMPORTED
     from nnunet_ext.convert.dicom import import_dicom
     from nnunet_ext.dicom_masks.structures_file import read_structures
-    from nnunet_ext.outputs import try_file
+    from nnunet_ext.ground.outputs import try_file
 
     IMPORTED["dicom"].claim(out)
     if key is not None:
@@ -345,10 +345,10 @@ def dicom(
 
 def _finish_import(source: str, cohort: Cohort, refusals: Sequence[Refusal], out: Path, what: str) -> int:
     """Write an imported cohort's card and its quarantine, say so, and return the exit status."""
-    from ccrcc_model.console import finish
-    from ccrcc_model.output_kinds import IMPORTED
-    from nnunet_ext.cards import save_cohort
-    from nnunet_ext.quarantine import write_quarantine
+    from ccrcc_model.commands.console import finish
+    from ccrcc_model.commands.output_kinds import IMPORTED
+    from nnunet_ext.cohort.cards import save_cohort
+    from nnunet_ext.documents.quarantine import write_quarantine
 
     IMPORTED[source].mark(out, name=cohort.name, role=cohort.role.value)
     write_quarantine(out / "quarantine.csv", refusals)
@@ -373,10 +373,10 @@ def convert(
 
     Folds keep a patient's scans together and spread every centre.
     """
-    from ccrcc_model.console import finish, progress_bar
-    from nnunet_ext.cards import load_cohort
+    from ccrcc_model.commands.console import finish, progress_bar
+    from nnunet_ext.cohort.cards import load_cohort
     from nnunet_ext.convert.nnunet import convert as to_nnunet
-    from nnunet_ext.outputs import try_folder
+    from nnunet_ext.ground.outputs import try_folder
 
     raw, preprocessed = (_nnunet_folder(variable) for variable in ("nnUNet_raw", "nnUNet_preprocessed"))
     try_folder(raw, option="nnUNet_raw")
@@ -428,13 +428,13 @@ def segment(
 
     A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
     """
-    from ccrcc_model.console import finish, note, progress_bar
-    from ccrcc_model.output_kinds import SEGMENTED
-    from nnunet_ext.cards import load_cohort, save_cohort
-    from nnunet_ext.quarantine import write_quarantine
-    from nnunet_ext.segment import SELF_CHECKS, single_scan
-    from nnunet_ext.segment import segment as segment_cohort
-    from nnunet_ext.shard import Shard
+    from ccrcc_model.commands.console import finish, note, progress_bar
+    from ccrcc_model.commands.output_kinds import SEGMENTED
+    from nnunet_ext.cohort.cards import load_cohort, save_cohort
+    from nnunet_ext.documents.quarantine import write_quarantine
+    from nnunet_ext.ground.shard import Shard
+    from nnunet_ext.segmentation import SELF_CHECKS, single_scan
+    from nnunet_ext.segmentation import segment as segment_cohort
 
     SEGMENTED.claim(out, inputs=[scans])
     if out.exists() and scans.exists() and out.samefile(scans):
@@ -483,13 +483,13 @@ def overlap(
     Writes Dice, surface Dice, HD95 and volumes to FILE, a row a case and structure; lesions found and made up to FILE's name
     with .lesions, a row a case; and the supplement's Fig. S1 beside them.
     """
-    from ccrcc_model.console import finish, progress_bar, say
-    from ccrcc_model.output_kinds import OVERLAP
+    from ccrcc_model.commands.console import finish, progress_bar, say
+    from ccrcc_model.commands.output_kinds import OVERLAP
     from ccrcc_model.plots import save_dice
-    from nnunet_ext.cards import load_cohort
-    from nnunet_ext.csv_table import write_csv
-    from nnunet_ext.overlap import overlap as compare_masks
-    from nnunet_ext.overlap import summarise, summarise_detection
+    from nnunet_ext.cohort.cards import load_cohort
+    from nnunet_ext.documents.csv_table import write_csv
+    from nnunet_ext.mask_overlap import overlap as compare_masks
+    from nnunet_ext.mask_overlap import summarise, summarise_detection
 
     OVERLAP.claim(out, inputs=[card, predicted])
     with progress_bar("Comparing masks") as on_progress:
@@ -522,7 +522,7 @@ def extract(
 
     One result file a case is kept, so the same command goes on where it stopped.
     """
-    from ccrcc_model.extraction import TableOrder, run_extraction
+    from ccrcc_model.commands.extract import TableOrder, run_extraction
 
     order = TableOrder(card, out, preset, data_root, backend, cases, mode)
     raise typer.Exit(run_extraction(order, jobs=jobs, scheduler=scheduler, shard=shard, dry_run=dry_run))
@@ -543,7 +543,7 @@ def compact(
 
     Nothing is measured: it ends an extraction by shards.
     """
-    from ccrcc_model.extraction import TableOrder, run_compaction
+    from ccrcc_model.commands.extract import TableOrder, run_compaction
 
     raise typer.Exit(run_compaction(TableOrder(card, out, preset, data_root, backend, cases, mode), partial=partial))
 
@@ -567,7 +567,7 @@ def deep(
     The encoder of the network that segments, pooled in the tumour and a ring around it. A model fitted on the joined table
     takes their principal components. One result file a case is kept, so the same command goes on where it stopped.
     """
-    from ccrcc_model.deep_extraction import DeepOrder, run_deep
+    from ccrcc_model.commands.deep import DeepOrder, run_deep
     from nnunet_ext.inference.trained_model import TrainedModel, fold_numbers
 
     network = TrainedModel(model, fold_numbers([fold]), device=device, trusted=trust_checkpoint)
@@ -590,7 +590,7 @@ def stability(
 
     Each tumour is measured under ten masks; ICC(A,1) per feature.
     """
-    from ccrcc_model.stability import StabilityOrder, run_stability
+    from ccrcc_model.commands.stability import StabilityOrder, run_stability
 
     raise typer.Exit(run_stability(StabilityOrder(card, out, preset, data_root, backend, cases, mode, seed), jobs=jobs))
 
@@ -637,7 +637,7 @@ def fit(
 
     Patient-grouped nested cross-validation; tumour volume alone beside it.
     """
-    from ccrcc_model.fit_command import FitOrder, run_fit
+    from ccrcc_model.commands.fit import FitOrder, run_fit
 
     order = FitOrder(
         table=table,
@@ -686,7 +686,7 @@ def benchmark(
 
     Nothing is refitted; recalibration in the large is a separate table. docs/how-to/benchmark.md tells what is in each.
     """
-    from ccrcc_model.benchmark_command import BenchmarkOrder, run_benchmark
+    from ccrcc_model.commands.benchmark import BenchmarkOrder, run_benchmark
 
     order = BenchmarkOrder(
         model=model,
@@ -724,7 +724,7 @@ def counts(
     Takes two or three of sensitivity, specificity and accuracy as a paper prints them; names every set of true and false
     positives and negatives that gives these numbers, by interval method and print rule.
     """
-    from ccrcc_model.counts_table import MOST_PATIENTS, run_counts
+    from ccrcc_model.commands.counts import MOST_PATIENTS, run_counts
 
     texts = {"sensitivity": sensitivity, "specificity": specificity, "accuracy": accuracy, "ppv": ppv, "npv": npv, "f1": f1}
     if n is not None and max_n is not None:
@@ -750,7 +750,7 @@ def spread(
 
     From the values that `ccrcc stability` kept; nothing is measured.
     """
-    from ccrcc_model.spread import SpreadOrder, run_spread
+    from ccrcc_model.commands.spread import SpreadOrder, run_spread
 
     raise typer.Exit(run_spread(model, SpreadOrder(cohort, out, preset, data_root, backend, cases, mode, seed)))
 
@@ -764,11 +764,11 @@ def pool(
 
     Counts are added up; AUC and calibration are also combined by random effects.
     """
-    from ccrcc_model.console import say
-    from ccrcc_model.output_kinds import POOL
-    from ccrcc_model.pool import pool as pool_results
-    from ccrcc_model.pool_tables import summary, write_pool
-    from ccrcc_model.result_file import SiteResult
+    from ccrcc_model.commands.console import say
+    from ccrcc_model.commands.output_kinds import POOL
+    from ccrcc_model.multicentre.pool import pool as pool_results
+    from ccrcc_model.multicentre.result_file import SiteResult
+    from ccrcc_model.multicentre.tables import summary, write_pool
 
     POOL.claim(out, inputs=files)
     result = pool_results([SiteResult.read(path) for path in files])
@@ -782,10 +782,10 @@ def pool(
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")]) -> None:
     """Write the report of a run, one page that opens offline."""
-    from ccrcc_model.console import say
+    from ccrcc_model.commands.console import say
     from ccrcc_model.report import write_report
     from ccrcc_model.report.run_folder import read_record
-    from nnunet_ext.outputs import try_folder
+    from nnunet_ext.ground.outputs import try_folder
 
     read_record(run / "run.json")
     try_folder(run, option="RUN")

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnunet_ext.errors import InputError
-from nnunet_ext.files import write_json
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import write_json
 
 CPU_CONFIGURATION = "3d_cpu"
 """Name of the configuration that a CPU can train, as nnU-Net's commands take it."""

@@ -13,15 +13,15 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from nnunet_ext.case import Case
-from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import sha256, write_json
-from nnunet_ext.foreign_json import read_json_object
-from nnunet_ext.labels import STRUCTURES
-from nnunet_ext.refusals import FLAGS
-from nnunet_ext.self_check import SelfCheck
-from nnunet_ext.volume_file import volume_sha256
-from nnunet_ext.written_mask import changed_mask, is_whole_nifti
+from nnunet_ext.anatomy.self_check import SelfCheck
+from nnunet_ext.documents.foreign_json import read_json_object
+from nnunet_ext.ground.case import Case
+from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.ground.files import sha256, write_json
+from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.refusals import FLAGS
+from nnunet_ext.volumes.volume_file import volume_sha256
+from nnunet_ext.volumes.written_mask import changed_mask, is_whole_nifti
 
 RECORD = "segmentation.json"
 """Beside the masks: which model made them, and how."""

@@ -29,7 +29,7 @@ from nnunetv2.training.logging.nnunet_logger import LocalLogger
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from nnunet_ext.inference.sliding_window import has_bfloat16
 
 NOT_IN_THE_PAPER = (GaussianNoiseTransform, SimulateLowResolutionTransform)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_ext.errors import InputError
-from nnunet_ext.files import write_json
-from nnunet_ext.foreign_json import read_json_object
+from nnunet_ext.documents.foreign_json import read_json_object
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import write_json
+from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.plans import CPU_CONFIGURATION, add_cpu_configuration
-from nnunet_ext.progress import OnProgress, silent
 
 PLANS = "nnUNetPlans"
 SHORT_TRAINER = "nnUNetTrainerCCRCCShort"

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from radiomics_cfg.extractor import Extractor
+    from radiomics_cfg.backends.extractor import Extractor
 
 __all__ = ["Extractor"]
 
@@ -11,7 +11,7 @@ __all__ = ["Extractor"]
 def __getattr__(name: str) -> Any:
     """Import ``Extractor`` when it is asked for: numba takes a second to start."""
     if name == "Extractor":
-        from radiomics_cfg.extractor import Extractor  # noqa: PLC0415
+        from radiomics_cfg.backends.extractor import Extractor  # noqa: PLC0415
 
         return Extractor
     msg = f"module {__name__!r} has no attribute {name!r}"

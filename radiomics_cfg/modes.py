@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from nnunet_ext.orientation import CANONICAL
+from nnunet_ext.scans.orientation import CANONICAL
 
 Mode = Literal["canonical", "pyradiomics"]
 """How a table's values were computed; tables of two modes are never mixed.

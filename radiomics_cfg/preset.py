@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from nnunet_ext.errors import InputError
-from nnunet_ext.yaml_file import read_yaml
+from nnunet_ext.documents.yaml_file import read_yaml
+from nnunet_ext.ground.errors import InputError
 
 PRESETS = Path(__file__).parent / "presets"
 """The presets that come with the package, a folder each."""

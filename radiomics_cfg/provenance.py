@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.modes import Mode
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]*$", max_length=64)]

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nnunet_ext.errors import InputError
-from nnunet_ext.files import atomic_path
-from nnunet_ext.foreign_json import parse_json
-from nnunet_ext.regular_file import refuse_irregular
+from nnunet_ext.documents.foreign_json import parse_json
+from nnunet_ext.documents.regular_file import refuse_irregular
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import atomic_path
 
 HASH = b"ccrcc_sha256"
 """Key of the content's hash in a file's metadata."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from nnunet_ext.csv_table import write_csv
-from nnunet_ext.errors import InputError
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.provenance import check_provenance
 from radiomics_cfg.sealed_table import read_sealed, write_sealed
 

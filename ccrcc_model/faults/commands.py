@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from ccrcc_model.faults.fault import ccrcc, expect, fault
 from ccrcc_model.faults.scans import as_image, small_scan, write_card, write_scan
-from nnunet_ext.labels import Label
+from nnunet_ext.ground.labels import Label
 
 
 @fault("the last of two values wins without a word")

@@ -13,7 +13,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RTStructure
 
 from ccrcc_model.faults.fault import Ran, ccrcc
 from ccrcc_model.faults.scans import CORNER_MM, SPACING_MM, small_scan
-from nnunet_ext.csv_table import read_csv
+from nnunet_ext.documents.csv_table import read_csv
 
 STUDY, FRAME = "1.2.3", "1.2.9"
 

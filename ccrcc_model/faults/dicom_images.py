@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid
 from ccrcc_model.faults.dicom_files import Change, Imported, write_ct
 from ccrcc_model.faults.fault import ccrcc, expect, fault
 from ccrcc_model.faults.scans import CORNER_MM, SPACING_MM, small_scan, write_card
-from nnunet_ext.csv_table import read_csv
+from nnunet_ext.documents.csv_table import read_csv
 
 HU = small_scan()[0]
 

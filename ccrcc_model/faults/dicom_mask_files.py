@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid
 from ccrcc_model.faults.dicom_files import Corners, Imported, new_seg, same_grid, write_ct, write_rtstruct
 from ccrcc_model.faults.fault import expect
 from ccrcc_model.faults.scans import CORNER_MM, SPACING_MM, small_scan
-from nnunet_ext.csv_table import read_csv
+from nnunet_ext.documents.csv_table import read_csv
 
 Mask = npt.NDArray[np.uint8]
 

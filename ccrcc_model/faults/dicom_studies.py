@@ -9,7 +9,7 @@ import numpy as np
 from ccrcc_model.faults.dicom_files import Imported, write_ct
 from ccrcc_model.faults.dicom_images import HU, read_right
 from ccrcc_model.faults.fault import expect, fault
-from nnunet_ext.csv_table import read_csv
+from nnunet_ext.documents.csv_table import read_csv
 
 STRANGERS = "strangers become one patient"
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ccrcc_model.console import progress_bar, say
+from ccrcc_model.commands.console import progress_bar, say
 from ccrcc_model.faults.fault import corpus
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 NOT_HELD = 1
 """Exit status if a fault was believed: this installation is not to be trusted with such files."""

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from ccrcc_model.faults.fault import Ran, ccrcc, expect, fault
 from ccrcc_model.faults.scans import CORNER_MM, SPACING_MM, as_image, small_scan, write_card, write_scan
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 QUARANTINED = 3
 """Exit status of a command that left cases out."""
@@ -235,8 +235,8 @@ def sform_with_a_shear(folder: Path) -> str:
 @fault("a right file is refused")
 def every_axis_order_of_many_slices(folder: Path) -> str:
     """All 48 axis orders of 600 slices, as SimpleITK writes them: none contradicts itself."""
-    from nnunet_ext.nifti_header import read_header  # noqa: PLC0415
-    from nnunet_ext.nifti_place import check_place  # noqa: PLC0415
+    from nnunet_ext.volumes.nifti_header import read_header  # noqa: PLC0415
+    from nnunet_ext.volumes.nifti_place import check_place  # noqa: PLC0415
 
     path = folder / "a.nii"
     for order, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
@@ -279,7 +279,7 @@ def names_that_no_file_can_have(folder: Path) -> str:
 @fault("the hash of a header stands for its voxels")
 def voxels_of_a_pair_exchanged(folder: Path) -> str:
     """A detached file of voxels is replaced: the volume has another hash."""
-    from nnunet_ext.volume_file import volume_sha256  # noqa: PLC0415
+    from nnunet_ext.volumes.volume_file import volume_sha256  # noqa: PLC0415
 
     hashes = set()
     for shift in (0, 50):

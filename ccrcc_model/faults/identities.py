@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.faults.fault import Ran, ccrcc, expect, fault
-from nnunet_ext.case import Role
-from nnunet_ext.csv_table import write_csv
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.ground.case import Role
 from radiomics_cfg.table import FeatureTable
 
 N_PATIENTS = 48

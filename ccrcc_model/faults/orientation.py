@@ -13,7 +13,7 @@ import yaml
 
 from ccrcc_model.faults.fault import ccrcc, expect, fault
 from ccrcc_model.faults.scans import as_image, small_scan, write_card
-from nnunet_ext.csv_table import inferred, read_csv
+from nnunet_ext.documents.csv_table import inferred, read_csv
 
 ORDERS = ("LPS", "RAI", "SPL", "AIR", "PSR")
 """As stored by DICOM, by NIfTI tools, slices first as KiTS has them, and two more; of both hands."""
@@ -146,7 +146,7 @@ def masks_perturbed_in_other_orders(folder: Path) -> str:
 @fault("the extractor's features depend on the order in which the axes are stored")
 def extractor_in_other_orders(folder: Path) -> str:
     """``Extractor(mode="canonical")`` on a scan in two orders, without resampling: the same values."""
-    from radiomics_cfg.extractor import Extractor  # noqa: PLC0415 - compiles kernels
+    from radiomics_cfg.backends.extractor import Extractor  # noqa: PLC0415 - compiles kernels
 
     _write_orders(folder, small_scan()[1], orders=ORDERS[1:3])
     extractor = Extractor({"imageType": {"Original": {}, "Wavelet": {}}}, mode="canonical", additionalInfo=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ccrcc_model.faults.fault import Ran, ccrcc, expect, fault
 from ccrcc_model.faults.scans import write_card, write_scan
-from nnunet_ext import files
-from nnunet_ext.record import write_record
+from nnunet_ext.ground import files
+from nnunet_ext.ground.record import write_record
 
 
 def _refused(ran: Ran, *words: str) -> bool:
@@ -74,10 +74,10 @@ def disk_fills_while_a_scan_is_written(folder: Path) -> str:
 @fault("a room of the disk that is not there is found out at the end of a fit", needs=("resource",))
 def disk_takes_no_model(folder: Path) -> str:
     """The disk takes small files only: a fit says so before it reads its table."""
-    from ccrcc_model.fit_checks import prepare_parent  # noqa: PLC0415
-    from ccrcc_model.model_folder import MODEL_BYTES  # noqa: PLC0415
-    from nnunet_ext.errors import InputError  # noqa: PLC0415
-    from nnunet_ext.outputs import reserve  # noqa: PLC0415
+    from ccrcc_model.fitting.checks import prepare_parent  # noqa: PLC0415
+    from ccrcc_model.models.folder import MODEL_BYTES  # noqa: PLC0415
+    from nnunet_ext.ground.errors import InputError  # noqa: PLC0415
+    from nnunet_ext.ground.outputs import reserve  # noqa: PLC0415
 
     prepare_parent(folder / "models" / "grade")
     with _no_file_above(MODEL_BYTES - 1):

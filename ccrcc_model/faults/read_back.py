@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ccrcc_model.faults.fault import NotHeld, ccrcc, expect, fault
 from ccrcc_model.faults.scans import write_card, write_scan
-from nnunet_ext.csv_table import write_csv
+from nnunet_ext.documents.csv_table import write_csv
 from radiomics_cfg.table import FeatureTable
 
 KIND = "what is read back is believed"
@@ -98,7 +98,7 @@ def journal_that_is_a_picture(folder: Path) -> str:
 @fault("the end of a process is taken for the end of its file")
 def journal_that_was_torn(folder: Path) -> str:
     """A process was killed in the middle of a line of the journal. The line is cut off, and later ones are read."""
-    from ccrcc_model.studies import open_studies  # noqa: PLC0415 - needs Optuna
+    from ccrcc_model.fitting.studies import open_studies  # noqa: PLC0415 - needs Optuna
 
     path = folder / "studies.log"
     open_studies(str(path)).create_new_study([], "first")

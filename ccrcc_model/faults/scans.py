@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.labels import Label
+from nnunet_ext.ground.labels import Label
 
 SPACING_MM = (4.0, 4.0, 5.0)
 """Along x, y and z."""

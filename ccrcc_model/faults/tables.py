@@ -9,9 +9,9 @@ import pandas as pd
 
 from ccrcc_model.faults.fault import Ran, ccrcc, expect, fault
 from ccrcc_model.faults.scans import small_scan, write_card, write_scan
-from nnunet_ext.acquisition import PARAMETERS
-from nnunet_ext.cards import load_cohort
-from nnunet_ext.csv_table import read_csv, write_csv
+from nnunet_ext.cohort.acquisition import PARAMETERS
+from nnunet_ext.cohort.cards import load_cohort
+from nnunet_ext.documents.csv_table import read_csv, write_csv
 
 CARD = "name: small\nrole: development\ncases: cases.csv\n"
 WITH_OUTCOMES = f"{CARD}outcomes: outcomes.csv\n"
@@ -148,7 +148,7 @@ def structure_in_two_values(folder: Path) -> str:
     import SimpleITK as sitk  # noqa: PLC0415 - only this fault writes a mask of its own
 
     from ccrcc_model.faults.scans import as_image  # noqa: PLC0415
-    from nnunet_ext.geometry import read_scan  # noqa: PLC0415
+    from nnunet_ext.scans.geometry import read_scan  # noqa: PLC0415
 
     write_scan(folder)
     truth = small_scan()[1]

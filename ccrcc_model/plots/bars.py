@@ -26,7 +26,7 @@ from ccrcc_model.plots.style import (
 )
 
 if TYPE_CHECKING:
-    from ccrcc_model.model import Importance
+    from ccrcc_model.models.model import Importance
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class DiceGroup:
 
     Args:
         group: Cohort or centre.
-        structure: Of ``nnunet_ext.labels.STRUCTURES``.
+        structure: Of ``nnunet_ext.ground.labels.STRUCTURES``.
         dice: Shape ``(n_cases,)``, at least one, none missing.
     """
 

@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ccrcc_model.benchmark import BenchmarkResult, GroupResult, Scope
-from ccrcc_model.metrics import format_number
 from ccrcc_model.plots.style import BASELINE, MM_PER_INCH, MODEL, MUTED, WIDTH_MM
+from ccrcc_model.statistics.metrics import format_number
+from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
 
 SHOWN = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
 

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ccrcc_model.plots.style import DPI, new_figure, styled
-from nnunet_ext.files import atomic_path
-from nnunet_ext.labels import STRUCTURES, Label
+from nnunet_ext.ground.files import atomic_path
+from nnunet_ext.ground.labels import STRUCTURES, Label
 
 WINDOW_HU = (-120.0, 280.0)
 """Level 80, width 400: soft tissue with contrast."""

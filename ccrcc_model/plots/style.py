@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from nnunet_ext.csv_table import write_csv
-from nnunet_ext.files import atomic_path
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.ground.files import atomic_path
 
 INK = "#1d2733"
 MUTED = "#5f6b78"

@@ -1,9 +1,9 @@
 """What a locked model is, in the lines of the page's section on models."""
 
-from ccrcc_model.benchmark import BenchmarkResult, Scope
-from ccrcc_model.metrics import format_number
-from ccrcc_model.model import Model
+from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import interval
+from ccrcc_model.statistics.metrics import format_number
+from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
 
 
 def facts(result: BenchmarkResult, model: Model | None) -> tuple[tuple[str, str], ...]:

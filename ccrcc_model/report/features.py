@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from ccrcc_model.model import Model
+from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import title
 from ccrcc_model.report.tables import Table
-from nnunet_ext.csv_table import write_csv
-from nnunet_ext.errors import InputError
-from nnunet_ext.files import write_json
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import write_json
 from radiomics_cfg.preset import Preset, load_preset
 
 

@@ -7,10 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ccrcc_model.benchmark import BenchmarkResult, GroupResult, Scope
-from ccrcc_model.benchmark_tables import curves
-from ccrcc_model.metrics import format_number
-from ccrcc_model.model import Model
+from ccrcc_model.models.model import Model
 from ccrcc_model.plots import (
     draw_dice,
     draw_features,
@@ -31,6 +28,9 @@ from ccrcc_model.plots.forest import forest_data
 from ccrcc_model.plots.style import MM_PER_INCH, WIDTH_MM
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import interval, title
+from ccrcc_model.statistics.metrics import format_number
+from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
+from ccrcc_model.validation.tables import curves
 
 PANELS = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
 

@@ -1,8 +1,8 @@
 """What the figures of this run cannot show, said by the run's own numbers."""
 
-from ccrcc_model.benchmark import Scope
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import title
+from ccrcc_model.validation.benchmark import Scope
 
 ENOUGH = 100
 """Positive and negative patients each that a validation should have: Vergouwe 2005, doi:10.1016/j.jclinepi.2004.06.017."""

@@ -4,8 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from ccrcc_model.benchmark import BenchmarkResult, Scope
-from ccrcc_model.model import Model
+from ccrcc_model.models.model import Model
 from ccrcc_model.report import tables
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.facts import facts
@@ -13,7 +12,8 @@ from ccrcc_model.report.limits import limits
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import title
 from ccrcc_model.report.tables import Table
-from nnunet_ext.files import write_text
+from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
+from nnunet_ext.ground.files import write_text
 
 FOLDER = "model_cards"
 """Beside ``models``: a locked model's own folder takes no further file."""

@@ -1,10 +1,10 @@
 """Tables of what stands beside a model and of what moves it, from its folder."""
 
-from ccrcc_model.explanation import AGREE, TOP
-from ccrcc_model.metrics import Estimate
-from ccrcc_model.model import Model
+from ccrcc_model.models.explanation import AGREE, TOP
+from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import interval, title
 from ccrcc_model.report.tables import Table
+from ccrcc_model.statistics.metrics import Estimate
 
 SMALLEST_SHARE = 0.01
 """Groups that move a model less than this are left out of the page; ``explanation.json`` has them."""

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ccrcc_model.benchmark import BenchmarkResult
-from ccrcc_model.benchmark_tables import table_s2, write_tables
 from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.report import model_tables, tables
 from ccrcc_model.report.environment import environment
@@ -20,8 +18,10 @@ from ccrcc_model.report.model_card import write_model_cards
 from ccrcc_model.report.run_folder import Run, read_run
 from ccrcc_model.report.sheets import Sheet, Status, write_sheets
 from ccrcc_model.report.summary import in_words, summarise, title
-from nnunet_ext.csv_table import write_csv
-from nnunet_ext.files import write_text
+from ccrcc_model.validation.benchmark import BenchmarkResult
+from ccrcc_model.validation.tables import table_s2, write_tables
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.ground.files import write_text
 
 MOST_OVERLAYS = 6
 _MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}

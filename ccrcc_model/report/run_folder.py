@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ccrcc_model.benchmark import FILE as BENCHMARK_FILE
-from ccrcc_model.benchmark import BenchmarkResult
-from ccrcc_model.model import Model
-from ccrcc_model.model_folder import BINARY, MANIFEST, model_kind
-from nnunet_ext.csv_table import inferred, read_csv
-from nnunet_ext.errors import InputError
-from nnunet_ext.files import is_hidden
-from nnunet_ext.foreign_json import parse_json
-from nnunet_ext.labels import STRUCTURES
-from nnunet_ext.overlap import REGIONS
-from nnunet_ext.regular_file import refuse_irregular
+from ccrcc_model.models.folder import BINARY, MANIFEST, model_kind
+from ccrcc_model.models.model import Model
+from ccrcc_model.validation.benchmark import FILE as BENCHMARK_FILE
+from ccrcc_model.validation.benchmark import BenchmarkResult
+from nnunet_ext.documents.csv_table import inferred, read_csv
+from nnunet_ext.documents.foreign_json import parse_json
+from nnunet_ext.documents.regular_file import refuse_irregular
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import is_hidden
+from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.mask_overlap import REGIONS
 
 COLUMNS = {
     "acquisition": ("cohort", "cases", "tube_voltage_kv", "tube_current_ma", "matrix", "slice_thickness_mm", "pitch"),

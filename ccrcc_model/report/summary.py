@@ -5,10 +5,10 @@ from typing import Literal
 
 import pandas as pd
 
-from ccrcc_model.benchmark import BenchmarkResult, GroupResult, Scope
-from ccrcc_model.metrics import Estimate, Proportion, format_number
 from ccrcc_model.plots.bars import DiceGroup, group_dice
 from ccrcc_model.report.run_folder import Run
+from ccrcc_model.statistics.metrics import Estimate, Proportion, format_number
+from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
 
 Tone = Literal["plain", "good", "open", "bad"]
 

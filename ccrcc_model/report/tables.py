@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ccrcc_model.benchmark import BenchmarkResult, GroupResult, Scope
-from ccrcc_model.benchmark_tables import at_threshold
-from ccrcc_model.metrics import Estimate, format_estimate, format_number
 from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.plots.flow import STAGES
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import number, title
+from ccrcc_model.statistics.metrics import Estimate, format_estimate, format_number
+from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
+from ccrcc_model.validation.tables import at_threshold
 
 FEW_EVENTS = 10
 """Below this many patients of a class a large-sample interval (DeLong, Wald) is marked as a rough guide. Our choice."""

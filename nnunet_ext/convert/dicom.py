@@ -9,11 +9,9 @@ from types import MappingProxyType
 import pandas as pd
 import SimpleITK as sitk
 
-from nnunet_ext.acquisition import available
-from nnunet_ext.cards import file_name
-from nnunet_ext.case import Case, Cohort, Refusal, Role
+from nnunet_ext.cohort.acquisition import available
+from nnunet_ext.cohort.cards import file_name
 from nnunet_ext.convert.patient_key import numbered
-from nnunet_ext.csv_table import write_csv
 from nnunet_ext.dicom.archive import unpacked
 from nnunet_ext.dicom.choice import Row, choose
 from nnunet_ext.dicom.files import Found, find_series
@@ -22,9 +20,11 @@ from nnunet_ext.dicom.studies import Study, alike, studies_of
 from nnunet_ext.dicom_masks.mask_files import MASKS
 from nnunet_ext.dicom_masks.remarks import remarks
 from nnunet_ext.dicom_masks.scan_masks import Masks
-from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.nifti import write_nifti
-from nnunet_ext.progress import OnNote, OnProgress, quiet, silent
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.ground.case import Case, Cohort, Refusal, Role
+from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.ground.progress import OnNote, OnProgress, quiet, silent
+from nnunet_ext.volumes.nifti import write_nifti
 
 NO_STRUCTURES: Mapping[str, str | None] = MappingProxyType({})
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from nnunet_ext.cards import file_name
-from nnunet_ext.case import Case, Cohort, Refusal, Role
-from nnunet_ext.csv_table import write_csv
-from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.presence import is_there
-from nnunet_ext.regular_file import read_small
+from nnunet_ext.cohort.cards import file_name
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.documents.regular_file import read_small
+from nnunet_ext.ground.case import Case, Cohort, Refusal, Role
+from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.volumes.presence import is_there
 
 RECORDS = ("kits23.json", "kits.json")
 """Names of the file of clinical records; 2019 and 2021 share the second."""

@@ -15,15 +15,15 @@ import numpy as np
 import SimpleITK as sitk
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nnunet_ext.case import Case, Cohort, Refusal, Role, plain_labels
-from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.files import write_json
-from nnunet_ext.foreign_json import read_json_object
-from nnunet_ext.geometry import Scan, read_scan
-from nnunet_ext.labels import STRUCTURES, Label
-from nnunet_ext.nifti import write_nifti
-from nnunet_ext.progress import OnProgress, silent
-from nnunet_ext.volume_file import stamp
+from nnunet_ext.documents.foreign_json import read_json_object
+from nnunet_ext.ground.case import Case, Cohort, Refusal, Role, plain_labels
+from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.ground.files import write_json
+from nnunet_ext.ground.labels import STRUCTURES, Label
+from nnunet_ext.ground.progress import OnProgress, silent
+from nnunet_ext.scans.geometry import Scan, read_scan
+from nnunet_ext.volumes.nifti import write_nifti
+from nnunet_ext.volumes.volume_file import stamp
 
 N_FOLDS = 5
 """As many as the supplement and stock nnU-Net use."""

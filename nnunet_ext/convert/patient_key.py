@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_ext.csv_table import read_csv, write_csv
 from nnunet_ext.dicom.people import patient_id
-from nnunet_ext.errors import InputError
+from nnunet_ext.documents.csv_table import read_csv, write_csv
+from nnunet_ext.ground.errors import InputError
 
 KEY_COLUMNS = ("original", "patient_id")
 

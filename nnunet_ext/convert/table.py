@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_ext.card_labels import check_labels, parse_labels
-from nnunet_ext.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, check_rows, file_name, read_rows
-from nnunet_ext.case import Case, Cohort, Labels, Refusal, Role
-from nnunet_ext.csv_table import visible, write_csv
-from nnunet_ext.errors import InputError
-from nnunet_ext.presence import is_there
+from nnunet_ext.cohort.card_labels import check_labels, parse_labels
+from nnunet_ext.cohort.cards import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, check_rows, file_name, read_rows
+from nnunet_ext.documents.csv_table import visible, write_csv
+from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal, Role
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.volumes.presence import is_there
 
 __all__ = ["import_table", "parse_labels"]
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, BadZipFile, ZipFile, ZipInfo, is_zipfile
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 MOST_MEMBERS = 1_000_000
 """A thousand studies of a thousand slices. The list of a zip file is kept in memory."""

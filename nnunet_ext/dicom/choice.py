@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from nnunet_ext.dicom.phases import PHASES
 from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom.voxels import read_volume
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 Row = dict[str, object]
 

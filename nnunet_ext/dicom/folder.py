@@ -9,7 +9,7 @@ from nnunet_ext.dicom.files import find_series
 from nnunet_ext.dicom.headers import Header, read_header
 from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom.voxels import read_volume
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 FEWEST_SLICES = 2
 """Of a folder that a user names: what it holds was chosen by a person, and may be a short part of a scan. One slice has no

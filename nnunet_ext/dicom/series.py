@@ -12,8 +12,8 @@ from nnunet_ext.dicom.headers import PARTING, TIMES, Header
 from nnunet_ext.dicom.kinds import MULTI_FRAME, is_derived, refused_kind
 from nnunet_ext.dicom.phases import phase_of
 from nnunet_ext.dicom.stack import TURN, axes, check_axial, slice_order
-from nnunet_ext.errors import CaseRefused
-from nnunet_ext.files import sha256
+from nnunet_ext.ground.errors import CaseRefused
+from nnunet_ext.ground.files import sha256
 
 FEWEST_SLICES = 10
 """A series with fewer is a localiser, a bolus track or a sample. A folder that a user names may hold fewer, but two."""

@@ -10,7 +10,7 @@ from pydicom import dcmread
 
 from nnunet_ext.dicom.headers import Header
 from nnunet_ext.dicom.series import Series
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 
 def read_volume(series: Series) -> sitk.Image:

@@ -11,7 +11,7 @@ from nnunet_ext.dicom_masks.placed import Mask, Placed, ours
 from nnunet_ext.dicom_masks.polygons import Polygon, combined, filled
 from nnunet_ext.dicom_masks.regions import Region, region_of
 from nnunet_ext.dicom_masks.segments import slices_by_instance
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 CLOSED = ("CLOSED_PLANAR", "INTERPOLATED_PLANAR")
 """Types of contours that enclose an area (PS3.3, C.8.8.6.3); an interpolated one is filled as if it were drawn."""

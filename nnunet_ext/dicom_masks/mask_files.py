@@ -17,7 +17,7 @@ from nnunet_ext.dicom.headers import Header
 from nnunet_ext.dicom_masks import contours, segments
 from nnunet_ext.dicom_masks.grid import Points
 from nnunet_ext.dicom_masks.regions import Region
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 MASKS = ("RTSTRUCT", "SEG")
 """Modalities that hold masks."""

@@ -10,7 +10,7 @@ from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom_masks.contours import BETWEEN_SLICES
 from nnunet_ext.dicom_masks.grid import TOLERANCE_VOXELS, ScanGrid
 from nnunet_ext.dicom_masks.mask_files import MaskFile, read_file, reading
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 Key = tuple[str, str, str]
 """Patient, study and series."""

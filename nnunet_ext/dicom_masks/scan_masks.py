@@ -19,8 +19,8 @@ from nnunet_ext.dicom_masks.matching import BY_REFERENCE, Key, Match, Scans, key
 from nnunet_ext.dicom_masks.placed import Placed
 from nnunet_ext.dicom_masks.regions import Region
 from nnunet_ext.dicom_masks.segments import place_segments
-from nnunet_ext.errors import CaseRefused
-from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.ground.errors import CaseRefused
+from nnunet_ext.ground.labels import STRUCTURES
 
 Row = dict[str, object]
 

@@ -11,7 +11,7 @@ from nnunet_ext.dicom_masks.codes import read_codes
 from nnunet_ext.dicom_masks.grid import TOLERANCE_VOXELS, Points, ScanGrid
 from nnunet_ext.dicom_masks.placed import Mask, Placed, ours
 from nnunet_ext.dicom_masks.regions import Region, region_of
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 MOST_PIXELS = 2**26
 """Of one frame, 8192 by 8192; the largest CT matrices are 2048 by 2048."""

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from nnunet_ext.dicom_masks.structure_names import normalised
-from nnunet_ext.errors import InputError
-from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.labels import STRUCTURES
 
 CHOICES = (*STRUCTURES, "none")
 

@@ -19,7 +19,7 @@ import torch
 from numpy._core.multiarray import scalar
 from torch.serialization import safe_globals
 
-from nnunet_ext.errors import InputError, last_line
+from nnunet_ext.ground.errors import InputError, last_line
 
 PREFIXES = ("module.", "_orig_mod.")
 """What other tools put before every name of a weight: PyTorch's data-parallel training, and ``torch.compile``."""

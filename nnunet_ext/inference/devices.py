@@ -1,6 +1,6 @@
 """Which devices PyTorch can compute on here."""
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 
 def check_device(name: str) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 import torch
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from nnunet_ext.inference.network_grid import Box, NetworkGrid
 from nnunet_ext.inference.trained_model import LoadedModel
 

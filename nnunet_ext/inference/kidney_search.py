@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from nnunet_ext.anatomy_rules import MAX_KIDNEYS, MIN_KIDNEY_ML, plausible_anatomy
+from nnunet_ext.anatomy.rules import MAX_KIDNEYS, MIN_KIDNEY_ML, plausible_anatomy
+from nnunet_ext.ground.labels import TOUCHING, Label
 from nnunet_ext.inference.network_grid import Box
-from nnunet_ext.labels import TOUCHING, Label
 
 MARGIN_MM = 25.0
 """Between what the coarse pass found and the faces of the boxes that the fine pass runs in."""

@@ -6,9 +6,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from nnunet_ext.errors import InputError
-from nnunet_ext.foreign_json import read_json_object
-from nnunet_ext.labels import STRUCTURES
+from nnunet_ext.documents.foreign_json import read_json_object
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.labels import STRUCTURES
 
 READERS = ("SimpleITKIO", "SimpleITKIOWithReorient", "NibabelIO", "NibabelIOWithReorient")
 """nnU-Net's readers of volumes with a place in space; its others read pictures, which have none."""

@@ -19,7 +19,7 @@ from nnunetv2.preprocessing.resampling.default_resampling import (
 )
 from scipy import ndimage
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 PLANES_AT_ONCE = 8
 """Planes of logits that are held on the scan's grid."""

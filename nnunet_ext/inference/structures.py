@@ -10,12 +10,12 @@ import numpy.typing as npt
 import SimpleITK as sitk
 import torch
 
-from nnunet_ext.anatomy_rules import plausible_anatomy
+from nnunet_ext.anatomy.rules import plausible_anatomy
+from nnunet_ext.ground.labels import STRUCTURES
 from nnunet_ext.inference.kidney_search import body_box, boxes_of_kidneys, reaches_a_face
 from nnunet_ext.inference.network_grid import Box, NetworkGrid
 from nnunet_ext.inference.sliding_window import FoldAgreement, Windows, classes_of
 from nnunet_ext.inference.trained_model import LoadedModel
-from nnunet_ext.labels import STRUCTURES
 
 COARSE_STEP = 1.0
 """Of the windows that search for the kidneys: none overlaps another."""

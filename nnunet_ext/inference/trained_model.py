@@ -11,9 +11,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_ext.errors import InputError, last_line
-from nnunet_ext.files import sha256
-from nnunet_ext.foreign_json import read_json_object
+from nnunet_ext.documents.foreign_json import read_json_object
+from nnunet_ext.ground.errors import InputError, last_line
+from nnunet_ext.ground.files import sha256
 from nnunet_ext.inference.devices import check_device
 from nnunet_ext.inference.model_folder import check_code, check_configuration, read_classes, read_plans
 

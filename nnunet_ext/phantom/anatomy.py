@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_ext.labels import Label
+from nnunet_ext.ground.labels import Label
 from nnunet_ext.phantom.biology import Biology
 from nnunet_ext.phantom.fields import Array, Points
 from nnunet_ext.phantom.kidneys import Kidney, Lesion, draw_kidney, draw_lesion

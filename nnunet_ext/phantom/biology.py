@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import ndtr
 from scipy.stats import norm
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 Target = Literal["grade", "ki67"]
 """ISUP grade of 3 or more, or a Ki67 index of 15 % or more."""

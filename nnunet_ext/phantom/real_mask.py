@@ -7,8 +7,8 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy import ndimage
 
-from nnunet_ext.errors import InputError
-from nnunet_ext.labels import Label
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.labels import Label
 from nnunet_ext.phantom.anatomy import background_layers
 from nnunet_ext.phantom.biology import Biology
 from nnunet_ext.phantom.fields import Array, Points, SmoothField, Vector

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.geometry import Scan
 from nnunet_ext.phantom.anatomy import Anatomy
 from nnunet_ext.phantom.fields import Array, Points
 from nnunet_ext.phantom.scanner import ENHANCEMENT, Centre, Grid, Protocol, blur, noise, noise_sigma_hu
 from nnunet_ext.phantom.shapes import Canvas, Layer
 from nnunet_ext.phantom.torso import AIR_HU, Torso
+from nnunet_ext.scans.geometry import Scan
 
 _SUBSLICE_MM = 1.6
 """Tissue is sampled at least this finely along z and averaged over the slice thickness."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import ndimage
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from nnunet_ext.phantom.fields import Array, Points
 
 

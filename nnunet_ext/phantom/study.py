@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from nnunet_ext.case import Role
-from nnunet_ext.csv_table import write_csv
-from nnunet_ext.errors import InputError
-from nnunet_ext.files import write_json, write_text
-from nnunet_ext.labels import STRUCTURES
-from nnunet_ext.nifti import write_nifti
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.ground.case import Role
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import write_json, write_text
+from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.phantom.anatomy import draw_anatomy
 from nnunet_ext.phantom.biology import Biology, best_possible_auc, draw_biology, volume_auc
 from nnunet_ext.phantom.render import render
 from nnunet_ext.phantom.scanner import CENTRES, DEMO_GRID, Centre, Grid, Phase, Protocol, draw_protocol
-from nnunet_ext.progress import OnProgress, silent
+from nnunet_ext.volumes.nifti import write_nifti
 
 GENERATOR_VERSION = 2
 """Raised whenever the same seed gives other voxels, so that a half-written older study is not continued."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 from radiomics_cfg.engine.compiled import compiled
 
 MAXIMUM_GREY_LEVELS = 1000

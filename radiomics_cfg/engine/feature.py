@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 EPS = np.spacing(1.0)
 """PyRadiomics adds it inside logarithms."""

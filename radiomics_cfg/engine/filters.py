@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.engine.extent import Slices
-from radiomics_cfg.engine.gaussian import FEWEST_VOXELS, laplacian_of_gaussian
+from radiomics_cfg.engine.laplacian_of_gaussian import FEWEST_VOXELS, laplacian_of_gaussian
 from radiomics_cfg.engine.local_binary_pattern import local_binary_patterns
 from radiomics_cfg.engine.wavelet import stationary_wavelets, wavelet_filters
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 from radiomics_cfg.engine.discretise import GreyLevels
 from radiomics_cfg.engine.matrix_kernels import (
     count_neighbours,

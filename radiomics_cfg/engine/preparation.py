@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.errors import CaseRefused, InputError
-from nnunet_ext.mask_values import whole_numbers
+from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.volumes.mask_values import whole_numbers
 from radiomics_cfg.engine import spline
 from radiomics_cfg.engine.extent import extent
 

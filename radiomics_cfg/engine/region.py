@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.engine.discretise import Binning, discretise
 from radiomics_cfg.engine.feature import FeatureClass
 from radiomics_cfg.engine.firstorder import FIRSTORDER, Values

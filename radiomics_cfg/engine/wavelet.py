@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pywt
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.engine.compiled import compiled
 from radiomics_cfg.engine.extent import Slices
 

@@ -89,8 +89,8 @@ def graded_planted() -> Planted:
 @pytest.fixture(scope="session")
 def graded_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Locked models of ISUP grade and Ki67 percentage, in folders named after them; never to be written to."""
-    from ccrcc_model.graded_fit import fit_graded
-    from ccrcc_model.graded_targets import GRADED
+    from ccrcc_model.fitting.graded_fit import fit_graded
+    from ccrcc_model.outcomes.graded import GRADED
 
     folder = tmp_path_factory.mktemp("graded")
     for name, target in GRADED.items():
@@ -101,8 +101,8 @@ def graded_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A locked model of grade, fitted on 60 planted patients; never to be written to."""
-    from ccrcc_model.fit import fit
-    from ccrcc_model.targets import GRADE
+    from ccrcc_model.fitting.fit import fit
+    from ccrcc_model.outcomes.target import GRADE
 
     folder = tmp_path_factory.mktemp("locked") / "grade"
     fit(*_planted(60), GRADE, out_dir=folder, folds=3, repeats=1, trials=3, seed=7)

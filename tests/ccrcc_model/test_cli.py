@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from command_line import ccrcc, mistake
 
-from nnunet_ext.case import Role
+from nnunet_ext.ground.case import Role
 from nnunet_ext.phantom import CohortPlan, Grid, write_study
 from radiomics_cfg.table import FeatureTable
 

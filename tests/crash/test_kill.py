@@ -17,7 +17,7 @@ from ccrcc_model.faults.dicom_files import write_ct
 from ccrcc_model.faults.identities import cohort
 from ccrcc_model.faults.network import write_network
 from ccrcc_model.faults.scans import as_image, small_scan, write_card
-from nnunet_ext.case import Role
+from nnunet_ext.ground.case import Role
 
 KILLS = 20
 """For each command, at moments drawn from its start to its usual end."""

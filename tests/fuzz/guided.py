@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 with atheris.instrument_imports(include=["nnunet_ext", "radiomics_cfg", "ccrcc_model"]):
     from fuzz_targets import TARGETS
 
-    from nnunet_ext.errors import InputError
+    from nnunet_ext.ground.errors import InputError
 
 
 def main() -> None:

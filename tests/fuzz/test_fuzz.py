@@ -15,7 +15,7 @@ from fuzz_targets import TARGETS, Target
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 SECONDS = 20
 """In which a file of these sizes is read or refused on a busy machine."""

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_ext.case import Case, Cohort, Role
 from nnunet_ext.convert.nnunet import RawDataset, convert
-from nnunet_ext.labels import Label
+from nnunet_ext.ground.case import Case, Cohort, Role
+from nnunet_ext.ground.labels import Label
 from nnunet_ext.training import NnUNetFolders, prepare, train
 
 SPACING_MM = 4.0

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from nnunet_ext.plans import add_cpu_configuration
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_ext.case import Case
-from nnunet_ext.errors import CaseRefused, InputError
+from nnunet_ext.anatomy.self_check import SelfCheck, self_check
+from nnunet_ext.ground.case import Case
+from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.segmentation_record import SegmentationRecord, State, read_structures
-from nnunet_ext.self_check import SelfCheck, self_check
 
 MODEL = {"folds": [0], "sha256": {"plans.json": "1"}}
 
@@ -43,7 +43,7 @@ def cases(tmp_path: Path) -> tuple[Case, Case]:
 
 
 def sha(path: Path) -> str:
-    from nnunet_ext.files import sha256
+    from nnunet_ext.ground.files import sha256
 
     return sha256(path)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("nnunetv2")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_ext.case import Cohort
-from nnunet_ext.errors import InputError
-from nnunet_ext.segment import segment
+from nnunet_ext.ground.case import Cohort
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.segmentation import segment
 from nnunet_ext.training import NnUNetFolders, _holds, prepare, train
 
 pytest.importorskip("nnunetv2")

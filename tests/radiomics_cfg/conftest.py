@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import yaml
+from oracle import disagreements, oracle, volume
 
-from nnunet_ext.case import Case, Cohort, Role
-from nnunet_ext.errors import InputError
-from nnunet_ext.geometry import Scan
-from nnunet_ext.labels import Label
-from radiomics_cfg.backend import Backend, load_backend
-from radiomics_cfg.batch import DEFAULT_BACKEND
+from nnunet_ext.ground.case import Case, Cohort, Role
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.labels import Label
+from nnunet_ext.scans.geometry import Scan
+from radiomics_cfg.backends.backend import Backend, load_backend
 from radiomics_cfg.preset import Preset, load_preset
+from radiomics_cfg.runs.batch import DEFAULT_BACKEND
 
 TwoBalls = Callable[..., Scan]
+
+__all__ = ["disagreements", "oracle", "volume"]
 
 
 @pytest.fixture

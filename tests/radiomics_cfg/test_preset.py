@@ -5,8 +5,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from nnunet_ext.errors import InputError
-from radiomics_cfg.backend import Backend
+from nnunet_ext.ground.errors import InputError
+from radiomics_cfg.backends.backend import Backend
 from radiomics_cfg.preset import PRESETS, Shell, load_preset
 
 

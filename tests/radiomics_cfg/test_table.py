@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nnunet_ext.csv_table import read_csv
-from nnunet_ext.errors import InputError
+from nnunet_ext.documents.csv_table import read_csv
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.sealed_table import HASH
 from radiomics_cfg.table import FeatureTable
 

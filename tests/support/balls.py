@@ -3,8 +3,8 @@
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_ext.case import Case
-from nnunet_ext.labels import Label
+from nnunet_ext.ground.case import Case
+from nnunet_ext.ground.labels import Label
 
 
 def write_ball(case: Case, *, seed: int, side: int, tumour_mm: float, kidney_mm: float, tumour_hu: float = 90) -> Case:

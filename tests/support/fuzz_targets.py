@@ -17,7 +17,7 @@ from damage import damaged_bytes, damaged_json, damaged_text
 from ccrcc_model.faults.dicom_files import new_seg, outlines, write_ct, write_rtstruct
 from ccrcc_model.faults.identities import cohort
 from ccrcc_model.faults.scans import as_image, small_scan, write_card
-from nnunet_ext.case import Case, Role
+from nnunet_ext.ground.case import Case, Role
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ def write_nifti(name: str) -> Callable[[Path], object]:
 
 
 def read_image(name: str) -> Callable[[Path], object]:
-    from nnunet_ext.geometry import read_scan
+    from nnunet_ext.scans.geometry import read_scan
 
     return lambda folder: read_scan(Case("a", "p", "north", folder / name), {"kidney": 1, "tumour": 2})
 
 
 def read_image_and_mask(folder: Path) -> object:
-    from nnunet_ext.geometry import read_scan
+    from nnunet_ext.scans.geometry import read_scan
 
     return read_scan(Case("a", "p", "north", folder / "a.nii.gz", folder / "mask.nii"), {"kidney": 1, "tumour": 2})
 
@@ -103,7 +103,7 @@ def write_slices_and_contours(folder: Path) -> None:
 
 
 def read_card(folder: Path) -> object:
-    from nnunet_ext.cards import load_cohort
+    from nnunet_ext.cohort.cards import load_cohort
 
     return load_cohort(folder / "card.yaml")
 
@@ -113,7 +113,7 @@ def write_cohort(folder: Path) -> None:
 
 
 def read_outcomes(folder: Path) -> object:
-    from ccrcc_model.targets import read_outcomes as read
+    from ccrcc_model.outcomes.target import read_outcomes as read
 
     return read(folder / "outcomes.csv")
 
@@ -123,7 +123,7 @@ def write_outcomes(folder: Path) -> None:
 
 
 def read_acquisition(folder: Path) -> object:
-    from nnunet_ext.acquisition import read_acquisition as read
+    from nnunet_ext.cohort.acquisition import read_acquisition as read
 
     return read(folder / "scans.csv")
 
@@ -161,14 +161,14 @@ def read_table(folder: Path) -> object:
 
 
 def write_model(folder: Path) -> None:
-    from ccrcc_model.fit import fit
-    from ccrcc_model.targets import GRADE
+    from ccrcc_model.fitting.fit import fit
+    from ccrcc_model.outcomes.target import GRADE
 
     fit(*cohort("north", Role.DEVELOPMENT, seed=1), GRADE, out_dir=folder / "model", folds=3, repeats=1, trials=1)
 
 
 def read_model(folder: Path) -> object:
-    from ccrcc_model.model import Model
+    from ccrcc_model.models.model import Model
 
     return Model.load(folder / "model")
 
@@ -200,15 +200,15 @@ def write_predictions(folder: Path) -> None:
 
 
 def read_predictions(folder: Path) -> object:
-    from ccrcc_model.predictions import Predictions
+    from ccrcc_model.statistics.predictions import Predictions
 
     return Predictions.read(folder / "predictions.csv")
 
 
 def write_benchmark(folder: Path) -> None:
-    from ccrcc_model.benchmark import Pair, assemble
-    from ccrcc_model.predictions import Predictions
-    from ccrcc_model.targets import GRADE
+    from ccrcc_model.outcomes.target import GRADE
+    from ccrcc_model.statistics.predictions import Predictions
+    from ccrcc_model.validation.benchmark import Pair, assemble
 
     def predictions(name: str) -> Predictions:
         truth, probability = np.arange(20) % 2, np.linspace(0.05, 0.95, 20)
@@ -219,7 +219,7 @@ def write_benchmark(folder: Path) -> None:
 
 
 def read_benchmark(folder: Path) -> object:
-    from ccrcc_model.benchmark import BenchmarkResult
+    from ccrcc_model.validation.benchmark import BenchmarkResult
 
     return BenchmarkResult.read(folder)
 
@@ -235,7 +235,7 @@ def write_journal(folder: Path) -> None:
 
 
 def read_journal(folder: Path) -> object:
-    from ccrcc_model.studies import open_studies
+    from ccrcc_model.fitting.studies import open_studies
 
     return open_studies(str(folder / "studies.log")).get_all_studies()
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.errors import CaseRefused
-from nnunet_ext.volume_file import read_volume
+from nnunet_ext.ground.errors import CaseRefused
+from nnunet_ext.volumes.volume_file import read_volume
 
 SPACING = (0.8, 0.7, 2.5)
 

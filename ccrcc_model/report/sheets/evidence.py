@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from nnunet_ext.csv_table import read_csv
-from nnunet_ext.errors import InputError
+from nnunet_ext.documents.csv_table import read_csv
+from nnunet_ext.ground.errors import InputError
 
 NOT_STATED = "N/A"
 """What Table S1 says of a parameter that the scans do not state."""

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ccrcc_model.report.sheets.evidence import TOPICS
-from nnunet_ext.yaml_file import read_yaml
+from nnunet_ext.documents.yaml_file import read_yaml
 
 _FOLDER = Path(__file__).parent / "guidelines"
 

@@ -10,8 +10,8 @@ import pandas as pd
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.sheets.evidence import Evidence, Pointer
 from ccrcc_model.report.sheets.guideline import Guideline, Item, load_guidelines
-from nnunet_ext.csv_table import write_csv
-from nnunet_ext.files import write_text
+from nnunet_ext.documents.csv_table import write_csv
+from nnunet_ext.ground.files import write_text
 
 PAGE = "sheets.html"
 FOLDER = "sheets"

@@ -7,7 +7,7 @@ import pytest
 
 from nnunet_ext.dicom import archive
 from nnunet_ext.dicom.archive import unpacked
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 
 NAME = "DOE^JANE"
 

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from ccrcc_model.faults.scans import small_scan
 from nnunet_ext.dicom.headers import Header, read_header
 from nnunet_ext.dicom.series import Series
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 WriteSeries = Callable[..., Series]
 

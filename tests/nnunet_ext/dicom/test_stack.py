@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnunet_ext.dicom.stack import axes, check_axial, slice_order
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 

@@ -24,7 +24,7 @@ from nnunet_ext.dicom.files import find_series
 from nnunet_ext.dicom.folder import read_folder
 from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom.voxels import read_volume
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 
 WriteSeries = Callable[..., Series]
 

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 torch = pytest.importorskip("torch")
 pytest.importorskip("nnunetv2")
 
-from nnunet_ext.errors import InputError  # noqa: E402
+from nnunet_ext.ground.errors import InputError  # noqa: E402
 from nnunet_ext.inference.encoder_features import EncodedScan, Encoder, owned_windows  # noqa: E402
 from nnunet_ext.inference.network_grid import Box  # noqa: E402
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model  # noqa: E402

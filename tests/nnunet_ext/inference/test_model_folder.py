@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ccrcc_model.faults.network import CHECKPOINT
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from nnunet_ext.inference.devices import check_device, devices
 from nnunet_ext.inference.model_folder import read_classes
 from nnunet_ext.inference.trained_model import TrainedModel, fold_numbers, load_model

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from radiomics_cfg.extractor import Extractor
+from radiomics_cfg.backends.extractor import Extractor
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
 

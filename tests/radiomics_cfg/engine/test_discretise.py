@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 from radiomics_cfg.engine.discretise import MAXIMUM_GREY_LEVELS, Binning, bin_edges, discretise
 
 derandomised = settings(

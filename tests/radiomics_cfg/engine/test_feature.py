@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.engine.feature import FeatureClass
 from radiomics_cfg.engine.region import CLASSES, wanted_features
 

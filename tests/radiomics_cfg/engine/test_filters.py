@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.engine.filters import IMAGE_TYPES, Source, filtered_images, image_names, wavelet_reach
 
 SPACING = (2.5, 0.7, 0.8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_ext.errors import CaseRefused, InputError
+from nnunet_ext.ground.errors import CaseRefused, InputError
 from radiomics_cfg.engine.preparation import GEOMETRY_TOLERANCE, integer_mask, label_box, prepare, resegmented
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import SimpleITK as sitk
 
+from radiomics_cfg.backends.extractor import Extractor
 from radiomics_cfg.engine.region import CLASSES
-from radiomics_cfg.extractor import Extractor
 
 pytestmark = pytest.mark.data
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nnunet_ext.errors import CaseRefused
+from nnunet_ext.ground.errors import CaseRefused
 from radiomics_cfg.engine.discretise import Binning
 from radiomics_cfg.engine.region import CLASSES, FeatureSettings, RegionOnGrid, feature_settings, wanted_features
 

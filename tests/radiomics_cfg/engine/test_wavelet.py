@@ -6,7 +6,7 @@ import pytest
 import pywt
 import SimpleITK as sitk
 
-from nnunet_ext.errors import InputError
+from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.engine.wavelet import stationary_wavelets, wavelet_filters
 
 Volume = Callable[..., sitk.Image]

@@ -1,0 +1,1 @@
+"""One command per file: its options, one stage, one closing line."""

@@ -1,0 +1,89 @@
+"""What each command writes, and how its own earlier result is known."""
+
+from ccrcc_model.commands.outputs import REFUSED, FileKind, FolderKind, Head, IsOwn
+from ccrcc_model.models.components import DEEP
+from radiomics_cfg.table import KEYS
+
+_TABLE = (".parquet", ".csv")
+
+_RUN = {"run.json": None, "quarantine.csv": None}
+
+_COHORT = ("card.yaml", "cases.csv", "quarantine.csv")
+
+
+def _begins_with(*columns: str) -> IsOwn:
+    return lambda head: head.columns[: len(columns)] == columns
+
+
+def _is_feature_table(head: Head) -> bool:
+    """Whether it has the keys, and after them features; a Parquet file also says where they come from."""
+    stated = head.about is None or "ccrcc_provenance" in head.about
+    common = KEYS[:4]  # a table from before lesions were told apart has these alone
+    return stated and head.columns[:4] == common and "__" in head.columns[-1]
+
+
+def _is_stability_table(head: Head) -> bool:
+    from radiomics_cfg.contour_stability import COLUMNS  # noqa: PLC0415 - it brings the engine, which most commands do without
+
+    return head.columns == COLUMNS
+
+
+def _has_deep_features(head: Head) -> bool:
+    return any(DEEP in name for name in head.columns)
+
+
+EXTRACTED = FileKind(
+    "feature table",
+    ("extract", "compact"),
+    lambda head: _is_feature_table(head) and not _has_deep_features(head),
+    _TABLE,
+    _RUN,
+)
+JOINED = FileKind("feature table", ("deep",), lambda head: _is_feature_table(head) and _has_deep_features(head), _TABLE, _RUN)
+STABILITY = FileKind(
+    "stability table",
+    ("stability",),
+    _is_stability_table,
+    _TABLE,
+    {**_RUN, "values.parquet": _begins_with("patient_id", "mask")},
+)
+SPREAD = FileKind(
+    "spread table",
+    ("spread",),
+    _begins_with("cohort", "case_id", "development", "masks"),
+    _TABLE,
+    {**_RUN, **{f"summary{suffix}": _begins_with("cohort", "development", "cases") for suffix in _TABLE}},
+)
+OVERLAP = FileKind(
+    "table of overlaps",
+    ("overlap",),
+    _begins_with("cohort", "case_id", "centre", "structure", "dice"),
+    beside={"lesions.csv": _begins_with("cohort", "case_id", "centre", "lesions")},
+)
+COUNTS = FileKind("table of counts", ("counts",), _begins_with("method", "print_rule", "n", "true_positive"))
+REFUSALS = FileKind("list of refused cases", ("check",), _begins_with(*REFUSED))
+
+THICKENED = FolderKind(("thicken",), (*_COHORT, "acquisition.csv", "images", "masks"), ("made_of",))
+IMPORTED = {
+    name: FolderKind(
+        (f"import {name}",),
+        (*_COHORT, "outcomes.csv", "series.csv", "masks.csv", "acquisition.csv", "images", "masks"),
+        has_record=True,
+    )
+    for name in ("kits", "table", "dicom")
+}
+PHANTOM = FolderKind(("phantom",), ("truth.json", "development", "external-1", "external-2"), ("truth.json",))
+SEGMENTED = FolderKind(("segment",), (*_COHORT, "self_check.csv", "cases"), ("segmentation.json",))
+BENCHMARK = FolderKind(
+    ("benchmark",),
+    (
+        *(f"{name}.csv" for name in ("table_s2", "operating_points", "discrimination", "calibration", "calls")),
+        *(
+            f"{name}.csv"
+            for name in ("recalibration", "subgroups", "at_prevalence", "uncertainty", "coverage", "graded_figures")
+        ),
+        *(f"{name}_curve.csv" for name in ("roc", "decision", "calibration")),
+    ),
+    ("benchmark.json", "graded_benchmark.json"),
+)
+POOL = FolderKind(("pool",), ("multicentre.csv", "meta_analysis.csv", "merged_histogram.csv"), has_record=True)

@@ -1,0 +1,164 @@
+"""What a fit refuses before it spends hours: a baseline without information, and one scan under several patients."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ccrcc_model.models.components import DEEP
+from ccrcc_model.models.folder import MANIFEST
+from ccrcc_model.models.made_by import made_by, other_versions
+from ccrcc_model.models.scan_prints import fitted_rows, patients_of_one_scan
+from ccrcc_model.models.volume import volume_column
+from ccrcc_model.outcomes.target import Cases, LabelledCases
+from nnunet_ext.ground.case import Role
+from nnunet_ext.ground.errors import InputError
+from radiomics_cfg.contour_stability import PerturbedValues
+from radiomics_cfg.modes import AS_STORED
+from radiomics_cfg.table import FeatureTable
+
+MIN_POSITIVE_VOLUMES = 0.75
+"""Share of the cases whose tumour volume must be known and above 0. Ours; the others get the mean."""
+
+
+def refuse_external(table: FeatureTable) -> None:
+    """Refuse a table that is not of development cohorts alone.
+
+    Raises:
+        InputError: If a cohort is external, or its role is not known.
+    """
+    roles = table.provenance.get("cohorts", {})
+    external = [name for name, role in roles.items() if role != Role.DEVELOPMENT]
+    if external:
+        msg = f"Models are fitted on development cohorts only; cohort {external[0]} of the table is {roles[external[0]]}"
+        raise InputError(msg)
+    unknown = sorted(set(table.rows["cohort"].astype("str")) - set(roles))
+    if unknown:
+        msg = f"The feature table does not say the role of cohort {unknown[0]}; make the table with `ccrcc extract`"
+        raise InputError(msg)
+
+
+def refuse_useless_volume(cases: Cases) -> None:
+    """Refuse cases whose tumour volume tells nothing: to beat such a baseline would mean nothing.
+
+    Raises:
+        InputError: If too few volumes are above 0, or all that are above 0 are equal.
+    """
+    column = volume_column(cases.names)
+    volume = cases.columns([column])[:, 0]
+    positive = volume[volume > 0]
+    if len(positive) < MIN_POSITIVE_VOLUMES * len(cases):
+        msg = (
+            f"Only {len(positive)} of {len(cases)} tumour volumes ({column}) are above 0; the baseline needs "
+            f"{MIN_POSITIVE_VOLUMES:.0%} of them: extract the shape features again"
+        )
+        raise InputError(msg)
+    if positive.min() == positive.max():
+        msg = f"All tumour volumes ({column}) are {positive[0]:g}; the baseline needs volumes that differ"
+        raise InputError(msg)
+
+
+def refuse_repeated_scans(table: FeatureTable, cases: Cases) -> None:
+    """Refuse patients who share a scan: cross-validation would fit on the one and test on the other.
+
+    Args:
+        table: That the cases are of, with the hashes of their images.
+        cases: With an outcome.
+
+    Raises:
+        InputError: If cases of different patients have the same image, or features that agree.
+    """
+    alike = patients_of_one_scan(fitted_rows(table, cases))
+    if alike:
+        msg = (
+            f"{len(alike)} patients share a scan with another patient: the same image, or features that agree; "
+            "keep one id of each"
+        )
+        raise InputError(msg)
+
+
+def cautions(cases: LabelledCases) -> tuple[str, ...]:
+    """Return a line, with a code, for what a fit accepts and a reader should know.
+
+    ``FC001``: a patient has cases in several centres. ``FC002``: the centre tells the outcome without exception. ``FC003``: so
+    do features, which are then suspected to hold it. ``FC004``: features have no value in any case, or the same in all.
+    """
+    lines = []
+    pairs = np.unique(np.stack([cases.patient_id, cases.centre]), axis=1)
+    _, n_centres = np.unique(pairs[0], return_counts=True)
+    if several := int((n_centres > 1).sum()):
+        lines.append(f"FC001: {several} patients have cases in several centres; each counts for the centre of the first")
+    outcomes = [np.unique(cases.y[cases.centre == centre]) for centre in np.unique(cases.centre)]
+    if len(outcomes) > 1 and all(len(one) == 1 for one in outcomes):
+        lines.append(
+            "FC002: every centre has one class only, so it tells the outcome; a model of these cases cannot be judged"
+        )
+    positive, negative = cases.features[cases.y == 1], cases.features[cases.y == 0]
+    with warnings.catch_warnings(action="ignore"):  # of columns without any value
+        low_1, low_0 = (np.nanmin(part, axis=0) for part in (positive, negative))
+        high_1, high_0 = (np.nanmax(part, axis=0) for part in (positive, negative))
+    varies = np.fmin(low_1, low_0) < np.fmax(high_1, high_0)
+    if separating := np.flatnonzero(varies & ((low_1 > high_0) | (low_0 > high_1))).tolist():
+        first = cases.names[separating[0]]
+        lines.append(
+            f"FC003: {len(separating)} features part the classes without exception, first {first}; is it the outcome?"
+        )
+    if useless := int((~varies).sum()):
+        lines.append(f"FC004: {useless} of {len(cases.names)} features have no value or the same in all cases; none is chosen")
+    return tuple(lines)
+
+
+def refuse_other_content(out_dir: Path) -> None:
+    """Refuse a folder that holds something, but no model.
+
+    Raises:
+        InputError: If so.
+    """
+    if out_dir.is_dir() and any(out_dir.iterdir()) and not (out_dir / MANIFEST).exists():
+        msg = f"{out_dir} is not empty and holds no model; choose another folder"
+        raise InputError(msg)
+
+
+def prepare_parent(out_dir: Path) -> None:
+    """Make the folder that a model's folder will lie in, so that a wrong path fails before the fit.
+
+    Raises:
+        InputError: If it cannot be made.
+    """
+    try:
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"No folder can be made at {out_dir.parent} ({error.strerror}); choose another place for the model"
+        raise InputError(msg) from error
+
+
+def refuse_foreign_stability(cases: Cases, preset: Mapping[str, Any], perturbed: PerturbedValues | None) -> None:
+    """Refuse values under perturbed masks that say nothing of these features: they would be left out without a word.
+
+    Deep features are not judged under perturbed masks, and pass.
+
+    Raises:
+        InputError: If the values are of another preset, mode, orientation or version, or lack features of the table.
+    """
+    if perturbed is None:
+        return
+    about = made_by(perturbed.about)
+    pairs = [(key, about.get(key), preset.get(key)) for key in ("preset_sha256", "mode")]
+    pairs.append(("orientation", about.get("orientation", AS_STORED), preset.get("orientation", AS_STORED)))
+    pairs += [(name, about["versions"][name], preset["versions"][name]) for name in other_versions(about, preset)]
+    for key, found, own in pairs:
+        if found != own:
+            msg = (
+                f"The values under perturbed masks have {key} {found}, the feature table has {own}; "
+                "run `ccrcc stability` with the table's preset, mode and version"
+            )
+            raise InputError(msg)
+    judged = set(perturbed.names)
+    if missing := [name for name in cases.names if name not in judged and DEEP not in name]:
+        msg = (
+            f"{len(missing)} of the table's {len(cases.names)} features were not measured under perturbed masks, first "
+            f"{missing[0]}; run `ccrcc stability` with the table's preset"
+        )
+        raise InputError(msg)

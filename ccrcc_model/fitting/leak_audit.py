@@ -1,0 +1,177 @@
+"""A leak audit for any scikit-learn pipeline: who was seen by what was fitted, and who was scored by it.
+
+Rows are recognised by their index: features are a DataFrame whose index holds patients. Whatever is watched keeps that index
+and passes on, with the features that it makes, whom it had seen. So a selector that was fitted before the split betrays
+itself when its features are scored, wherever that happens.
+
+    audit = LeakAudit()
+    pipeline = audit.watch(make_pipeline(StandardScaler(), SelectKBest(k=10), LogisticRegression()))
+    cross_val_predict(pipeline, X, y, groups=X.index, cv=StratifiedGroupKFold(5), method="predict_proba")
+    print(audit.proof())
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils.metaestimators import available_if
+
+from ccrcc_model.outcomes.seen import Step, patient_hashes
+from nnunet_ext.ground.errors import InputError
+
+_SEEN = "ccrcc: patients seen by what made these features"
+"""Key of ``DataFrame.attrs``."""
+
+FEWEST_TO_SUSPECT = 10
+"""Patients of each class from which a feature that separates them without exception is no coincidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One leak.
+
+    Args:
+        code: ``scored-was-seen`` or ``outcome-in-features``.
+        step: Where.
+        reason: What was found, in a sentence.
+    """
+
+    code: str
+    step: str
+    reason: str
+
+
+class LeakAudit:
+    """Collects what the estimators that it watches were fitted on, and whom they scored."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._answers: dict[str, str] = {}
+
+    def __deepcopy__(self, _: Any) -> Self:
+        return self  # scikit-learn copies the parameters of what it clones; all copies report to one audit
+
+    def watch(self, estimator: Any, name: str | None = None) -> "Watched":
+        """Return ``estimator`` under watch: a transformer, a classifier, a search or a whole pipeline.
+
+        Args:
+            estimator: Not fitted yet; it is cloned.
+            name: What findings call it, its class's name by default.
+        """
+        return Watched(clone(estimator), self, name or type(estimator).__name__)
+
+    def record(self, name: str, *, fitted_on: Iterable[Any], scored: Iterable[Any] = ()) -> None:
+        """Record a step that is no estimator, such as a threshold: the patients that it was chosen on, and called by it."""
+        self.steps.append(Step(name, _hashes(fitted_on), _hashes(scored)))
+
+    def findings(self) -> list[Finding]:
+        """Return every leak; an honest evaluation has none."""
+        found = []
+        for step in self.steps:
+            if both := step.seen & step.scored:
+                reason = f"{len(both)} of {len(step.scored)} patients that it scored were seen when it was fitted"
+                found.append(Finding("scored-was-seen", step.name, reason))
+        found += [Finding("outcome-in-features", name, reason) for name, reason in self._answers.items()]
+        return found
+
+    def proof(self) -> str:
+        """Return what was checked, and what was found, as text."""
+        scored = frozenset().union(*(step.scored for step in self.steps))
+        head = f"{len(self.steps)} steps were recorded; {len(scored)} patients were scored."
+        findings = self.findings()
+        if not findings:
+            return f"{head} None of them had been seen by what scored them."
+        return "\n".join([head, *(f"{one.code} ({one.step}): {one.reason}" for one in findings)])
+
+    def suspect(self, name: str, features: pd.DataFrame, y: Any) -> None:
+        """Look for columns that tell two classes apart without exception."""
+        labels = np.asarray(y)
+        classes, counts = np.unique(labels, return_counts=True)
+        if len(classes) != 2 or counts.min() < FEWEST_TO_SUSPECT:
+            return
+        numbers = features.select_dtypes("number")
+        first, second = (numbers[labels == one] for one in classes)
+        apart = (first.max() < second.min()) | (second.max() < first.min())
+        for column in numbers.columns[apart.to_numpy()]:
+            self._answers[name] = f"column {column!r} alone separates all {len(labels)} cases by their label"
+
+
+class Watched(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
+    """An estimator that reports to a ``LeakAudit``; made by ``LeakAudit.watch``.
+
+    Args:
+        estimator: What is watched.
+        audit: Where it reports to.
+        name: What findings call it.
+    """
+
+    def __init__(self, estimator: Any, audit: LeakAudit, name: str) -> None:
+        self.estimator = estimator
+        self.audit = audit
+        self.name = name
+
+    def fit(self, X: pd.DataFrame, y: Any = None, **options: Any) -> Self:  # noqa: N803 - scikit-learn's name
+        """Fit the estimator and remember the patients of ``X``, and those that its columns were made from."""
+        self.seen_ = _hashes(_patients(X, self.name)) | X.attrs.get(_SEEN, frozenset())
+        if y is not None:
+            self.audit.suspect(self.name, X, y)
+        self.estimator_ = clone(self.estimator).fit(X, y, **options)
+        self.audit.steps.append(Step(self.name, self.seen_))
+        return self
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """Classes of the estimator."""
+        return np.asarray(self.estimator_.classes_)
+
+    @available_if(lambda self: hasattr(self.estimator, "transform"))  # type: ignore[untyped-decorator]
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
+        """Transform, and mark the result with whom the transformer had seen."""
+        patients = _patients(X, self.name)
+        made = self.estimator_.transform(X)
+        frame = made if isinstance(made, pd.DataFrame) else pd.DataFrame(np.asarray(made), index=patients)
+        frame.attrs[_SEEN] = self.seen_ | X.attrs.get(_SEEN, frozenset())
+        return frame
+
+    def fit_transform(self, X: pd.DataFrame, y: Any = None, **options: Any) -> pd.DataFrame:  # noqa: N803
+        """Fit, then transform."""
+        made: pd.DataFrame = self.fit(X, y, **options).transform(X)
+        return made
+
+    def _score_with(self, method: str, X: pd.DataFrame) -> Any:  # noqa: N803
+        seen = self.seen_ | X.attrs.get(_SEEN, frozenset())
+        self.audit.steps.append(Step(self.name, seen, _hashes(_patients(X, self.name))))
+        return getattr(self.estimator_, method)(X)
+
+    @available_if(lambda self: hasattr(self.estimator, "predict"))  # type: ignore[untyped-decorator]
+    def predict(self, X: pd.DataFrame) -> Any:  # noqa: N803
+        """Predict, and report whom."""
+        return self._score_with("predict", X)
+
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: pd.DataFrame) -> Any:  # noqa: N803
+        """Predict probabilities, and report of whom."""
+        return self._score_with("predict_proba", X)
+
+    @available_if(lambda self: hasattr(self.estimator, "decision_function"))  # type: ignore[untyped-decorator]
+    def decision_function(self, X: pd.DataFrame) -> Any:  # noqa: N803
+        """Predict scores, and report of whom."""
+        return self._score_with("decision_function", X)
+
+    def __sklearn_tags__(self) -> Any:
+        return self.estimator.__sklearn_tags__()
+
+
+def _patients(features: Any, name: str) -> pd.Index:
+    if not isinstance(features, pd.DataFrame):
+        msg = f"A leak audit knows patients by the index of a DataFrame; {name} was given {type(features).__name__}"
+        raise InputError(msg)
+    return features.index
+
+
+def _hashes(patients: Iterable[Any]) -> frozenset[str]:
+    return patient_hashes(str(patient) for patient in patients)

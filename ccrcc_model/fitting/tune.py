@@ -1,0 +1,276 @@
+"""Choosing hyperparameters by Optuna, on cross-validation inside the training patients."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from math import inf, isfinite
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+
+from ccrcc_model.fitting.folds import patient_folds
+from ccrcc_model.models.combat import ComBat, Harmonisation, fit_combat
+from ccrcc_model.models.components import DEEP, Projections, fit_projections, project
+from ccrcc_model.models.member import Hyperparameters, Member, choose_features, fit_member
+from ccrcc_model.models.volume import VolumeModel, fit_volume
+from ccrcc_model.outcomes.seen import Step, patient_hashes
+from ccrcc_model.outcomes.target import LabelledCases
+from nnunet_ext.ground.errors import InputError
+from radiomics_cfg.contour_stability import PerturbedValues
+
+MAX_FEATURES = 60
+"""Most features that a trial may ask for; on some 80 patients more add noise."""
+
+
+class TunedFold(Protocol):
+    """An inner split on whose test part hyperparameters are judged."""
+
+    @property
+    def train(self) -> LabelledCases:
+        """What is fitted on."""
+
+    @property
+    def test(self) -> LabelledCases:
+        """What is scored."""
+
+    def losses(self, hyperparameters: Hyperparameters, *, seed: int) -> npt.NDArray[np.float64]:
+        """Fit on the training part and return the loss of each test case, shape ``(n_test_cases,)``."""
+
+
+@dataclass(frozen=True)
+class InnerFold:
+    """One inner split with what was fitted on its training part: volume model, harmonisation, features by association.
+
+    Deep features, if there were any, are projected already, in both parts as the training part has it. ``stability_seen``
+    has the hashes of the patients whose perturbed masks the stability filter looked at.
+    """
+
+    train: LabelledCases
+    test: LabelledCases
+    start: VolumeModel
+    chosen: tuple[str, ...]
+    harmoniser: ComBat | None = None
+    balanced: bool = False
+    projections: Projections = ()
+    stability_seen: frozenset[str] = frozenset()
+
+    def fit(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
+        """Fit a member on the training part; it scores the test part."""
+        member = fit_member(
+            self.train,
+            self.start,
+            self.chosen,
+            hyperparameters,
+            seed=seed,
+            balanced=self.balanced,
+            harmoniser=self.harmoniser,
+        )
+        return replace(member, seen=member.seen | self.stability_seen)
+
+    @property
+    def seen_before(self) -> list[tuple[str, frozenset[str]]]:
+        """Name and patients of each step that was fitted before the members."""
+        fitted = [("deep components", one.seen) for one in self.projections]
+        if self.harmoniser is not None:
+            fitted.append(("harmonisation", self.harmoniser.seen))
+        return fitted + ([("stability filter", self.stability_seen)] if self.stability_seen else [])
+
+    def losses(self, hyperparameters: Hyperparameters, *, seed: int) -> npt.NDArray[np.float64]:
+        """Return the log loss of each test case, shape ``(n_test_cases,)``."""
+        sign = 1 - 2 * self.test.y
+        return np.logaddexp(0, sign * self.fit(hyperparameters, seed=seed).log_odds(self.test))
+
+    def member(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
+        """Fit the same member; it scores cases of a feature table."""
+        return self.fit(hyperparameters, seed=seed).after(self.projections)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning chose and how.
+
+    Args:
+        hyperparameters: Of the best trial.
+        loss: Its mean log loss over the inner test parts.
+        n_trials: Trials that were finished.
+        steps: What the inner folds saw and scored.
+    """
+
+    hyperparameters: Hyperparameters
+    loss: float
+    n_trials: int
+    steps: tuple[Step, ...]
+
+
+def inner_folds(
+    cases: LabelledCases,
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+    harmonise: Harmonisation = "none",
+    balanced: bool = False,
+    perturbed: PerturbedValues | None = None,
+) -> list[InnerFold]:
+    """Split ``cases`` by patient; project deep features, harmonise and choose features in each training part.
+
+    Args:
+        cases: Of both classes.
+        folds: Of each repeat.
+        repeats: Shufflings.
+        seed: Of the shufflings.
+        harmonise: Whether features other than tumour volume go through ComBat.
+        balanced: Whether both classes weigh the same in fitting.
+        perturbed: Where given, only features that are stable under these masks in the training part may be chosen.
+
+    Raises:
+        InputError: If the rarer class has too few patients to split, or no feature is usable.
+    """
+    result = []
+    for split in patient_folds(cases, folds=folds, repeats=repeats, seed=seed):
+        train, test = cases.take(split.train), cases.take(split.test)
+        projections = fit_projections(train)
+        train, test = project(train, projections), project(test, projections)
+        start = fit_volume(train)
+        judged_by = perturbed.of(train.patients) if perturbed is not None else None
+        names = _stable_names(train, judged_by)
+        harmoniser = None
+        if harmonise != "none":
+            others = [name for name in names if name != start.column]
+            harmoniser = fit_combat(train, others, transductive=harmonise == "combat-transductive")
+        judged = train if harmoniser is None else harmoniser.apply(train)
+        chosen = choose_features(judged if names == judged.names else judged.only(names), most=MAX_FEATURES)
+        needed = tuple(dict.fromkeys((start.column, *chosen)))
+        kept = harmoniser.only(chosen) if harmoniser is not None else None
+        seen = patient_hashes(judged_by.patient_id) if judged_by is not None else frozenset()
+        parts = train.only(needed), test.only(needed)
+        result.append(InnerFold(*parts, start, chosen, kept, balanced, projections, stability_seen=seen))
+    return result
+
+
+def _stable_names(train: LabelledCases, perturbed: PerturbedValues | None) -> tuple[str, ...]:
+    """Return the features that are stable under the perturbed masks of the training part.
+
+    Raises:
+        InputError: If none is.
+    """
+    if perturbed is None:
+        return train.names
+    stable = set(perturbed.stable())
+    names = tuple(name for name in train.names if name in stable or DEEP in name)
+    if not names:
+        msg = f"None of the {len(train.names)} features is stable under the perturbed masks; are they of another preset?"
+        raise InputError(msg)
+    return names
+
+
+def tune(
+    folds: Sequence[TunedFold],
+    *,
+    trials: int,
+    seed: int,
+    storage: optuna.storages.BaseStorage | None = None,
+    study: str | None = None,
+) -> Tuned:
+    """Find the hyperparameters with the least loss on inner test parts, in exactly ``trials`` trials.
+
+    The first trial is the default, so that nothing is chosen that looked worse than it. The log loss, because it is a proper
+    score and less noisy than the AUC of a dozen patients.
+
+    A study that ``storage`` holds is carried on, and several processes may work on one: trials that a killed process left
+    unfinished do not count, and of more finished ones than ``trials`` the first count.
+
+    Args:
+        folds: Inner folds of one repeat.
+        trials: Trials in all.
+        seed: Of the sampler (TPE) and of the trees.
+        storage: Where Optuna keeps the study; in memory by default.
+        study: Its name in ``storage``.
+
+    References:
+        Bergstra et al. 2011 (TPE), https://papers.nips.cc/paper/4443; Akiba et al. 2019, doi:10.1145/3292500.3330701.
+    """
+    done = [optuna.trial.TrialState.COMPLETE]
+    with _quiet():
+        running = optuna.create_study(
+            storage=storage, study_name=study, load_if_exists=True, sampler=optuna.samplers.TPESampler(seed=seed)
+        )
+        if not running.trials:
+            running.enqueue_trial(asdict(Hyperparameters()))
+        largest = min(len(fold.train) for fold in folds)
+        while len(running.get_trials(deepcopy=False, states=done)) < trials:
+            trial = running.ask()
+            running.tell(trial, _loss(folds, _suggest(trial, n_cases=largest), seed=seed))
+    counted = sorted(running.get_trials(states=done), key=lambda one: one.number)[:trials]
+    _refuse_foreign(running, counted)
+    best = min(counted, key=lambda one: (one.value or 0.0, one.number))
+    return Tuned(Hyperparameters(**best.params), float(best.value or 0.0), len(counted), _steps(folds))
+
+
+def _refuse_foreign(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+    """Refuse finished trials that no process of ours can have told the study of.
+
+    Raises:
+        InputError: If the study asks for the largest value, or a trial has no finite loss or other hyperparameters than ours.
+    """
+    wanted = {field.name for field in fields(Hyperparameters)}
+    for trial in trials:
+        loss = trial.value
+        if loss is None or not isfinite(loss) or set(trial.params) != wanted or not _is_usable(trial.params):
+            msg = (
+                f"Trial {trial.number} of study {study.study_name[:12]} is none of this version's: its loss or its "
+                "hyperparameters cannot be; remove the studies' file, or choose another"
+            )
+            raise InputError(msg)
+    if study.direction != optuna.study.StudyDirection.MINIMIZE:
+        msg = f"Study {study.study_name[:12]} asks for the largest value, not for the least loss; choose another file"
+        raise InputError(msg)
+
+
+def _is_usable(parameters: Mapping[str, Any]) -> bool:
+    """Whether each hyperparameter is a number above 0, and those that count something are whole."""
+    whole = all(isinstance(parameters[name], int) for name in ("n_features", "num_leaves", "min_data_in_leaf"))
+    return whole and all(isinstance(value, int | float) and 0 < value < inf for value in parameters.values())
+
+
+def _suggest(trial: optuna.Trial, *, n_cases: int) -> Hyperparameters:
+    """Draw a trial's hyperparameters; ranges for 50 to 1000 patients, on the side of too simple."""
+    return Hyperparameters(
+        n_features=trial.suggest_int("n_features", 10, MAX_FEATURES, log=True),
+        learning_rate=trial.suggest_float("learning_rate", 0.01, 0.15, log=True),
+        num_leaves=trial.suggest_int("num_leaves", 2, 8),
+        min_data_in_leaf=trial.suggest_int("min_data_in_leaf", 4, max(12, n_cases // 8), log=True),
+        lambda_l2=trial.suggest_float("lambda_l2", 0.5, 50.0, log=True),
+        feature_fraction=trial.suggest_float("feature_fraction", 0.1, 0.6),
+        bagging_fraction=trial.suggest_float("bagging_fraction", 0.5, 0.9),
+        prior=trial.suggest_float("prior", 0.003, 0.3, log=True),
+    )
+
+
+def _loss(folds: Sequence[TunedFold], hyperparameters: Hyperparameters, *, seed: int) -> float:
+    """Mean loss over the cases of all test parts, every patient counting once."""
+    losses = [fold.losses(hyperparameters, seed=seed) for fold in folds]
+    return float(np.average(np.concatenate(losses), weights=np.concatenate([fold.test.weight for fold in folds])))
+
+
+def _steps(folds: Sequence[TunedFold]) -> tuple[Step, ...]:
+    steps = []
+    for place, fold in enumerate(folds):
+        scored = patient_hashes(fold.test.patient_id)
+        if isinstance(fold, InnerFold):
+            steps += [Step(f"tuning {place}: {name}", seen, scored) for name, seen in fold.seen_before]
+        steps.append(Step(f"tuning {place}", patient_hashes(fold.train.patient_id), scored))
+    return tuple(steps)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from announcing its study: the command line speaks."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -1,0 +1,1 @@
+"""What is locked: a model, its parts, and the folder that keeps it."""

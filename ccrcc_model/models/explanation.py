@@ -1,0 +1,166 @@
+"""What moves a model: by feature, by region, scale, image filter and family, and whether the outer folds agree on it.
+
+The figures are contributions to the log odds: TreeSHAP of the trees, linear terms of the start (``Member.contributions``).
+They describe the model; they do not say how well it predicts, nor what causes a grade.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import fsum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ccrcc_model.models.member import Member
+from ccrcc_model.outcomes.target import Cases
+from radiomics_cfg.feature_name import FeatureName
+
+PARTS = ("region", "scale", "image", "family")
+"""Ways to group features, as ``FeatureName`` has them."""
+
+TOP = 10
+"""Features of each fold that are compared."""
+
+AGREE = 0.4
+"""Stability of the top features below which the folds are said to disagree; from 0.4 to 0.75 agreement is intermediate to good
+(Nogueira et al. 2018, after Fleiss)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupShare:
+    """How much of a model's movement a group of features makes up.
+
+    Args:
+        by: One of ``PARTS``.
+        group: Such as ``"tumour"`` or ``"glcm"``.
+        share: Of the mean absolute contributions of all features, in the final model.
+        lowest: Smallest share over the outer folds' models.
+        highest: Largest.
+    """
+
+    by: str
+    group: str
+    share: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Groups of features, and how far the outer folds agree.
+
+    Args:
+        groups: Of each way to group, the largest share first.
+        stability: Of the ten features that move each fold's model most: 1 where all folds have the same ten, 0 what chance
+            would give; None with one fold.
+        n_folds: Outer folds, over all repeats.
+
+    References:
+        Nogueira, Sechidis and Brown 2018, https://jmlr.org/papers/v18/17-514.html.
+    """
+
+    groups: tuple[GroupShare, ...]
+    stability: float | None
+    n_folds: int
+
+    @property
+    def verdict(self) -> str:
+        """Say whether the explanation is stable."""
+        if self.stability is None:
+            return "not judged: there is one fold"
+        word = "agree" if self.stability >= AGREE else "do not agree"
+        return f"the {self.n_folds} outer folds {word} on their {TOP} leading features (stability {self.stability:.2f})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self) | {"verdict": self.verdict}
+
+
+def mean_movement(cases: Cases, members: Sequence[Member]) -> dict[str, float]:
+    """Return the mean absolute contribution of each feature to the log odds, over cases and members.
+
+    A feature that a member does not use moves it by 0.
+    """
+    total: dict[str, float] = {}
+    for member in members:
+        moved = np.average(np.abs(member.contributions(cases)), axis=0, weights=cases.weight)
+        for name, amount in zip(member.inputs, moved, strict=True):
+            total[name] = total.get(name, 0.0) + float(amount) / len(members)
+    return total
+
+
+def explain(final: Mapping[str, float], folds: Sequence[Mapping[str, float]], *, n_features: int) -> Explanation:
+    """Group what moves the final model, and compare the outer folds' models.
+
+    Args:
+        final: ``mean_movement`` of the final model.
+        folds: Of each outer fold's model, on the patients it was fitted on.
+        n_features: That could have been chosen.
+    """
+    groups = []
+    for by in PARTS:
+        shares, of_folds = _shares(final, by), [_shares(one, by) for one in folds]
+        for group in sorted(shares, key=lambda name: (-shares[name], name)):
+            each = [one.get(group, 0.0) for one in of_folds] or [shares[group]]
+            groups.append(GroupShare(by, group, shares[group], min(each), max(each)))
+    return Explanation(tuple(groups), top_stability(folds, n_features=n_features), len(folds))
+
+
+def top_stability(folds: Sequence[Mapping[str, float]], *, n_features: int) -> float | None:
+    """Return how far the ten leading features of several models agree, corrected for chance (Nogueira et al. 2018).
+
+    Args:
+        folds: ``mean_movement`` of each model.
+        n_features: That could have been chosen.
+    """
+    if len(folds) < 2 or n_features <= 1:
+        return None
+    tops = [set(sorted(one, key=lambda name: (-one[name], name))[:TOP]) for one in folds]
+    # Exact sums: those of floats would depend on the order of a set, which is another in every process.
+    share = {name: sum(name in top for top in tops) / len(tops) for name in sorted(set().union(*tops))}
+    m = len(tops)
+    variance = m / (m - 1) * fsum(one * (1 - one) for one in share.values()) / n_features
+    mean = fsum(share.values()) / n_features
+    by_chance = mean * (1 - mean)
+    return float(1 - variance / by_chance) if by_chance > 0 else None
+
+
+def contributions(cases: Cases, members: Sequence[Member]) -> pd.DataFrame:
+    """Return what each feature adds to each patient's log odds, mean over members and over the patient's cases.
+
+    Returns:
+        One row a patient, one column a feature, the feature that moves patients most first.
+    """
+    columns = list(dict.fromkeys(name for member in members for name in member.inputs))
+    place = {name: column for column, name in enumerate(columns)}
+    total = np.zeros((len(cases), len(columns)))
+    for member in members:
+        total[:, [place[name] for name in member.inputs]] += member.contributions(cases) / len(members)
+    frame = pd.DataFrame(_per_patient(cases, total), index=pd.Index(cases.patients, name="patient_id"), columns=columns)
+    return frame[frame.abs().mean().sort_values(ascending=False, kind="stable").index]
+
+
+def grouped(contribution: pd.DataFrame) -> pd.DataFrame:
+    """Add contributions up within each region, scale, image filter and family; columns such as ``region: tumour``."""
+    parts = {name: FeatureName.of(str(name)) for name in contribution.columns}
+    columns = {}
+    for by in PARTS:
+        for group in sorted({getattr(part, by) for part in parts.values()}):
+            chosen = [name for name, part in parts.items() if getattr(part, by) == group]
+            columns[f"{by}: {group}"] = contribution[chosen].sum(axis=1)
+    return pd.DataFrame(columns)
+
+
+def _shares(movement: Mapping[str, float], by: str) -> dict[str, float]:
+    total = sum(movement.values()) or 1.0
+    shares: dict[str, float] = {}
+    for name, amount in movement.items():
+        group = getattr(FeatureName.of(name), by)
+        shares[group] = shares.get(group, 0.0) + amount / total
+    return shares
+
+
+def _per_patient(cases: Cases, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.column_stack([cases.per_patient(column) for column in values.T])

@@ -1,0 +1,70 @@
+"""What a table's features were made by: two tables mix, and a model scores a table, only if it is the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nnunet_ext.ground.errors import InputError
+from radiomics_cfg.modes import AS_STORED
+
+OUR_OWN = ("engine", "extraction")
+"""Versions of this package's values, which count up."""
+
+VALUE_VERSIONS = (*OUR_OWN, "pyradiomics")
+"""Versions in a table's provenance that rise when values change; those of libraries rise without that."""
+
+MadeBy = Mapping[str, Any]
+"""``preset``, ``preset_sha256``, ``mode``; where known ``deep_sha256``, ``orientation`` and ``versions``."""
+
+
+def made_by(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a provenance says of how values were made.
+
+    The orientation is left out where scans were measured as they are stored, as all were before extraction 4.
+    """
+    found = {key: provenance.get(key) for key in ("preset", "preset_sha256", "mode")}
+    found |= {"deep_sha256": provenance["deep_sha256"]} if "deep_sha256" in provenance else {}
+    if (orientation := provenance.get("orientation", AS_STORED)) != AS_STORED:
+        found["orientation"] = orientation
+    known = provenance.get("versions", {})
+    versions = {name: known[name] for name in VALUE_VERSIONS if name in known}
+    return found | ({"versions": versions} if versions else {})
+
+
+def other_versions(own: MadeBy, found: MadeBy) -> list[str]:
+    """Return which versions differ; what one of the two does not know is not compared."""
+    one, other = own.get("versions", {}), found.get("versions", {})
+    return [name for name in VALUE_VERSIONS if name in one and name in other and one[name] != other[name]]
+
+
+def refuse_other_origin(own: MadeBy, found: MadeBy) -> None:
+    """Refuse features that were made otherwise than those that a model was fitted on.
+
+    Raises:
+        InputError: If preset, mode, orientation, network or the version of the values is another.
+    """
+    ours, theirs = ({key: value for key, value in one.items() if key != "versions"} for one in (own, found))
+    if ours == theirs and not other_versions(own, found):
+        return
+    remedy = "extract it again"
+    if _is_of_before(own, found):
+        remedy = "extract the development cohort again and fit the model to that"
+    msg = f"The model was fitted on features of preset {_name(own)}, the table holds {_name(found)}; {remedy}"
+    raise InputError(msg)
+
+
+def _is_of_before(own: MadeBy, found: MadeBy) -> bool:
+    """Tell whether a model is older than features that are else what it was fitted on."""
+    if any(own.get(key) != found.get(key) for key in ("preset", "preset_sha256", "mode", "deep_sha256")):
+        return False
+    newer = [
+        int(found["versions"][name]) > int(own["versions"][name]) for name in other_versions(own, found) if name in OUR_OWN
+    ]
+    return any(newer) or "orientation" not in own
+
+
+def _name(one: MadeBy) -> str:
+    known = [str(one["preset_sha256"])[:8], str(one["mode"])]
+    known += [f"deep features {one['deep_sha256'][:8]}"] if "deep_sha256" in one else []
+    known += [f"turned to {one['orientation']}"] if "orientation" in one else []
+    known += [f"{name} {version}" for name, version in one.get("versions", {}).items()]
+    return f"{one['preset']} ({', '.join(known)})"

@@ -1,0 +1,217 @@
+"""Whether a whole model folder is also a sound one: its seal can be made again around nonsense, by mistake or on purpose.
+
+Every file is checked by value before anything is built from it, and files are checked against each other: whoever changes a
+threshold has to change more than the threshold.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit
+
+from ccrcc_model.models.files import (
+    Decisions,
+    Domain,
+    Explained,
+    GradedPipeline,
+    Important,
+    Member,
+    OneDecision,
+    Pipeline,
+    Projected,
+    Steps,
+    sound,
+    sound_value,
+)
+from ccrcc_model.models.manifest import GradedManifest, Manifest
+from ccrcc_model.models.tree_text import check_trees
+from ccrcc_model.statistics.metrics import auc
+from ccrcc_model.statistics.predictions import Predictions
+from nnunet_ext.documents.csv_table import parse_csv
+from nnunet_ext.ground.errors import InputError
+
+PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS, DOMAIN = (
+    "pipeline.json",
+    "decisions.json",
+    "out_of_fold.csv",
+    "importance.json",
+    "explanation.json",
+    "steps.json",
+    "applicability.json",
+)
+"""As `ccrcc_model.models.model`, which asks here, names them."""
+
+OF_BOTH = (PIPELINE, OUT_OF_FOLD, IMPORTANCE, STEPS)
+"""Files of models of both kinds."""
+
+ROUNDING = 1e-9
+"""Largest difference between a figure and the same figure computed again, on another machine."""
+
+Model = TypeVar("Model")
+Files = Mapping[str, str]
+
+
+def check_model(folder: Path, manifest: Mapping[str, Any], files: Files, build: Callable[[], Model]) -> Model:
+    """Return a model of yes or no, if its folder is sound.
+
+    Args:
+        folder: Of the model, for the message.
+        manifest: As it was read.
+        files: Text of each other file by name.
+        build: Makes the model of them.
+
+    Raises:
+        InputError: If a file holds what none can hold, or two contradict each other.
+    """
+    return _refusing(folder, lambda: _check_binary(manifest, files), build)
+
+
+def check_graded_model(
+    folder: Path, manifest: Mapping[str, Any], files: Files, build: Callable[[], Model], *, known: Mapping[str, Any]
+) -> Model:
+    """Return a graded model, if its folder is sound.
+
+    Args:
+        folder: Of the model, for the message.
+        manifest: As it was read.
+        files: Text of each other file by name.
+        build: Makes the model of them.
+        known: Every graded target as JSON, by name.
+
+    Raises:
+        InputError: As ``check_model``, or if the target is none of those.
+    """
+    return _refusing(folder, lambda: _check_graded(manifest, files, known), build)
+
+
+def _refusing(folder: Path, check: Callable[[], None], build: Callable[[], Model]) -> Model:
+    try:
+        check()
+        return build()
+    except (ValueError, KeyError, TypeError, OverflowError, pd.errors.ParserError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        msg = f"The model in {folder} is sealed but not sound: {reason:.300}; copy the model again, or fit it again"
+        raise InputError(msg) from error
+
+
+def _check_binary(manifest: Mapping[str, Any], files: Files) -> None:
+    said = sound_value(Manifest, dict(manifest), "manifest.json")
+    _need(files, (*OF_BOTH, DECISIONS, EXPLANATION, DOMAIN))
+    pipeline = sound(Pipeline, files[PIPELINE], PIPELINE)
+    decisions = sound(Decisions, files[DECISIONS], DECISIONS)
+    sound(Explained, files[EXPLANATION], EXPLANATION)
+    domain = sound(Domain, files[DOMAIN], DOMAIN)
+    seen = _check_members(pipeline.members, files)
+    if unknown := sorted(set(domain.features) - seen):
+        _contradict(f"{DOMAIN} compares {unknown[0]}, which no member sees")
+    _check_rest(said.audit.steps, len(pipeline.members), set(said.patients), files)
+    frame = _out_of_fold(files, ("y_true", "score", "probability", "baseline_score", "baseline_probability"), said.patients)
+    truth = frame["y_true"].to_numpy()
+    if not np.isin(truth, (0, 1)).all() or truth.sum() != said.n_positive:
+        _contradict(f"{OUT_OF_FOLD} does not hold the {said.n_positive} positive patients of the manifest")
+    areas = {"": said.development.auc.value, "baseline_": said.development.baseline_auc.value}
+    for prefix, decision in (("", decisions.model), ("baseline_", decisions.baseline)):
+        _check_scores(frame, prefix, decision, area=areas[prefix])
+
+
+def _check_graded(manifest: Mapping[str, Any], files: Files, known: Mapping[str, Any]) -> None:
+    said = sound_value(GradedManifest, dict(manifest), "manifest.json")
+    name = said.target.get("name")
+    if said.target != known.get(str(name)) or said.kind != said.target["kind"]:
+        _contradict(f"manifest.json predicts {name!r:.60}, as which this version knows another target or none")
+    _need(files, OF_BOTH)
+    pipeline = sound(GradedPipeline, files[PIPELINE], PIPELINE)
+    _check_members(pipeline.members, files)
+    _check_rest(said.audit.steps, len(pipeline.members), set(said.patients), files)
+    levels = said.target.get("levels") or ()
+    for one in (pipeline.calibration.link, pipeline.baseline_calibration.link):
+        if bool(levels) != hasattr(one, "levels") or not set(getattr(one, "levels", ())) <= set(levels):
+            _contradict(f"{PIPELINE} is calibrated for another outcome than {said.target['name']}")
+    of_level = [f"grade_{level:g}" for level in levels]
+    names = ["score", *of_level, "expected_grade" if levels else "percent"]
+    frame = _out_of_fold(files, ("outcome", *names, *(f"baseline_{name}" for name in names)), said.patients)
+    outcome = frame["outcome"].to_numpy()
+    if not (np.isin(outcome, levels) if levels else (outcome >= 0) & (outcome <= 100)).all():
+        _contradict(f"{OUT_OF_FOLD} holds an outcome that is no {said.target['column']}")
+    for prefix in ("", "baseline_"):
+        _check_grades(frame, prefix, levels)
+
+
+def _check_members(members: Sequence[Member], files: Files) -> set[str]:
+    """Check trees and projections; return the features that members see, as the domain names them."""
+    seen: set[str] = set()
+    for place, member in enumerate(members):
+        _need(files, (member.trees, *([member.projections] if member.projections else [])))
+        names = [feature.name for feature in member.features]
+        try:
+            check_trees(files[member.trees], len(names))
+        except ValueError as error:
+            _contradict(f"{member.trees}: {error}")
+        projected = sound(list[Projected], files[member.projections], member.projections) if member.projections else []
+        components = {name for one in projected for name in one.names}
+        seen |= {f"{name}__member_{place:02d}" if name in components else name for name in (*names, member.volume.column)}
+    return seen
+
+
+def _check_rest(n_steps: int, n_members: int, patients: set[str], files: Files) -> None:
+    for entry in sound(list[Important], files[IMPORTANCE], IMPORTANCE):
+        if entry.members > n_members:
+            _contradict(f"{IMPORTANCE}: {entry.feature} is kept by {entry.members} of {n_members} members")
+    steps = sound(Steps, files[STEPS], STEPS)
+    if len(steps.steps) != n_steps or steps.leaks:
+        _contradict(f"{STEPS} holds {len(steps.steps)} steps of which {len(steps.leaks)} leak, the manifest says {n_steps}")
+    if set(steps.patients) != patients:
+        _contradict(f"{STEPS} is of other patients than the manifest")
+
+
+def _out_of_fold(files: Files, numbers: Sequence[str], patients: Sequence[str]) -> pd.DataFrame:
+    frame = parse_csv(files[OUT_OF_FOLD], OUT_OF_FOLD)
+    if missing := [name for name in ("patient", "centre", *numbers) if name not in frame.columns]:
+        _contradict(f"{OUT_OF_FOLD} lacks the column {missing[0]}")
+    if sorted(frame["patient"]) != sorted(patients):
+        _contradict(f"{OUT_OF_FOLD} is of other patients than the manifest")
+    frame = frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce").astype("float64") for name in numbers})
+    for name in numbers:
+        if not np.isfinite(frame[name]).all():
+            _contradict(f"{OUT_OF_FOLD} holds what is no number in {name}")
+    return frame
+
+
+def _check_scores(frame: pd.DataFrame, prefix: str, decision: OneDecision, *, area: float | None) -> None:
+    score, probability = (frame[f"{prefix}{name}"].to_numpy() for name in ("score", "probability"))
+    if not _close(expit(decision.intercept + decision.slope * score), probability):
+        _contradict(f"{OUT_OF_FOLD}: {prefix}probability does not follow from {prefix}score by {DECISIONS}")
+    patients, centre = (frame[name].to_numpy(dtype=np.str_) for name in ("patient", "centre"))
+    truth = frame["y_true"].to_numpy(dtype=np.int_)
+    found = auc(Predictions("development", "", patients, centre, truth, expit(score))).value
+    if area is None or found is None or abs(found - area) > ROUNDING:
+        _contradict(f"{OUT_OF_FOLD}: the AUC of {prefix}score is not the manifest's")
+
+
+def _check_grades(frame: pd.DataFrame, prefix: str, levels: Sequence[float]) -> None:
+    if not levels:
+        if not frame[f"{prefix}percent"].between(0, 100).all():
+            _contradict(f"{OUT_OF_FOLD}: {prefix}percent is not inside [0, 100]")
+        return
+    grades = frame[[f"{prefix}grade_{level:g}" for level in levels]].to_numpy()
+    if grades.min() < -ROUNDING or not _close(grades.sum(axis=1), np.ones(len(grades))):
+        _contradict(f"{OUT_OF_FOLD}: probabilities of {prefix}grades that do not add up to 1")
+    if not _close(grades @ np.array(levels), frame[f"{prefix}expected_grade"].to_numpy()):
+        _contradict(f"{OUT_OF_FOLD}: {prefix}expected_grade is not the mean grade")
+
+
+def _close(found: npt.NDArray[np.float64], said: npt.NDArray[np.float64]) -> bool:
+    return bool((np.abs(found - said) <= ROUNDING).all())
+
+
+def _need(files: Files, names: Sequence[str]) -> None:
+    if absent := [name for name in names if name not in files]:
+        _contradict(f"{absent[0]} is not among its files")
+
+
+def _contradict(found: str) -> None:
+    raise ValueError(found)

@@ -1,0 +1,91 @@
+"""What every member starts from: logistic regression on tumour volume, and on the chosen features under a tuned ridge.
+
+Volume has a slope of its own that is hardly shrunk. The features share a Gaussian prior, so that many small linear effects add
+up without any one of them being trusted; the narrower the prior, the closer the start is to tumour volume alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from ccrcc_model.models.volume import VolumeModel
+from ccrcc_model.outcomes.target import Cases, LabelledCases
+
+FARTHEST = 3.0
+"""Spreads from the median beyond which a feature counts no further: radiomic features have long tails."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearStart:
+    """Log odds of a case before any tree.
+
+    Args:
+        volume: Slope of volume, and the intercept, fitted together with the features.
+        names: Features.
+        centre: Their medians, shape ``(len(names),)``; stand in for missing values.
+        spread: Root mean squared distance from the median.
+        weights: Log odds for each spread.
+    """
+
+    volume: VolumeModel
+    names: tuple[str, ...]
+    centre: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+
+    def log_odds(self, cases: Cases) -> npt.NDArray[np.float64]:
+        """Return the uncalibrated log odds, shape ``(n_cases,)``."""
+        added: npt.NDArray[np.float64] = self.contributions(cases).sum(axis=1)
+        return self.volume.log_odds(cases) + added
+
+    def contributions(self, cases: Cases) -> npt.NDArray[np.float64]:
+        """Return what each feature adds to the log odds, shape ``(n_cases, len(names))``."""
+        return _standard(cases.columns(self.names), self.centre, self.spread) * self.weights
+
+    def shifted(self, log_odds: float) -> Self:
+        """Return it with this much added to everyone's log odds."""
+        return replace(self, volume=replace(self.volume, intercept=self.volume.intercept + log_odds))
+
+
+def fit_linear(
+    cases: LabelledCases,
+    volume: VolumeModel,
+    names: Sequence[str],
+    *,
+    prior: float,
+    weight: npt.NDArray[np.float64] | None = None,
+) -> LinearStart:
+    """Fit volume and features together.
+
+    Args:
+        cases: Of both classes.
+        volume: Fitted on the same cases; gives the scale of volume.
+        names: Features, each known for some case.
+        prior: Standard deviation of a feature's log odds before the data are seen, where that of volume is 1.
+        weight: Of each case, shape ``(n_cases,)``; by default every patient counts once.
+    """
+    unit = unit_start(cases, volume, names)
+    design = np.column_stack([volume.standard(cases), prior * unit.contributions(cases)])
+    of_cases = cases.weight if weight is None else weight
+    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(design, cases.y, sample_weight=of_cases)
+    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    of_features = np.asarray(prior * fitted.coef_[0, 1:], dtype=np.float64)
+    return replace(unit, volume=replace(volume, slope=slope, intercept=intercept), weights=of_features)
+
+
+def unit_start(cases: LabelledCases, volume: VolumeModel, names: Sequence[str]) -> LinearStart:
+    """Return a start that knows centre and spread of the features in ``cases`` and gives each the weight 1."""
+    values = cases.columns(names)
+    centre = np.nanmedian(values, axis=0)
+    spread = np.sqrt(np.nanmean((values - centre) ** 2, axis=0))
+    return LinearStart(volume, tuple(names), centre, np.where(spread > 0, spread, 1.0), np.ones(len(names)))
+
+
+def _standard(
+    values: npt.NDArray[np.float64], centre: npt.NDArray[np.float64], spread: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    return np.nan_to_num(np.clip((values - centre) / spread, -FARTHEST, FARTHEST), nan=0.0)

@@ -1,0 +1,85 @@
+"""Tumour volume alone: the baseline that stands beside every model, and that every model starts from."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from ccrcc_model.outcomes.seen import patient_hashes
+from ccrcc_model.outcomes.target import Cases, LabelledCases
+from nnunet_ext.ground.errors import InputError
+
+_VOLUME = (r"tumour__.+__original_shape_MeshVolume", r"tumour__.+__original_shape_VoxelVolume")
+"""The tumour's volume in a feature table, the preferred form first."""
+
+
+def volume_column(names: Sequence[str]) -> str:
+    """Return the feature that is the tumour's volume in mm³.
+
+    Raises:
+        InputError: If there is none.
+    """
+    for pattern in _VOLUME:
+        for name in names:
+            if re.fullmatch(pattern, name):
+                return name
+    msg = (
+        f"None of the {len(names)} features is the tumour's volume (tumour__<scale>__original_shape_MeshVolume or "
+        "VoxelVolume), which every model is compared with; extract shape features of the region tumour"
+    )
+    raise InputError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeModel:
+    """Logistic regression on the logarithm of the tumour's volume.
+
+    Args:
+        column: Feature that holds the volume in mm³.
+        mean_log: Mean of the logarithms fitted on; stands in for a missing volume.
+        sd_log: Their standard deviation.
+        slope: Log odds for each standard deviation.
+        intercept: Log odds at the mean.
+        seen: Hashes of the patients fitted on.
+    """
+
+    column: str
+    mean_log: float
+    sd_log: float
+    slope: float
+    intercept: float
+    seen: frozenset[str]
+
+    def log_odds(self, cases: Cases) -> npt.NDArray[np.float64]:
+        """Return the uncalibrated log odds, shape ``(n_cases,)``."""
+        return self.intercept + self.contribution(cases)
+
+    def contribution(self, cases: Cases) -> npt.NDArray[np.float64]:
+        """Return what the volume adds to the log odds of a mean one, shape ``(n_cases,)``."""
+        return self.slope * self.standard(cases)
+
+    def standard(self, cases: Cases) -> npt.NDArray[np.float64]:
+        """Return the logarithm of the volume in standard deviations from the mean, shape ``(n_cases,)``."""
+        return np.nan_to_num((_log_volume(cases, self.column) - self.mean_log) / self.sd_log, nan=0.0)
+
+
+def fit_volume(cases: LabelledCases) -> VolumeModel:
+    """Fit the volume model; a light ridge keeps it finite where volume separates the classes."""
+    column = volume_column(cases.names)
+    logarithm = _log_volume(cases, column)
+    known = ~np.isnan(logarithm)
+    mean = float(logarithm[known].mean()) if known.any() else 0.0
+    spread = float(logarithm[known].std()) if known.any() else 0.0
+    sd = spread if spread > 1e-9 else 1.0
+    standard = np.nan_to_num((logarithm - mean) / sd, nan=0.0)
+    fitted = LogisticRegression(C=1.0).fit(standard[:, None], cases.y, sample_weight=cases.weight)
+    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    return VolumeModel(column, mean, sd, slope, intercept, patient_hashes(cases.patient_id))
+
+
+def _log_volume(cases: Cases, column: str) -> npt.NDArray[np.float64]:
+    volume = cases.columns([column])[:, 0]
+    return np.log(np.where(volume > 0, volume, np.nan))

@@ -1,0 +1,1 @@
+"""From a printed row back to the counts behind it."""

@@ -1,0 +1,1 @@
+"""Figures of predictions, and nothing else."""

@@ -1,0 +1,155 @@
+"""Intervals from resampled patients, for figures that have no closed one: percentiles over many resamples.
+
+Figures that describe the classes each by itself (AUC, balanced accuracy) are resampled within the classes; those that also
+depend on how many patients are positive (AUPRC, F1, Brier score, ICI) over all patients, so that this number varies too.
+
+A resample is a count for each patient, so the patients are sorted once and every figure is one pass over the counts.
+
+References:
+    Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13; of the ICI: Austin and Steyerberg 2019,
+    doi:10.1002/sim.8281.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ccrcc_model.statistics.bootstrap_kernels import resampled_calibration, resampled_ranking
+from ccrcc_model.statistics.calibration import LOESS_MIN_PATIENTS, LOESS_SPAN, brier_score, integrated_calibration_index
+from ccrcc_model.statistics.metrics import LEVEL, Estimate, auc, average_precision, counts, one_class
+from ccrcc_model.statistics.predictions import Predictions
+
+REPLICATES = 2000
+SEED = 0
+SMOOTHED_GROUPS = 300
+"""More distinct probabilities than this are pooled into so many groups of neighbours before a resample is smoothed."""
+SMOOTHED_POINTS = 101
+"""With more groups than this the smoother of a resample is fitted at so many of them and interpolated between."""
+USABLE_SHARE = 0.95
+"""With fewer resamples that hold both classes no interval is given. Our choice."""
+_BLOCK = 2_000_000
+"""Drawn patients that are held in memory at a time."""
+
+_Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Figures with percentile intervals over resampled patients.
+
+    Args:
+        replicates: Resamples.
+        seed: Of the resampling.
+        auc: Area under the ROC curve.
+        auprc: Area under the precision-recall curve, as average precision.
+        balanced_accuracy: At the threshold.
+        f1: At the threshold.
+        brier: Brier score.
+        ici: Integrated calibration index. Resampling adds noise to the smoothed curve, so that its interval lies high
+            in a small cohort (``benchmarks/intervals.py``).
+    """
+
+    replicates: int
+    seed: int
+    auc: Estimate
+    auprc: Estimate
+    balanced_accuracy: Estimate
+    f1: Estimate
+    brier: Estimate
+    ici: Estimate
+
+
+def bootstrap(
+    predictions: Predictions, threshold: float, *, replicates: int = REPLICATES, seed: int = SEED, level: float = LEVEL
+) -> Bootstrap:
+    """Return the figures of ``predictions`` with percentile intervals.
+
+    Args:
+        predictions: Truth and probability.
+        threshold: From which a patient is called positive.
+        replicates: Resamples, at least 1.
+        seed: Of the resampling: the same patients and seed give the same intervals.
+        level: Coverage of the intervals.
+    """
+    if replicates < 1:
+        msg = f"A bootstrap needs at least one replicate, not {replicates}"
+        raise ValueError(msg)
+    cells = counts(predictions, threshold)
+    values = {
+        "auc": auc(predictions),
+        "auprc": average_precision(predictions),
+        "balanced_accuracy": cells.balanced_accuracy,
+        "f1": cells.f1,
+        "brier": brier_score(predictions),
+        "ici": integrated_calibration_index(predictions),
+    }
+    resampled = resample(predictions, threshold, replicates=replicates, seed=seed) if len(predictions) else {}
+    figures = {name: _percentiles(value, resampled.get(name), level) for name, value in values.items()}
+    return Bootstrap(replicates, seed, **figures)
+
+
+def resample(predictions: Predictions, threshold: float, *, replicates: int, seed: int) -> dict[str, _Floats]:
+    """Return the figures of `Bootstrap` in each resample, shape ``(replicates,)``; NaN where one is not estimable.
+
+    Args:
+        predictions: At least one patient.
+        threshold: From which a patient is called positive.
+        replicates: Resamples.
+        seed: Of the resampling.
+    """
+    order = np.argsort(predictions.y_prob, kind="stable")
+    probability, truth = predictions.y_prob[order], predictions.y_true[order].astype(np.int64)
+    first_called = int(np.searchsorted(probability, threshold, side="left"))
+    within, over = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
+    first_of_tie = np.append(True, np.diff(probability) > 0)
+    group, points = neighbour_groups(probability, smooth=len(probability) >= LOESS_MIN_PATIENTS)
+    rankings, calibrations = [], []
+    for draws in _draws([np.arange(len(truth))], replicates, over):
+        rankings.append(resampled_ranking(truth, first_of_tie, first_called, draws))
+        calibrations.append(resampled_calibration(probability, truth, group, points, LOESS_SPAN, first_called, draws))
+    found = dict(zip(("f1", "brier", "ici"), np.concatenate(calibrations).T, strict=True))
+    found["auprc"] = np.concatenate(rankings)[:, 1]
+    if one_class(predictions) is None:
+        strata = [np.flatnonzero(truth == value) for value in (0, 1)]
+        blocks = [resampled_ranking(truth, first_of_tie, first_called, draws) for draws in _draws(strata, replicates, within)]
+        found["auc"], _, found["balanced_accuracy"] = np.concatenate(blocks).T
+    return found
+
+
+def neighbour_groups(probability: _Floats, *, smooth: bool) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the group of each patient, ascending from 0, shape ``(n,)``, and the groups at which the smoother is fitted.
+
+    Equal probabilities share a group, which changes no fit. No points mean that nothing is smoothed.
+    """
+    group = np.cumsum(np.append(False, np.diff(probability) > 0)).astype(np.int64)
+    if group[-1] + 1 > SMOOTHED_GROUPS:
+        # Unevenly many where probabilities are tied: a tie is never parted.
+        _, group = np.unique(group * SMOOTHED_GROUPS // (group[-1] + 1), return_inverse=True)
+    n_groups = int(group[-1]) + 1
+    points = np.unique(np.linspace(0, n_groups - 1, min(n_groups, SMOOTHED_POINTS)).round().astype(np.int64))
+    return group.astype(np.int64), points if smooth else points[:0]
+
+
+def _draws(strata: list[npt.NDArray[np.intp]], replicates: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield blocks of resamples, shape ``(n_block, n)``: places of patients, as many of each stratum as it has."""
+    n = sum(map(len, strata))
+    step = max(_BLOCK // n, 1)
+    for start in range(0, replicates, step):
+        shape = min(step, replicates - start)
+        drawn = [stratum[rng.integers(0, len(stratum), size=(shape, len(stratum)))] for stratum in strata]
+        yield np.concatenate(drawn, axis=1).astype(np.int64)
+
+
+def _percentiles(estimate: Estimate, resampled: _Floats | None, level: float) -> Estimate:
+    if estimate.value is None or resampled is None:
+        return estimate
+    usable = resampled[np.isfinite(resampled)]
+    if len(usable) < USABLE_SHARE * len(resampled):
+        reason = f"interval not estimable: {len(resampled) - len(usable)} of {len(resampled)} resamples lack a class"
+        return Estimate(estimate.value, reason=reason)
+    low, high = (float(bound) for bound in np.quantile(usable, [(1 - level) / 2, (1 + level) / 2]))
+    if low == high:
+        return Estimate(estimate.value, reason="interval not estimable: all resamples are equal")
+    return Estimate(estimate.value, low, high)

@@ -1,0 +1,108 @@
+"""Figures that are lines: the ROC curve and the decision curve of net benefit."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import PlainSerializer, PlainValidator
+
+from ccrcc_model.statistics.metrics import one_class
+from ccrcc_model.statistics.predictions import Predictions
+
+FloatArray = Annotated[
+    npt.NDArray[np.float64],
+    PlainValidator(lambda values: np.asarray(values, dtype=np.float64)),
+    PlainSerializer(lambda values: values.tolist(), return_type=list[float]),
+]
+"""A float array that can also be written to and read from JSON."""
+
+
+@dataclass(frozen=True, eq=False)
+class RocCurve:
+    """Sensitivity and false positive rate at falling thresholds, each of shape ``(n_points,)``, from (0, 0) to (1, 1)."""
+
+    false_positive_rate: FloatArray
+    sensitivity: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionCurve:
+    """Net benefit at each threshold, of the model and of treating all; treating none has 0. Shapes ``(n_thresholds,)``."""
+
+    threshold: FloatArray
+    model: FloatArray
+    treat_all: FloatArray
+
+
+def roc_curve(predictions: Predictions, *, max_points: int = 501) -> RocCurve | None:
+    """ROC curve, one point a distinct probability; None for one class.
+
+    Args:
+        predictions: Truth and probability.
+        max_points: A longer curve is thinned evenly for drawing, ends kept; no figure is computed from it.
+    """
+    if one_class(predictions):
+        return None
+    order = np.argsort(-predictions.y_prob, kind="stable")
+    truth, probability = predictions.y_true[order], predictions.y_prob[order]
+    last_of_tie = np.append(np.flatnonzero(np.diff(probability)), len(truth) - 1)
+    hits, alarms = np.cumsum(truth)[last_of_tie], np.cumsum(1 - truth)[last_of_tie]
+    sensitivity = np.concatenate([[0.0], hits / hits[-1]])
+    false_positive_rate = np.concatenate([[0.0], alarms / alarms[-1]])
+    kept = np.unique(np.linspace(0, len(sensitivity) - 1, min(max_points, len(sensitivity))).round().astype(int))
+    return RocCurve(false_positive_rate[kept], sensitivity[kept])
+
+
+def net_benefit(predictions: Predictions, threshold: float) -> float:
+    """Net benefit of treating the patients at or above ``threshold``.
+
+    Returns:
+        True positives per patient, less false positives weighed by the odds of ``threshold``; NaN without patients.
+
+    Raises:
+        ValueError: If ``threshold`` is not inside (0, 1), where the odds are undefined.
+
+    References:
+        Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
+    """
+    return float(_net_benefits(predictions.y_true, predictions.y_prob, np.array([threshold]))[0])
+
+
+def benefit_of_counts(hits: npt.ArrayLike, alarms: npt.ArrayLike, n: int, threshold: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Net benefit from true and false positives among ``n`` patients, entry by entry.
+
+    References:
+        Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
+    """
+    at = np.asarray(threshold, dtype=np.float64)
+    return np.asarray((np.asarray(hits) - np.asarray(alarms) * at / (1 - at)) / n, dtype=np.float64)
+
+
+def decision_curve(predictions: Predictions, thresholds: npt.ArrayLike | None = None) -> DecisionCurve | None:
+    """Net benefit over a range of thresholds (0.01 to 0.99 unless given); None without patients.
+
+    Raises:
+        ValueError: If a threshold is not inside (0, 1).
+
+    References:
+        Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
+    """
+    if len(predictions) == 0:
+        return None
+    grid = np.linspace(0.01, 0.99, 99) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
+    treated = _net_benefits(predictions.y_true, np.ones(len(predictions)), grid)
+    return DecisionCurve(grid, _net_benefits(predictions.y_true, predictions.y_prob, grid), treated)
+
+
+def _net_benefits(y_true: npt.NDArray[Any], y_prob: npt.NDArray[Any], thresholds: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    outside = thresholds[~((thresholds > 0) & (thresholds < 1))]
+    if len(outside):
+        msg = f"Net benefit needs a threshold inside (0, 1), not {outside[0]:g}"
+        raise ValueError(msg)
+    if len(y_true) == 0:
+        return np.full(len(thresholds), np.nan)
+    positive, negative = np.sort(y_prob[y_true == 1]), np.sort(y_prob[y_true == 0])
+    hits = len(positive) - np.searchsorted(positive, thresholds, side="left")
+    alarms = len(negative) - np.searchsorted(negative, thresholds, side="left")
+    return benefit_of_counts(hits, alarms, len(y_true), thresholds)

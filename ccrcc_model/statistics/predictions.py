@@ -1,0 +1,138 @@
+"""What a model said about each patient: the only input of metrics and figures."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nnunet_ext.documents.csv_table import read_csv, write_csv
+from nnunet_ext.ground.errors import InputError
+
+PER_PATIENT = ("patient_id", "centre", "y_true", "y_prob")
+"""Columns of predictions that have an entry a patient."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Truth and probability of one target in one cohort.
+
+    Args:
+        cohort: Name of the cohort, as tables and figures print it.
+        target: Name of the target, such as ``"grade"``.
+        patient_id: Shape ``(n,)``, one entry a patient.
+        centre: Shape ``(n,)``.
+        y_true: Shape ``(n,)``, 1 where the target is positive, else 0.
+        y_prob: Shape ``(n,)``, probability that the target is positive, inside [0, 1].
+        abstained: Shape ``(n,)``, True where the model should not be believed, as the patient is unlike its development
+            patients; the probability is there all the same. None where nobody asked.
+    """
+
+    cohort: str
+    target: str
+    patient_id: npt.NDArray[np.str_]
+    centre: npt.NDArray[np.str_]
+    y_true: npt.NDArray[np.int_]
+    y_prob: npt.NDArray[np.float64]
+    abstained: npt.NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.y_true)
+        for name in self._columns:
+            if len(getattr(self, name)) != n:
+                msg = f"Predictions of {self.cohort}: {len(getattr(self, name))} entries in {name}, {n} in y_true"
+                raise InputError(msg)
+        if len(np.unique(self.patient_id)) != n:
+            msg = f"Predictions of {self.cohort}: {n} entries for {len(np.unique(self.patient_id))} patients; one a patient"
+            raise InputError(msg)
+        if not np.isin(self.y_true, (0, 1)).all():
+            msg = f"Predictions of {self.cohort}: y_true must hold 0 and 1 only"
+            raise InputError(msg)
+        if not ((self.y_prob >= 0) & (self.y_prob <= 1)).all():
+            msg = f"Predictions of {self.cohort}: y_prob must lie inside [0, 1] and not be missing"
+            raise InputError(msg)
+
+    def __len__(self) -> int:
+        return len(self.y_true)
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        """Fields of one entry a patient."""
+        columns = ("patient_id", "centre", "y_true", "y_prob")
+        return columns if self.abstained is None else (*columns, "abstained")
+
+    def take(self, chosen: npt.NDArray[Any]) -> Self:
+        """Return the predictions of some patients: a mask of shape ``(n,)``, or their places."""
+        return replace(self, **{name: getattr(self, name)[chosen] for name in self._columns})
+
+    @property
+    def answered(self) -> Self:
+        """The predictions of the patients whom the model does not abstain from; of all where nobody asked."""
+        return self if self.abstained is None else self.take(~self.abstained)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a CSV file of one cohort and target, as ``write`` writes it; it may come from any other program.
+
+        Raises:
+            InputError: If the file is missing, lacks a column, holds several cohorts or targets, or a truth or probability
+                is missing or out of range.
+        """
+        columns = ", ".join(("cohort", "target", *PER_PATIENT))
+        frame = read_csv(path, "predictions", if_missing=f"it is a CSV file with the columns {columns}")
+        for name in ("cohort", "target", *PER_PATIENT):
+            if name not in frame.columns:
+                msg = f"{path} lacks the column {name}; metrics need a probability and the truth of every patient"
+                raise InputError(msg)
+        for name in ("cohort", "target"):
+            if frame[name].nunique() != 1:
+                msg = f"{path} holds {frame[name].nunique()} different values of {name}; give each its own file"
+                raise InputError(msg)
+        truth, probability = (pd.to_numeric(frame[name], errors="coerce") for name in ("y_true", "y_prob"))
+        for name, values in (("y_true", truth), ("y_prob", probability)):
+            if missing := int(values.isna().sum()):
+                msg = f"{path}: {missing} of {len(frame)} patients have no number in {name}"
+                raise InputError(msg)
+        return cls(
+            str(frame["cohort"].iloc[0]),
+            str(frame["target"].iloc[0]),
+            frame["patient_id"].to_numpy(dtype=np.str_),
+            frame["centre"].to_numpy(dtype=np.str_),
+            _whole(truth, path),
+            probability.to_numpy(dtype=np.float64),
+            _flags(frame["abstained"], path) if "abstained" in frame.columns else None,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write to a CSV file atomically, one row a patient; abstentions are a column where they are known."""
+        frame = pd.DataFrame({name: getattr(self, name) for name in self._columns})
+        frame.insert(0, "target", self.target)
+        frame.insert(0, "cohort", self.cohort)
+        write_csv(path, frame)
+
+
+def check_same_patients(first: Predictions, second: Predictions) -> None:
+    """Check that two predictors' predictions are of the same patients.
+
+    Raises:
+        InputError: If they do not hold the same patients and truths in the same order.
+    """
+    if not (np.array_equal(first.patient_id, second.patient_id) and np.array_equal(first.y_true, second.y_true)):
+        msg = f"A paired comparison needs the same patients in the same order; {first.cohort} and {second.cohort} differ"
+        raise InputError(msg)
+
+
+def _flags(abstained: pd.Series, path: Path) -> npt.NDArray[np.bool_]:
+    if not abstained.isin(("True", "False")).all():
+        msg = f"{path}: abstained must hold True and False only; leave the column out where nobody asked"
+        raise InputError(msg)
+    return (abstained == "True").to_numpy(dtype=np.bool_)
+
+
+def _whole(truth: pd.Series, path: Path) -> npt.NDArray[np.int_]:
+    if not truth.isin((0, 1)).all():
+        msg = f"{path}: y_true must hold 0 and 1 only"
+        raise InputError(msg)
+    return truth.to_numpy(dtype=np.int_)

@@ -1,0 +1,1 @@
+"""A locked model elsewhere: nothing is fitted here."""

@@ -1,0 +1,125 @@
+"""Why a benchmark that was read back cannot be one: counts that do not add up, figures that none can have."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ccrcc_model.statistics.mcnemar import McNemar
+from ccrcc_model.statistics.metrics import Counts, Difference, Estimate, Proportion
+
+if TYPE_CHECKING:  # whose own checks these are
+    from ccrcc_model.validation.benchmark import BenchmarkResult, Evaluation, GroupResult
+
+ROUNDING = 1e-6
+"""Largest difference between a figure and the same figure from others beside it."""
+
+SHARES = frozenset({"auc", "auprc", "brier", "ici", "balanced_accuracy", "f1", "baseline_auc"})
+"""Figures that lie inside [0, 1], wherever they stand."""
+
+
+def fault(result: "BenchmarkResult") -> str | None:
+    """Return in a line why a benchmark cannot be one, or None if it can."""
+    if not result.groups:
+        return "it holds no group of patients"
+    if result.prevalence is not None and not 0 < result.prevalence < 1:
+        return f"the prevalence is {result.prevalence:g}"
+    for where, value in _walk(result, "benchmark"):
+        if found := _value_fault(where.rpartition(".")[2], value):
+            return f"{where}: {found}"
+    for group in result.groups:
+        if found := _group_fault(group):
+            return f"group {group.name}: {found}"
+    parts = [(one.level, one.n, one.events, one.counts) for one in result.subgroups]
+    parts += [(one.group, one.n, one.events, one.counts) for one in result.recalibrated]
+    for name, n, events, counts in parts:
+        if not 0 <= events <= n or (counts is not None and _total(counts) != (n, events)):
+            return f"{name}: {_ADD_UP}"
+    return None
+
+
+_ADD_UP = "counts that do not add up to its patients"
+
+
+def _walk(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield every value in a tree of dataclasses and tuples, with the names that lead to it."""
+    yield where, value
+    if is_dataclass(value):
+        for field in fields(value):
+            yield from _walk(getattr(value, field.name), f"{where}.{field.name}")
+    elif isinstance(value, tuple):
+        for place, one in enumerate(value):
+            yield from _walk(one, f"{where}.{place}")
+
+
+def _value_fault(name: str, value: Any) -> str | None:
+    if isinstance(value, Counts) and min(getattr(value, field.name) for field in fields(value)) < 0:
+        return "a count below 0"
+    if isinstance(value, Estimate) and (found := _estimate_fault(value, is_share=name in SHARES)):
+        return found
+    if isinstance(value, Difference | McNemar) and value.p_value is not None and not 0 <= value.p_value <= 1:
+        return f"a p value of {value.p_value:g}"
+    if isinstance(value, McNemar) and not 0 <= value.only_first + value.only_second <= value.patients:
+        return "more calls than patients"
+    return None
+
+
+def _estimate_fault(value: Estimate, *, is_share: bool) -> str | None:
+    numbers = [one for one in (value.low, value.value, value.high) if one is not None]
+    if value.low is not None and value.high is not None and value.low > value.high:
+        return "an interval that ends before it begins"
+    if value.value is None and numbers:
+        return "an interval of no figure"
+    if (is_share or isinstance(value, Proportion)) and not all(-ROUNDING <= one <= 1 + ROUNDING for one in numbers):
+        return f"{next(one for one in numbers if not -ROUNDING <= one <= 1 + ROUNDING):g}, which is not inside [0, 1]"
+    if isinstance(value, Proportion):
+        if not 0 <= value.numerator <= value.denominator:
+            return f"{value.numerator} of {value.denominator} patients"
+        share = value.numerator / value.denominator if value.denominator else None
+        if value.value is not None and (share is None or abs(share - value.value) > ROUNDING):
+            return f"{value.value:g}, which is not {value.numerator} of {value.denominator}"
+    return None
+
+
+def _group_fault(group: "GroupResult") -> str | None:
+    model, baseline = group.model, group.baseline
+    if (model.n, model.events) != (baseline.n, baseline.events):
+        return "model and baseline are of different patients"
+    for name, one in (("model", model), ("baseline", baseline)):
+        if found := _evaluation_fault(one):
+            return f"{name}: {found}"
+    apart, areas = group.difference.estimate.value, (model.auc.value, baseline.auc.value)
+    if apart is not None and areas[0] is not None and areas[1] is not None and abs(areas[0] - areas[1] - apart) > ROUNDING:
+        return "a difference of AUCs that is not theirs"
+    return None
+
+
+def _evaluation_fault(one: "Evaluation") -> str | None:
+    if not 0 < one.threshold < 1:
+        return f"the threshold is {one.threshold:g}, not inside (0, 1)"
+    if not 0 <= one.events <= one.n or _total(one.counts) != (one.n, one.events):
+        return _ADD_UP
+    curves: dict[str, Sequence[npt.NDArray[np.float64]]] = {"calibration curve": (one.curve.predicted, one.curve.observed)}
+    if one.roc is not None:
+        curves["ROC curve"] = (one.roc.false_positive_rate, one.roc.sensitivity)
+    if one.decision is not None:
+        curves["decision curve"] = (one.decision.threshold, one.decision.model, one.decision.treat_all)
+    for name, axes in curves.items():
+        if len({len(axis) for axis in axes}) != 1 or (len(axes[0]) and not _is_share(axes[0])):
+            return f"a {name} that is none"
+        if name != "decision curve" and not _is_share(axes[1]):
+            return f"a {name} outside of [0, 1]"
+    return None
+
+
+def _is_share(values: npt.NDArray[np.float64]) -> bool:
+    known = values[~np.isnan(values)]
+    return bool(((known >= -ROUNDING) & (known <= 1 + ROUNDING)).all())
+
+
+def _total(counts: Counts) -> tuple[int, int]:
+    """Return the patients and the positive ones."""
+    positive = counts.true_positive + counts.false_negative
+    return positive + counts.true_negative + counts.false_positive, positive

@@ -1,0 +1,1 @@
+"""Cohorts on disk: cards, case lists, ids, and how the scans were acquired."""

@@ -1,0 +1,1 @@
+"""The ground that all three packages stand on: cases, labels, errors, whole files."""

@@ -1,0 +1,1 @@
+"""Scans: the gate that each passes or is refused at, and one orientation for all."""

@@ -1,0 +1,1 @@
+"""Volumes on disk: what a file holds, by its content, or why it is not taken."""

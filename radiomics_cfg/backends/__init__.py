@@ -1,0 +1,1 @@
+"""What computes the features: our engine, PyRadiomics as the reference, and the drop-in for its extractor."""

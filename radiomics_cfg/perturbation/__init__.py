@@ -1,0 +1,1 @@
+"""Masks drawn a little differently, and how well values agree under them."""

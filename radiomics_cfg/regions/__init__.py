@@ -1,0 +1,1 @@
+"""Where in a scan is measured: grids, lesions, and regions of interest around them."""

@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ccrcc_model.fitting.controls import control_lines, run_controls, shuffled
+from ccrcc_model.fitting.nested import Settings
+from ccrcc_model.outcomes.target import LabelledCases
+
+VOLUME = "tumour__1mm__original_shape_MeshVolume"
+SETTINGS = Settings(folds=5, repeats=2, trials=1, seed=4)
+
+
+def cases_of(y: np.ndarray, centre: np.ndarray, *, signal: float = 0.0, scans: int = 1) -> LabelledCases:
+    """Patients with so many scans, a volume and 20 features, the first of which tells the label by ``signal``."""
+    rng = np.random.default_rng(0)
+    patients = np.array([f"p{n:03d}" for n in range(len(y))]).repeat(scans)
+    features = rng.normal(size=(len(patients), 21))
+    features[:, 1] += signal * y.repeat(scans)
+    features[:, 0] = np.exp(features[:, 0])
+    names = (VOLUME, *(f"f{n}" for n in range(20)))
+    return LabelledCases(names, features, patients, centre.repeat(scans), y.repeat(scans))
+
+
+def test_shuffling_deals_the_same_labels_to_whole_patients() -> None:
+    y = np.arange(60) % 3 // 2
+    cases = cases_of(y, np.full(60, "north"), scans=2)
+    dealt = shuffled(cases, seed=1)
+    assert dealt.y.sum() == cases.y.sum()
+    assert not np.array_equal(dealt.y, cases.y)
+    assert all(len(np.unique(dealt.y[dealt.patient_id == patient])) == 1 for patient in dealt.patients)
+    assert np.array_equal(shuffled(cases, seed=1).y, dealt.y)
+    assert not np.array_equal(shuffled(cases, seed=2).y, dealt.y)
+
+
+def test_a_strong_signal_is_gone_with_shuffled_labels() -> None:
+    y = np.random.default_rng(3).permutation(np.arange(80) % 2)
+    controls = run_controls(cases_of(y, np.full(80, "north"), signal=3.0), SETTINGS)
+    assert controls.shuffled_labels.low < 0.5 < controls.shuffled_labels.high
+    assert controls.centre_only.value is None
+    assert controls.centre_only.reason == "all patients are of one centre"
+
+
+@pytest.mark.parametrize(("share_north", "share_south", "low", "high"), [(0.5, 0.5, 0.35, 0.65), (1.0, 0.0, 1.0, 1.0)])
+def test_the_centre_tells_what_its_case_mix_tells(share_north: float, share_south: float, low: float, high: float) -> None:
+    y = np.concatenate([np.arange(40) < 40 * share_north, np.arange(40) < 40 * share_south]).astype(int)
+    centre = np.array(["north", "south"]).repeat(40)
+    controls = run_controls(cases_of(y, centre), replace(SETTINGS, repeats=1))
+    assert low <= controls.centre_only.value <= high
+
+
+def test_controls_are_told_in_a_line_each():
+    told = {
+        "shuffled_labels": {"value": 0.51, "low": 0.4, "high": 0.62},
+        "centre_only": {"value": None, "reason": "one centre"},
+    }
+    assert control_lines(told) == [
+        "Control, shuffled labels: AUC 0.51(0.40-0.62); 0.5 is chance",
+        "Control, the centre alone: not estimable, one centre",
+    ]
+    assert control_lines(None) == []
