@@ -1,71 +1,17 @@
 """The same input gives the same bytes: whatever the hash seed, locale, time zone and number of processes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from ccrcc_model.faults.scans import write_card, write_scan
-
-COMMANDS = """
-import os, sys
-from ccrcc_model.cli import main
-jobs = sys.argv[1]
-for words in (
-    f"extract cohort/card.yaml --preset preset --out table.parquet --jobs {jobs}",
-    f"extract cohort/card.yaml --preset preset --cases table.cases --out table.csv --jobs {jobs}",
-    "fit home.parquet --outcomes home.csv --target grade --trials 1 --folds 3 --repeats 1 --clinical age "
-    f"--studies studies.log --out model --jobs {jobs}",
-    "benchmark model --cohort north.yaml --table north.parquet --out benchmark --replicates 100 --share share",
-):
-    sys.argv = ["ccrcc", *words.split()]
-    try:
-        main()
-    except SystemExit as stop:
-        if stop.code:
-            raise
-"""
+import small_run
 
 ONE = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 OTHER = {"PYTHONHASHSEED": "12345", "LC_ALL": "C", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"}
 
 MAY_DIFFER = {"studies.log"}
 """Optuna's journal: names of its processes and times of its trials."""
-
-
-def _preset(folder: Path) -> None:
-    folder.mkdir()
-    (folder / "regions.yaml").write_text("lesions: index\nstructures: [tumour]\n", encoding="utf-8")
-    features = "featureClass: {shape: [MeshVolume], firstorder: [Mean, Skewness], glcm: []}\n"
-    (folder / "4mm.yaml").write_text(
-        f"setting: {{resampledPixelSpacing: [4, 4, 4], binWidth: 25}}\nimageType: {{Original: {{}}}}\n{features}",
-        encoding="utf-8",
-    )
-
-
-def _study(folder: Path, planted) -> None:
-    """Write a cohort of two scans, a development table with covariates, and an external one."""
-    (folder / "cohort").mkdir(parents=True)
-    for name in ("a", "b"):
-        write_scan(folder / "cohort", name)
-    rows = "".join(f"{name},{name},north,{name}.nii.gz,{name}_mask.nii.gz\n" for name in ("a", "b"))
-    write_card(folder / "cohort", rows)
-    _preset(folder / "preset")
-    table, outcomes = planted(40, features=24)
-    table.write(folder / "home.parquet")
-    outcomes.assign(age=range(30, 70)).to_csv(folder / "home.csv", index=False)
-    table, outcomes = planted(30, features=24, seed=5, role="external", cohort="north")
-    table.write(folder / "north.parquet")
-    outcomes.to_csv(folder / "outcomes.csv", index=False)
-    cases = table.rows[["case_id", "patient_id", "centre"]].assign(image="x.nii.gz")
-    cases.to_csv(folder / "cases.csv", index=False)
-    (folder / "north.yaml").write_text(
-        "name: north\nrole: external\ncases: cases.csv\noutcomes: outcomes.csv\n", encoding="utf-8"
-    )
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -88,11 +34,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, planted) -> tuple[dict[str, b
     found = []
     for number, (surroundings, jobs) in enumerate(((ONE, 1), (OTHER, 2))):
         folder = tmp_path_factory.mktemp(f"run{number}")
-        _study(folder, planted)
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", **surroundings}
-        command = [sys.executable, "-c", COMMANDS, str(jobs)]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        small_run.run(folder, planted, jobs=jobs, surroundings=surroundings)
         found.append(_contents(folder))
     return found[0], found[1]
 
