@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nnunet_ext.documents.yaml_file import read_yaml
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import AnyPath
 
 PRESETS = Path(__file__).parent / "presets"
 """The presets that come with the package, a folder each."""
@@ -198,7 +199,7 @@ class Preset:
     sha256: str
 
 
-def load_preset(name_or_folder: str | Path) -> Preset:
+def load_preset(name_or_folder: AnyPath) -> Preset:
     """Load a preset that comes with the package, or one of the user's own.
 
     Args:
@@ -206,6 +207,10 @@ def load_preset(name_or_folder: str | Path) -> Preset:
 
     Raises:
         InputError: If there is no such preset, it has no scale, or one of its files has an unknown key or a bad value.
+
+    Example:
+        >>> [scale.name for scale in load_preset("quick").scales]
+        ['3mm', '5mm']
     """
     folder = _find(name_or_folder)
     rules_file = folder / "regions.yaml"
@@ -221,7 +226,12 @@ def load_preset(name_or_folder: str | Path) -> Preset:
     return Preset(folder.resolve().name, _read(rules_file, RegionRules), tuple(scales), digest.hexdigest())
 
 
-def _find(name_or_folder: str | Path) -> Path:
+def as_preset(preset: Preset | AnyPath) -> Preset:
+    """Return a preset, or load the one of this name or in this folder."""
+    return preset if isinstance(preset, Preset) else load_preset(preset)
+
+
+def _find(name_or_folder: AnyPath) -> Path:
     known = sorted(path.name for path in PRESETS.iterdir() if (path / "regions.yaml").is_file())
     if str(name_or_folder) in known:
         return PRESETS / name_or_folder
