@@ -40,6 +40,17 @@ class Extractor:
 
     References:
         van Griethuysen et al. 2017, doi:10.1158/0008-5472.CAN-17-0339.
+
+    Example:
+        >>> import numpy as np
+        >>> voxels = np.zeros((6, 6, 6), np.uint8)
+        >>> voxels[1:5, 1:5, 1:5] = 1
+        >>> mask = sitk.GetImageFromArray(voxels)
+        >>> image = sitk.GetImageFromArray(np.arange(216.0).reshape(6, 6, 6))
+        >>> asked = {"featureClass": {"shape": ["VoxelVolume"], "firstorder": ["Mean"]}}
+        >>> found = Extractor(asked, additionalInfo=False).execute(image, mask)
+        >>> {name: float(value) for name, value in found.items()}
+        {'original_shape_VoxelVolume': 64.0, 'original_firstorder_Mean': 107.5}
     """
 
     def __init__(
