@@ -21,6 +21,9 @@ from radiomics_cfg.feature_name import VOLUMES, FeatureName
 FOREIGN = "foreign"
 """Name of the scale of such features, and of what stands for their preset."""
 
+NO_PRESET = "0" * 64
+"""In place of a preset's hash: such tables mix with each other, and with no table of a known preset."""
+
 FAMILIES = ("firstorder", "shape", "shape2D", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 """PyRadiomics' classes."""
 
@@ -68,7 +71,7 @@ def foreign_rows(
     keys = {"cohort": cohort, "case_id": patients, "patient_id": patients, "centre": centre, "lesion": 1, "side": "unknown"}
     rows = pd.concat([pd.DataFrame(keys, index=frame.index), pd.DataFrame(values, index=frame.index)], axis=1)
     left_out = len(frame.columns) - len(chosen) - len({columns.patient, columns.centre} - {None})
-    about = {"preset": FOREIGN, "preset_sha256": "", FOREIGN: {"columns_left_out": left_out, "volume": columns.volume}}
+    about = {"preset": FOREIGN, "preset_sha256": NO_PRESET, FOREIGN: {"columns_left_out": left_out, "volume": columns.volume}}
     return rows.reset_index(drop=True), {**about, "cohorts": {cohort: str(role)}, "cases": {}}
 
 
