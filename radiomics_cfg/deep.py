@@ -39,7 +39,7 @@ def add_deep_features(
     Args:
         table: Features of one cohort.
         cohort: The same, with masks.
-        preset: What the table was extracted with; the ring reaches as far as its shells.
+        preset: What the table was extracted with; the ring reaches as far as its rings.
         network: One fold of a trained model.
         cache_dir: Folder for one result file a case.
         jobs: Number of processes, each with one thread; a script that asks for several needs

@@ -23,7 +23,7 @@ from nnunet_ext.segmentation import n_threads
 from radiomics_cfg.cases.features import NO_ROWS, content_of, made_of
 from radiomics_cfg.cases.measure import CaseRows
 from radiomics_cfg.cases.recipe import Made
-from radiomics_cfg.preset import Preset, RegionRules, Shell
+from radiomics_cfg.preset import Preset, RegionRules, Ring
 from radiomics_cfg.process.one_thread import one_thread
 from radiomics_cfg.regions.grid import Box, Grid, bounds, resample
 from radiomics_cfg.regions.lesions import find_anatomy
@@ -73,7 +73,7 @@ class DeepRecipe:
 
     def about(self) -> dict[str, Any]:
         """Return what the values were made by."""
-        regions = self.rules.model_dump(mode="json")
+        regions = self.rules.model_dump(mode="json", by_alias=True)
         return {"labels": plain_labels(self.labels), "regions": regions, "network": dict(self.files), "version": self.version}
 
     def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
@@ -121,12 +121,12 @@ def _digest(content: Any) -> str:
 
 
 def tumour_and_ring(rules: RegionRules) -> RegionRules:
-    """Return the rules of the same rows with the tumour, and with all shells as one ring if there are any."""
-    ring = (Shell(inner_mm=0, outer_mm=rules.reach_mm, sides=("whole",)),) if rules.shells else ()
+    """Return the rules of the same rows with the tumour, and with all rings as one if there are any."""
+    ring = (Ring(inner_mm=0, outer_mm=rules.reach_mm, sides=("whole",)),) if rules.rings else ()
     return RegionRules(
         lesions=rules.lesions,
         structures=("tumour",),
-        shells=ring,
+        rings=ring,
         tissue_hu=rules.tissue_hu,
         fat_hu=rules.fat_hu,
         minimum_voxels=rules.minimum_voxels,

@@ -17,7 +17,7 @@ from radiomics_cfg.regions.lesions import Anatomy, find_anatomy
 from radiomics_cfg.regions.regions_of_interest import Region, find_regions, mask_name
 
 KEPT_FRACTION = "original_region_KeptFraction"
-"""Column of each side of a shell, named after PyRadiomics' pattern: see ``Region.kept_fraction``."""
+"""Column of each side of a ring, named after PyRadiomics' pattern: see ``Region.kept_fraction``."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _on_scale(
 ) -> tuple[sitk.Image, dict[str, Region], tuple[int, int, int], list[Box]]:
     """Return a scan's HU around its labels on one scale, the regions there, their corner (z, y, x), and boxes of the sides.
 
-    All masks span one box, given by the labels and the outermost shell alone, and so do the filtered images that a backend
+    All masks span one box, given by the labels and the outermost ring alone, and so do the filtered images that a backend
     makes: a region's values depend neither on the other regions nor on the other lesions.
     """
     setting = scale.parameters.setting
@@ -159,9 +159,9 @@ def _on_scale(
 def feature_columns(preset: Preset, engine: Backend) -> list[str]:
     """Return the names of all feature columns, in table order."""
     columns = []
-    shells = set(preset.regions.names) - set(preset.regions.structures)
+    rings = set(preset.regions.names) - set(preset.regions.structures)
     for scale in preset.scales:
         names = engine.feature_names(scale.parameters)
         for region in preset.regions.names:
-            columns += [f"{region}__{scale.name}__{name}" for name in (*names, *([KEPT_FRACTION] if region in shells else []))]
+            columns += [f"{region}__{scale.name}__{name}" for name in (*names, *([KEPT_FRACTION] if region in rings else []))]
     return columns

@@ -10,7 +10,7 @@ from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.backends.backend import Backend, PlacedMask, load_backend
 from radiomics_cfg.cases.measure import KEPT_FRACTION, CaseRows, feature_columns, measure_case
 from radiomics_cfg.modes import MODES, Mode
-from radiomics_cfg.preset import Parameters, Preset, RegionRules, Scale, Shell
+from radiomics_cfg.preset import Parameters, Preset, RegionRules, Ring, Scale
 from radiomics_cfg.regions.grid import Box
 
 TwoBalls = Callable[..., Scan]
@@ -71,7 +71,7 @@ def preset(rule: str, *structures: str) -> Preset:
     regions = RegionRules(
         lesions=rule,  # type: ignore[arg-type]
         structures=structures or ("tumour", "kidney", "kidney_ipsilateral", "kidney_contralateral"),  # type: ignore[arg-type]
-        shells=(Shell(inner_mm=0, outer_mm=6, sides=("whole", "fat")),),
+        rings=(Ring(inner_mm=0, outer_mm=6, sides=("whole", "fat")),),
     )
 
     def scale(mm: float) -> Scale:
