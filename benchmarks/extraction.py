@@ -3,7 +3,7 @@
     uv run python benchmarks/extraction.py [--repeats 3] [--out FILE]
 
 Three cases, a small, a middle-sized and a large tumour: real masks of KiTS23 where the data folder lies beside the checkout
-(`../shared/data/kits23`), else synthetic ones; the intensities are synthetic. Five regions (tumour, kidney, shells 0-3,
+(`../shared/data/kits23`), else synthetic ones; the intensities are synthetic. Five regions (tumour, kidney, rings 0-3,
 3-5, 5-10 mm) at 1 mm, original image, eight coif1 wavelets, LoG 1 to 5 mm. PyRadiomics runs as its documentation's batch
 example does: image and mask by path, one call a region. Ours runs the same way in the mode `pyradiomics`, and as `extract`
 does it in the mode `canonical`: scan read once through the gate, one grid and one set of filtered images for all regions, in a
@@ -11,7 +11,7 @@ process that keeps the memory it frees.
 
 Each method has a process of its own, with one thread, that has measured something before the clock starts: PyRadiomics a cube,
 ours the first case. They take turns, case by case; what counts is their CPU time. The regions of one file cannot overlap, so
-where a shell lies in the kidney the first two methods measure less kidney than the last.
+where a ring lies in the kidney the first two methods measure less kidney than the last.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from nnunet_ext.scans.geometry import Scan, read_scan
 from radiomics_cfg import Extractor
 from radiomics_cfg.backends.backend import load_backend
 from radiomics_cfg.cases.measure import feature_columns, measure_case
-from radiomics_cfg.preset import RegionRules, Shell, load_preset
+from radiomics_cfg.preset import RegionRules, Ring, load_preset
 from radiomics_cfg.process.heap import freed_memory_kept
 from radiomics_cfg.regions.grid import Grid, bounds
 from radiomics_cfg.regions.lesions import find_anatomy
@@ -59,7 +59,7 @@ PARAMETERS = {
     "featureClass": dict.fromkeys(("shape", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")),
 }
 CANONICAL = {**PARAMETERS, "setting": {**PARAMETERS["setting"], "padDistance": 50}}
-SHELLS = tuple(Shell(inner_mm=a, outer_mm=b, sides=("whole",)) for a, b in ((0, 3), (3, 5), (5, 10)))
+RINGS = tuple(Ring(inner_mm=a, outer_mm=b, sides=("whole",)) for a, b in ((0, 3), (3, 5), (5, 10)))
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def write_bench(folder: Path, name: str) -> Bench:
     image = sitk.GetImageFromArray(hu.round().astype(np.int16))
     image.CopyInformation(mask)
     grid = Grid.of(image, None)
-    rules = RegionRules(shells=SHELLS)
+    rules = RegionRules(rings=RINGS)
     box = grid.box_of(bounds(labels > 0), rules.reach_mm)
     inside = box.within(grid.size)
     where = tuple(slice(a, b) for a, b in zip(inside.lower[::-1], inside.upper[::-1], strict=True))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy import ndimage
 
-from radiomics_cfg.backends.extractor import DEFAULTS
+from radiomics_cfg.backends.parameters import DEFAULTS
 from radiomics_cfg.engine import preparation
 from radiomics_cfg.engine.discretise import Binning
 from radiomics_cfg.regions.grid import bounds

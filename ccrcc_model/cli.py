@@ -71,6 +71,7 @@ CasesFolder = Annotated[
 CohortRole = Annotated[Literal["development", "external"], typer.Option(help="What the cohort may be used for.")]
 CohortName = Annotated[str, typer.Option(help="Name of the cohort.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one core each.")]
+SchedulerOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Dask cluster that does the work instead.")]
 ShardOption = Annotated[
     str | None, typer.Option(metavar="i/N", help="Only every N-th case from the i-th on, i from 0: one job of an array.")
 ]
@@ -512,7 +513,7 @@ def extract(
     data_root: DataRoot = None,
     jobs: Jobs = 1,
     shard: ShardOption = None,
-    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Dask cluster that does the work instead.")] = None,
+    scheduler: SchedulerOption = None,
     backend: BackendName = None,
     mode: ModeName = "canonical",
     cases: CasesFolder = None,
@@ -560,6 +561,8 @@ def deep(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps.")] = "cpu",
     trust_checkpoint: Annotated[bool, typer.Option(help="Load one that holds more than weights: it runs code.")] = False,
     jobs: Jobs = 1,
+    shard: ShardOption = None,
+    scheduler: SchedulerOption = None,
     cases: CasesFolder = None,
 ) -> None:
     """Join deep features to a feature table (experimental).
@@ -571,7 +574,8 @@ def deep(
     from nnunet_ext.inference.trained_model import TrainedModel, fold_numbers
 
     network = TrainedModel(model, fold_numbers([fold]), device=device, trusted=trust_checkpoint)
-    raise typer.Exit(run_deep(DeepOrder(card, table, out, network, preset, data_root, cases), jobs=jobs))
+    order = DeepOrder(card, table, out, network, preset, data_root, cases)
+    raise typer.Exit(run_deep(order, jobs=jobs, scheduler=scheduler, shard=shard))
 
 
 @app.command()
@@ -581,6 +585,8 @@ def stability(
     preset: PresetName = "multiscale",
     data_root: DataRoot = None,
     jobs: Jobs = 1,
+    shard: ShardOption = None,
+    scheduler: SchedulerOption = None,
     backend: BackendName = None,
     mode: ModeName = "canonical",
     cases: CasesFolder = None,
@@ -592,7 +598,8 @@ def stability(
     """
     from ccrcc_model.commands.stability import StabilityOrder, run_stability
 
-    raise typer.Exit(run_stability(StabilityOrder(card, out, preset, data_root, backend, cases, mode, seed), jobs=jobs))
+    order = StabilityOrder(card, out, preset, data_root, backend, cases, mode, seed)
+    raise typer.Exit(run_stability(order, jobs=jobs, scheduler=scheduler, shard=shard))
 
 
 @app.command()

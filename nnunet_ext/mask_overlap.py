@@ -14,7 +14,7 @@ from nnunet_ext.anatomy.surface import surface_agreement
 from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal
 from nnunet_ext.ground.digits import told_apart
 from nnunet_ext.ground.errors import CaseRefused, InputError
-from nnunet_ext.ground.files import sha256
+from nnunet_ext.ground.files import AnyPath, sha256
 from nnunet_ext.ground.labels import MINIMUM_LESION_ML, STRUCTURES, Label
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.scans.geometry import read_mask, read_scan
@@ -53,7 +53,7 @@ ALL_CENTRES = "all"
 
 
 def overlap(
-    reference: Cohort, predicted: Cohort | Path, *, on_progress: OnProgress = silent
+    reference: Cohort, predicted: Cohort | AnyPath, *, on_progress: OnProgress = silent
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[Refusal, ...]]:
     """Compare predicted masks with reference masks, label by label and by the regions of the KiTS challenges.
 
@@ -79,7 +79,15 @@ def overlap(
     Raises:
         InputError: If no case of ``reference`` has a prediction, a case is another patient's in ``predicted``, or every case
             has another scan there.
+
+    Example:
+        >>> from nnunet_ext import load_cohort
+        >>> dev = load_cohort("dev/card.yaml")
+        >>> table, lesions, refused = overlap(dev, dev)
+        >>> float(table.query("structure == 'tumour'")["dice"].min())
+        1.0
     """
+    predicted = predicted if isinstance(predicted, Cohort) else Path(predicted)
     predictions = _predicted_files(reference, predicted)
     if isinstance(predicted, Cohort):
         _check_same_patients(reference, predicted)

@@ -17,6 +17,7 @@ from nnunet_ext.anatomy.rules import RULES_VERSION, plausible_anatomy
 from nnunet_ext.anatomy.self_check import SelfCheck, self_check, write_self_checks
 from nnunet_ext.ground.case import Case, Cohort, Refusal, Role
 from nnunet_ext.ground.errors import CaseRefused, InputError, last_line
+from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.labels import STRUCTURES
 from nnunet_ext.ground.progress import OnNote, OnProgress, quiet, silent
 from nnunet_ext.inference.devices import check_device
@@ -37,8 +38,8 @@ SELF_CHECKS = "self_check.csv"
 
 def segment(
     cohort: Cohort,
-    model_dir: Path,
-    out_dir: Path,
+    model_dir: AnyPath,
+    out_dir: AnyPath,
     *,
     folds: Sequence[int | str] = (0,),
     checkpoint: str = "checkpoint_best.pth",
@@ -83,29 +84,54 @@ def segment(
     Raises:
         InputError: If the model or the device cannot be used, ``out_dir`` holds masks of another model or setting, or a mask
             there was made from another image of the same case id.
+
+    Example:
+        >>> from nnunet_ext import load_cohort
+        >>> ext, refused = segment(load_cohort("ext/card.yaml"), "network", "masks")
+        >>> all(case.mask.is_file() for case in ext.cases), refused
+        (True, ())
     """
     if jobs < 1:
         msg = f"jobs must be at least 1; found {jobs}"
         raise InputError(msg)
-    model = TrainedModel(model_dir, fold_numbers(folds), checkpoint, device, mirroring, step, trusted)
+    model = TrainedModel(Path(model_dir), fold_numbers(folds), checkpoint, device, mirroring, step, trusted)
     check_device(device)
     classes = model.classes()
     identity = {**model.identity(), "anatomy_rules": RULES_VERSION}
-    record = SegmentationRecord.open(out_dir, list(classes), identity, whole_scan=whole_scan)
-    todo, refusals = _find_todo(cohort.cases, record, on_note)
-    n_cases, n_before = len(cohort.cases), len(cohort.cases) - len(todo)
-    on_progress(n_before, n_cases)
+    record = SegmentationRecord.open(Path(out_dir), list(classes), identity, whole_scan=whole_scan)
+    refusals = _make_masks(cohort.cases, model, record, jobs=jobs, on_progress=on_progress, on_note=on_note)
+    labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in classes}
+    return replace(cohort.with_cases(_with_masks(cohort.cases, record)), labels=labels), tuple(refusals)
+
+
+def _make_masks(
+    cases: Sequence[Case],
+    model: TrainedModel,
+    record: SegmentationRecord,
+    *,
+    jobs: int,
+    on_progress: OnProgress,
+    on_note: OnNote,
+) -> list[Refusal]:
+    """Predict the masks that are not there yet; return what could not be segmented."""
+    todo, refusals = _find_todo(cases, record, on_note)
+    n_before = len(cases) - len(todo)
+    on_progress(n_before, len(cases))
     for done, (case, found) in enumerate(_predict_all(todo, model, record, jobs, on_note), start=n_before + 1):
         if isinstance(found, Refusal):
             refusals.append(found)
         else:
             record.add(case, *found)
-        on_progress(done, n_cases)
+        on_progress(done, len(cases))
+    return refusals
+
+
+def _with_masks(cases: Sequence[Case], record: SegmentationRecord) -> list[Case]:
+    """Return the cases that have a mask now, with their flags, and write what all masks say of themselves."""
     checks = record.checks
-    masked = [replace(case, mask=record.mask(case), flags=checks[case.id].flags) for case in cohort.cases if case.id in checks]
-    write_self_checks(out_dir / SELF_CHECKS, [checks[case.id] for case in masked])
-    labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in classes}
-    return replace(cohort.with_cases(masked), labels=labels), tuple(refusals)
+    masked = [replace(case, mask=record.mask(case), flags=checks[case.id].flags) for case in cases if case.id in checks]
+    write_self_checks(record.folder / SELF_CHECKS, [checks[case.id] for case in masked])
+    return masked
 
 
 def _find_todo(cases: Sequence[Case], record: SegmentationRecord, on_note: OnNote) -> tuple[list[Case], list[Refusal]]:
@@ -125,8 +151,9 @@ def _find_todo(cases: Sequence[Case], record: SegmentationRecord, on_note: OnNot
     return todo, refusals
 
 
-def single_scan(path: Path) -> Cohort:
+def single_scan(path: AnyPath) -> Cohort:
     """Return one scan, a file or a folder with one DICOM series, as a cohort of one case that is named after it."""
+    path = Path(path)
     name = re.sub(r"\.(nii\.gz|nii|nrrd|mha)$", "", path.name)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-") or "scan"
     return Cohort(name=name, role=Role.EXTERNAL, cases=(Case(id=name, patient_id=name, centre="unknown", image=path),))

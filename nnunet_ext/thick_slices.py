@@ -19,7 +19,7 @@ from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.documents.foreign_json import read_json_object
 from nnunet_ext.ground.case import Case, Cohort, Refusal, plain_labels
 from nnunet_ext.ground.errors import CaseRefused, InputError
-from nnunet_ext.ground.files import write_json
+from nnunet_ext.ground.files import AnyPath, write_json
 from nnunet_ext.ground.labels import STRUCTURES, Label
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.scans.geometry import read_scan
@@ -38,7 +38,7 @@ FEWEST_SLICES = 4
 
 
 def thicken(
-    cohort: Cohort, slice_mm: float, out: Path, *, on_progress: OnProgress = silent
+    cohort: Cohort, slice_mm: float, out: AnyPath, *, on_progress: OnProgress = silent
 ) -> tuple[Cohort, tuple[Refusal, ...]]:
     """Write a cohort's scans, and its masks where it has them, in contiguous slices of ``slice_mm``.
 
@@ -55,7 +55,14 @@ def thicken(
 
     Raises:
         InputError: If ``slice_mm`` is not a positive number, or no scan is left.
+
+    Example:
+        >>> from nnunet_ext import load_cohort
+        >>> thick, refused = thicken(load_cohort("dev/card.yaml"), 8.0, "thick")
+        >>> thick.name
+        'dev-8mm'
     """
+    out = Path(out)
     if not 0 < slice_mm < np.inf:
         msg = f"A slice thickness is a positive number of mm, such as 5; got {slice_mm:g}"
         raise InputError(msg)

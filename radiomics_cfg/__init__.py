@@ -1,18 +1,40 @@
-"""From masks to a feature table: regions of interest, presets, extraction."""
+"""From masks to a feature table: regions of interest, presets, extraction.
 
-from typing import TYPE_CHECKING, Any
+A name is imported from its module when it is first asked for, because numba and pandas take a second to start.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from radiomics_cfg.backends.extractor import Extractor
+    from radiomics_cfg.contour_stability import stability
+    from radiomics_cfg.extraction import extract
+    from radiomics_cfg.feature_name import FeatureName
+    from radiomics_cfg.preset import load_preset
+    from radiomics_cfg.runs.compaction import compact
+    from radiomics_cfg.table import FeatureTable
 
-__all__ = ["Extractor"]
+__all__ = ["Extractor", "FeatureName", "FeatureTable", "compact", "extract", "load_preset", "stability"]
+
+_HOMES = {
+    "Extractor": "backends.extractor",
+    "FeatureName": "feature_name",
+    "FeatureTable": "table",
+    "compact": "runs.compaction",
+    "extract": "extraction",
+    "load_preset": "preset",
+    "stability": "contour_stability",
+}
+"""Module of each public name."""
 
 
-def __getattr__(name: str) -> Any:
-    """Import ``Extractor`` when it is asked for: numba takes a second to start."""
-    if name == "Extractor":
-        from radiomics_cfg.backends.extractor import Extractor  # noqa: PLC0415
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
-        return Extractor
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
 """Which features stay the same when the tumour's contour is drawn a little differently."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -13,17 +13,17 @@ import pandas as pd
 import pyarrow as pa
 
 from nnunet_ext.documents.csv_table import write_csv
-from nnunet_ext.ground.case import Case, Cohort, Refusal
+from nnunet_ext.ground.case import Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.files import write_json
+from nnunet_ext.ground.files import AnyPath, write_json
 from nnunet_ext.ground.progress import OnProgress, silent
-from radiomics_cfg.cases.perturbed import MaskRecipe, MaskWork, read_masks
-from radiomics_cfg.modes import ORIENTATIONS, Mode
+from radiomics_cfg.cases.perturbed import MaskRecipe, read_masks
+from radiomics_cfg.cases.result_file import Outcome
+from radiomics_cfg.modes import Mode
 from radiomics_cfg.perturbation.icc import MINIMUM_CASES, Form, intraclass_correlation
-from radiomics_cfg.perturbation.perturbed_mask import Perturbation
-from radiomics_cfg.preset import Preset
-from radiomics_cfg.runs.batch import DEFAULT_BACKEND
-from radiomics_cfg.runs.workers import measure_in_processes
+from radiomics_cfg.perturbation.perturbed_mask import Perturbation, usual_perturbations
+from radiomics_cfg.preset import Preset, as_preset
+from radiomics_cfg.runs.batch import DEFAULT_BACKEND, CaseBatch, cache_folder
 from radiomics_cfg.sealed_table import read_sealed, write_sealed
 
 STABLE = 0.75
@@ -192,62 +192,72 @@ def _about_of_values(about: Any, path: Path) -> dict[str, Any]:
 
 def stability(
     cohort: Cohort,
-    preset: Preset,
+    preset: Preset | AnyPath,
     *,
-    perturbations: Sequence[Perturbation],
-    cache_dir: Path,
+    perturbations: Sequence[Perturbation] | None = None,
+    cache_dir: AnyPath | None = None,
     jobs: int = 1,
+    scheduler: str | None = None,
     backend: str = DEFAULT_BACKEND,
     mode: Mode = "canonical",
     form: Form = "ICC(A,1)",
     minimum_cases: int = MINIMUM_CASES,
     on_progress: OnProgress = silent,
 ) -> Stability:
-    """Measure every case under its own mask and perturbed ones, and tell how well each feature agrees between masks.
+    """Measure every case under its own mask and perturbed ones, and report how well each feature agrees between masks.
 
-    Each scan is read once, through the gate, and measured once a mask, so the cost is that of as many extractions. No outcome
-    is looked at. A case is one row: where the preset has a row for each lesion, its largest is taken. What came of each case
-    is kept in ``cache_dir`` under a hash of its files, the preset, the perturbations and all versions, so a run that was cut
-    off goes on where it stopped.
+    Each scan is read once, through the gate, and measured once per mask, so the cost is that of as many extractions. No
+    outcome is looked at. A case is one row: where the preset has a row for each lesion, its largest is taken. What came of
+    each case is kept in ``cache_dir`` under a hash of its files, the preset, the perturbations and all versions, so a run that
+    was cut off goes on where it stopped.
 
     Args:
         cohort: Cases with masks; a sample of some 30 to 50 is enough.
-        preset: What to measure.
-        perturbations: For example ``usual_perturbations(seed)``; the same for every case.
-        cache_dir: Folder for one result file a case.
+        preset: What to measure; its name or folder will do.
+        perturbations: The same for every case; those of ``usual_perturbations`` by default.
+        cache_dir: Folder for one result file per case; a temporary one by default.
         jobs: Number of processes, each with one thread; a script that asks for several needs
             ``if __name__ == "__main__"``.
+        scheduler: Address of a Dask cluster that does the work instead, on the same file system.
         backend: Name of what computes the features.
         mode: Whether regions share the filtered images of a scale, or have crops of their own as PyRadiomics cuts them.
         form: Of the intraclass correlation.
         minimum_cases: Cases with a value under every mask that a feature needs.
-        on_progress: Told after each case.
+        on_progress: Called at once with the number of cases that were kept, then after each case.
 
     Raises:
-        InputError: If every case is refused, ``jobs`` is below 1, there is no perturbation, or the backend is unknown or not
-            installed.
+        InputError: If every case is refused, ``jobs`` is below 1, there is no perturbation, the backend is unknown or not
+            installed, or the cluster cannot be used.
 
     References:
         Zwanenburg et al. 2019, doi:10.1038/s41598-018-36938-4.
+
+    Example:
+        >>> from nnunet_ext import load_cohort
+        >>> found = stability(load_cohort("dev/card.yaml"), "small")
+        >>> found.table.columns[:4].tolist(), found.about["n_cases"]
+        (['feature', 'icc', 'low', 'high'], 3)
     """
-    if jobs < 1:
-        msg = f"jobs must be at least 1; found {jobs}"
-        raise InputError(msg)
+    masks = usual_perturbations() if perturbations is None else perturbations
+    with cache_folder(cache_dir, scheduler=scheduler) as folder:
+        batch = mask_batch(cohort, as_preset(preset), masks, folder, backend=backend, mode=mode)
+        outcomes = batch.measure(batch.find(), jobs=jobs, scheduler=scheduler, on_progress=on_progress)
+        return _agreement(batch, outcomes, form=form, minimum_cases=minimum_cases)
+
+
+def mask_batch(
+    cohort: Cohort, preset: Preset, perturbations: Sequence[Perturbation], folder: Path, *, backend: str, mode: Mode
+) -> CaseBatch[MaskRecipe]:
+    """Return the batch that measures a cohort under all masks."""
     recipe = MaskRecipe.of(cohort, preset, perturbations, backend=backend, mode=mode)
-    columns = recipe.recipe.columns()
-    found: dict[str, Path | Refusal] = {}
-    on_progress(0, len(cohort.cases))
-    for case, outcome in _measure_all(cohort.cases, recipe, cache_dir, jobs=jobs):
-        found[case.id] = outcome
-        on_progress(len(found), len(cohort.cases))
-    outcomes = [found[case.id] for case in cohort.cases]
-    refusals = tuple(outcome for outcome in outcomes if isinstance(outcome, Refusal))
-    measured = [(case, found[case.id]) for case in cohort.cases if isinstance(found[case.id], Path)]
-    files = [outcome for _, outcome in measured if isinstance(outcome, Path)]
-    if not files:
-        first = f"; the first was refused as {refusals[0].code}: {refusals[0].reason}" if refusals else ""
-        msg = f"No case of cohort {cohort.name} could be used{first}"
-        raise InputError(msg)
+    recipe.columns()
+    return CaseBatch(cohort, recipe, folder)
+
+
+def _agreement(batch: CaseBatch[MaskRecipe], outcomes: Mapping[str, Outcome], *, form: Form, minimum_cases: int) -> Stability:
+    """Compute the correlations of a batch that was measured."""
+    recipe, columns = batch.recipe, batch.recipe.columns()
+    cases, files, refusals = batch.parted(outcomes)
     values, lost = _read_all(files, len(recipe.masks), len(columns))
     agreement = intraclass_correlation(values, form, minimum_cases=minimum_cases)
     table = pd.DataFrame(
@@ -261,20 +271,9 @@ def stability(
             "reason": pd.Series(agreement.reason, dtype="str"),
         }
     )
-    patients = np.array([case.patient_id for case, _ in measured], dtype=np.str_)
-    about = _about(cohort, recipe, form, n_cases=len(files), lost=lost)
+    patients = np.array([case.patient_id for case in cases], dtype=np.str_)
+    about = _about(batch.cohort, recipe, form, n_cases=len(files), lost=lost)
     return Stability(table, about, refusals, PerturbedValues(tuple(columns), patients, values, about))
-
-
-def _measure_all(
-    cases: Sequence[Case], recipe: MaskRecipe, folder: Path, *, jobs: int
-) -> Iterator[tuple[Case, Path | Refusal]]:
-    """Yield each case with what came of it, as soon as it is done."""
-    work = MaskWork(recipe, folder)
-    if jobs == 1:
-        yield from ((case, work.measure(case)) for case in cases)
-    else:
-        yield from measure_in_processes(cases, work, jobs=jobs)
 
 
 def _read_all(files: Sequence[Path], n_masks: int, n_columns: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:
@@ -292,17 +291,13 @@ def _read_all(files: Sequence[Path], n_masks: int, n_columns: int) -> tuple[npt.
 
 
 def _about(cohort: Cohort, recipe: MaskRecipe, form: Form, *, n_cases: int, lost: npt.NDArray[np.int_]) -> dict[str, Any]:
+    said = recipe.about()
     return {
         "form": form,
         "cohort": cohort.name,
         "role": str(cohort.role),
         "n_cases": n_cases,
-        "preset": recipe.recipe.preset.name,
-        "preset_sha256": recipe.recipe.preset.sha256,
-        "backend": recipe.recipe.backend,
-        "mode": recipe.recipe.mode,
-        "orientation": ORIENTATIONS[recipe.recipe.mode],
-        "versions": dict(recipe.recipe.versions),
+        **{key: said[key] for key in ("preset", "preset_sha256", "backend", "mode", "orientation", "versions")},
         "masks": list(recipe.masks),
         "cases_without_values": dict(zip(recipe.masks, lost.tolist(), strict=True)),
     }

@@ -1,6 +1,6 @@
 """Deep features of a cohort, joined to its feature table. Experimental."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,14 @@ import pandas as pd
 
 from nnunet_ext.ground.case import Case, Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.progress import OnProgress, silent
-from nnunet_ext.inference.trained_model import TrainedModel, load_model
-from radiomics_cfg.cases.deep import STAGE, DeepRecipe, DeepWork, deep_columns
-from radiomics_cfg.cases.result_file import CaseContent, Outcome, read_case_file
+from nnunet_ext.inference.trained_model import TrainedModel
+from radiomics_cfg.cases.deep import DeepRecipe
+from radiomics_cfg.cases.features import CaseContent, read_case_file
+from radiomics_cfg.cases.result_file import Outcome
 from radiomics_cfg.preset import Preset
-from radiomics_cfg.runs.workers import measure_in_processes
+from radiomics_cfg.runs.batch import CaseBatch
 from radiomics_cfg.table import FeatureTable
 
 
@@ -24,8 +26,9 @@ def add_deep_features(
     preset: Preset,
     network: TrainedModel,
     *,
-    cache_dir: Path,
+    cache_dir: AnyPath,
     jobs: int = 1,
+    scheduler: str | None = None,
     on_progress: OnProgress = silent,
 ) -> tuple[FeatureTable, tuple[Refusal, ...]]:
     """Pool a network's encoder in the tumour and a ring around it, and join the columns to a feature table. Experimental.
@@ -36,44 +39,49 @@ def add_deep_features(
     Args:
         table: Features of one cohort.
         cohort: The same, with masks.
-        preset: What the table was extracted with; the ring reaches as far as its shells.
+        preset: What the table was extracted with; the ring reaches as far as its rings.
         network: One fold of a trained model.
         cache_dir: Folder for one result file a case.
         jobs: Number of processes, each with one thread; a script that asks for several needs
             ``if __name__ == "__main__"``.
-        on_progress: Told after each case.
+        scheduler: Address of a Dask cluster that does the work instead, on the same file system.
+        on_progress: Called at once with the number of cases that were kept, then after each case.
 
     Returns:
         The joined table, whose provenance has the keys ``deep`` and ``deep_sha256``; and the refusals.
 
     Raises:
-        InputError: If the table is another preset's or another cohort's or has deep features, ``jobs`` is below 1, the network
-            cannot be used, or no case could be.
+        InputError: If the table is another preset's or another cohort's or has deep features, ``jobs`` is below 1, the
+            network or the cluster cannot be used, or no case could be.
     """
-    _check(table, cohort, preset, jobs)
-    recipe = DeepRecipe.of(cohort, preset, network)
-    columns = deep_columns(recipe.rules, load_model(network))
-    listed = set(table.rows["case_id"])
-    cases = [case for case in cohort.cases if case.id in listed]
-    found: dict[str, Outcome] = {}
-    on_progress(0, len(cases))
-    for case, outcome in _measure_all(cases, DeepWork(recipe, cache_dir), jobs):
-        found[case.id] = outcome
-        on_progress(len(found), len(cases))
-    contents = {case.id: _content(case, found[case.id], table) for case in cases}
+    batch = deep_batch(table, cohort, preset, network, Path(cache_dir))
+    found = batch.measure(batch.find(), jobs=jobs, scheduler=scheduler, on_progress=on_progress)
+    contents = {case.id: _content(case, found[case.id], table) for case in batch.cohort.cases}
     refusals = tuple(one for one in contents.values() if isinstance(one, Refusal))
     usable = {case_id: one for case_id, one in contents.items() if isinstance(one, CaseContent)}
     if not usable:
         first = refusals[0]
         msg = f"No case of cohort {cohort.name} could be used; the first was refused as {first.code}: {first.reason}"
         raise InputError(msg)
-    return _join(table, usable, columns, recipe), refusals
+    return _join(table, usable, batch.recipe), refusals
 
 
-def _check(table: FeatureTable, cohort: Cohort, preset: Preset, jobs: int) -> None:
-    if jobs < 1:
-        msg = f"jobs must be at least 1; found {jobs}"
-        raise InputError(msg)
+def deep_batch(
+    table: FeatureTable, cohort: Cohort, preset: Preset, network: TrainedModel, folder: Path
+) -> CaseBatch[DeepRecipe]:
+    """Return the batch that measures the cases of a table.
+
+    Raises:
+        InputError: If the table is another preset's or another cohort's or has deep features, or the network cannot be used.
+    """
+    _check(table, cohort, preset)
+    recipe = DeepRecipe.of(cohort, preset, network)
+    recipe.columns()  # loads the network before threads ask for it
+    listed = set(table.rows["case_id"])
+    return CaseBatch(cohort.with_cases(case for case in cohort.cases if case.id in listed), recipe, folder)
+
+
+def _check(table: FeatureTable, cohort: Cohort, preset: Preset) -> None:
     made_by = table.provenance.get("preset_sha256")
     if made_by != preset.sha256:
         name = table.provenance.get("preset")
@@ -92,14 +100,6 @@ def _check(table: FeatureTable, cohort: Cohort, preset: Preset, jobs: int) -> No
         raise InputError(msg)
 
 
-def _measure_all(cases: Sequence[Case], work: DeepWork, jobs: int) -> Iterator[tuple[Case, Outcome]]:
-    """Yield each case with what came of it, as soon as it is done."""
-    if jobs == 1:
-        yield from ((case, work.measure(case)) for case in cases)
-    else:
-        yield from measure_in_processes(cases, work, jobs=jobs)
-
-
 def _content(case: Case, outcome: Outcome, table: FeatureTable) -> CaseContent | Refusal:
     """Return what is kept of a case, or why there is nothing that may stand beside its row."""
     if isinstance(outcome, Refusal):
@@ -111,24 +111,23 @@ def _content(case: Case, outcome: Outcome, table: FeatureTable) -> CaseContent |
     measured = table.provenance.get("cases", {}).get(case.id, {})
     for kind, now in (("image", content.image_sha256), ("mask", content.mask_sha256)):
         if measured.get(f"{kind}_sha256", now) != now:
-            return Refusal(case.id, STAGE, "changed", f"its {kind} is not the one that the table's features are of")
+            return Refusal(case.id, DeepRecipe.stage, "changed", f"its {kind} is not the one that the table's features are of")
     return content
 
 
-def _join(
-    table: FeatureTable, contents: Mapping[str, CaseContent], columns: Sequence[str], recipe: DeepRecipe
-) -> FeatureTable:
+def _join(table: FeatureTable, contents: Mapping[str, CaseContent], recipe: DeepRecipe) -> FeatureTable:
     """Put the deep features beside the rows of the same case and lesion; where there are none they are missing."""
     place = {
         (case_id, key["lesion"]): content.rows.values[row]
         for case_id, content in contents.items()
         for row, key in enumerate(content.rows.keys)
     }
+    columns = recipe.columns()
     values = np.full((len(table.rows), len(columns)), np.nan)
     for row, key in enumerate(zip(table.rows["case_id"], table.rows["lesion"], strict=True)):
         if key in place:
             values[row] = place[key]
-    deep = pd.DataFrame(values, columns=list(columns), index=table.rows.index)
+    deep = pd.DataFrame(values, columns=columns, index=table.rows.index)
     cases = dict(table.provenance.get("cases", {}))
     for case_id, content in contents.items():
         if case_id in cases:

@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from nnunet_ext.documents.yaml_file import read_yaml
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import AnyPath
 
 PRESETS = Path(__file__).parent / "presets"
 """The presets that come with the package, a folder each."""
@@ -39,8 +49,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Shell(_Strict):
-    """A peritumoral shell by distance from the lesion: beyond ``inner_mm``, up to and with ``outer_mm``."""
+class Ring(_Strict):
+    """A peritumoral ring by distance from the lesion: beyond ``inner_mm``, up to and with ``outer_mm``.
+
+    Its regions are named ``shell_...``, as the columns of every table since the first.
+    """
 
     inner_mm: Annotated[Number, Field(ge=0)]
     outer_mm: Positive
@@ -55,7 +68,7 @@ class Shell(_Strict):
         return self
 
     def region_name(self, side: Side) -> str:
-        """Name of one side of this shell, such as ``shell_0_3mm_fat``."""
+        """Name of one side of this ring, such as ``shell_0_3mm_fat``."""
         whole = f"shell_{self.inner_mm:g}_{self.outer_mm:g}mm".replace(".", "p")
         return whole if side == "whole" else f"{whole}_{side}"
 
@@ -64,14 +77,15 @@ class RegionRules(_Strict):
     """The content of ``regions.yaml``."""
 
     lesions: LesionRule = "merged"
-    """What has a row of its own, is the region ``tumour`` there, and has the shells around it. ``merged``: all tumours of a
+    """What has a row of its own, is the region ``tumour`` there, and has the rings around it. ``merged``: all tumours of a
     case together. ``index``: the largest. ``each``: every one."""
     structures: tuple[Structure, ...] = ("tumour", "kidney")
     """Regions that are a structure of the mask. A kidney is its parenchyma, without tumours and cysts: of both sides, of the
     lesion's own, of the other one."""
-    shells: tuple[Shell, ...] = ()
+    rings: tuple[Ring, ...] = Field((), validation_alias=AliasChoices("rings", "shells"), serialization_alias="shells")
+    """``shells`` is the older spelling, which hashes of results are made with."""
     tissue_hu: tuple[Number, Number] = (-190, 300)
-    """Voxels of a shell that are kept. Air lies below; bone above, which is sought outside the kidney label only, because an
+    """Voxels of a ring that are kept. Air lies below; bone above, which is sought outside the kidney label only, because an
     enhanced kidney reaches the same values."""
     fat_hu: tuple[Number, Number] = (-190, -30)
     minimum_voxels: Annotated[Whole, Field(ge=2)] = 30
@@ -91,13 +105,13 @@ class RegionRules(_Strict):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all regions, in the order of the table's columns."""
-        sides = (shell.region_name(side) for shell in self.shells for side in shell.sides)
+        sides = (ring.region_name(side) for ring in self.rings for side in ring.sides)
         return (*self.structures, *sides)
 
     @property
     def reach_mm(self) -> float:
-        """Distance from the lesion at which the outermost shell ends, 0 without shells."""
-        return max((shell.outer_mm for shell in self.shells), default=0.0)
+        """Distance from the lesion at which the outermost ring ends, 0 without rings."""
+        return max((ring.outer_mm for ring in self.rings), default=0.0)
 
 
 class Setting(_Strict):
@@ -198,7 +212,7 @@ class Preset:
     sha256: str
 
 
-def load_preset(name_or_folder: str | Path) -> Preset:
+def load_preset(name_or_folder: AnyPath) -> Preset:
     """Load a preset that comes with the package, or one of the user's own.
 
     Args:
@@ -206,6 +220,10 @@ def load_preset(name_or_folder: str | Path) -> Preset:
 
     Raises:
         InputError: If there is no such preset, it has no scale, or one of its files has an unknown key or a bad value.
+
+    Example:
+        >>> [scale.name for scale in load_preset("quick").scales]
+        ['3mm', '5mm']
     """
     folder = _find(name_or_folder)
     rules_file = folder / "regions.yaml"
@@ -221,7 +239,12 @@ def load_preset(name_or_folder: str | Path) -> Preset:
     return Preset(folder.resolve().name, _read(rules_file, RegionRules), tuple(scales), digest.hexdigest())
 
 
-def _find(name_or_folder: str | Path) -> Path:
+def as_preset(preset: Preset | AnyPath) -> Preset:
+    """Return a preset, or load the one of this name or in this folder."""
+    return preset if isinstance(preset, Preset) else load_preset(preset)
+
+
+def _find(name_or_folder: AnyPath) -> Path:
     known = sorted(path.name for path in PRESETS.iterdir() if (path / "regions.yaml").is_file())
     if str(name_or_folder) in known:
         return PRESETS / name_or_folder

@@ -26,6 +26,13 @@ class Source(_Strict):
     acquisition: dict[str, str | FiniteFloat | int] = {}
 
 
+class Foreign(_Strict):
+    """What is known of a table that was made elsewhere."""
+
+    columns_left_out: int
+    volume: str
+
+
 class Provenance(_Strict):
     """What later steps rely on; a table may say more, and one that was made by hand less."""
 
@@ -36,6 +43,7 @@ class Provenance(_Strict):
     cohorts: dict[str, Literal["development", "external"]] = {}
     cases: dict[str, Source] = {}
     deep_sha256: Hash = ""
+    foreign: Foreign | None = None
 
 
 def check_provenance(provenance: Any, path: Path) -> None:

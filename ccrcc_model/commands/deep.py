@@ -7,6 +7,7 @@ from pathlib import Path
 from ccrcc_model.commands.console import finish, progress_bar
 from ccrcc_model.commands.extract import INTERRUPTED
 from ccrcc_model.commands.output_kinds import JOINED
+from ccrcc_model.commands.shards import refuse_jobs_beside_cluster, run_shard
 from nnunet_ext.cohort.cards import load_cohort
 from nnunet_ext.documents.quarantine import write_quarantine
 from nnunet_ext.ground.errors import InputError
@@ -14,7 +15,7 @@ from nnunet_ext.ground.files import sha256
 from nnunet_ext.ground.outputs import TABLE_BYTES, try_folder
 from nnunet_ext.ground.record import write_record
 from nnunet_ext.inference.trained_model import TrainedModel
-from radiomics_cfg.deep import add_deep_features
+from radiomics_cfg.deep import add_deep_features, deep_batch
 from radiomics_cfg.preset import load_preset
 from radiomics_cfg.runs.compaction import write_table
 from radiomics_cfg.table import FeatureTable
@@ -61,25 +62,30 @@ class DeepOrder:
         return {key: value if value is None else str(value) for key, value in asked.items()}
 
 
-def run_deep(order: DeepOrder, *, jobs: int = 1) -> int:
-    """Measure what has yet to be measured, write the joined table, the quarantine and the record of the run, and say so.
+def run_deep(order: DeepOrder, *, jobs: int = 1, scheduler: str | None = None, shard: str | None = None) -> int:
+    """Measure what has yet to be measured, and write the joined table unless this is only a shard's part of it.
 
     Returns:
         The exit status.
     """
+    refuse_jobs_beside_cluster(jobs, scheduler)
     JOINED.claim(order.out, inputs=[order.card, order.table])
-    try_folder(order.cases or order.beside("cases"), option="--cases", least_bytes=TABLE_BYTES)
+    folder = order.cases or order.beside("cases")
+    try_folder(folder, option="--cases", least_bytes=TABLE_BYTES)
     table, cohort = FeatureTable.read(order.table), load_cohort(order.card, order.data_root)
     preset = load_preset(order.preset or str(table.provenance.get("preset")))
     try:
+        if shard is not None:
+            return run_shard(deep_batch(table, cohort, preset, order.network, folder), shard, jobs=jobs, scheduler=scheduler)
         with progress_bar(f"Encoding {cohort.name}") as on_progress:
             joined, refusals = add_deep_features(
                 table,
                 cohort,
                 preset,
                 order.network,
-                cache_dir=order.cases or order.beside("cases"),
+                cache_dir=folder,
                 jobs=jobs,
+                scheduler=scheduler,
                 on_progress=on_progress,
             )
     except KeyboardInterrupt:
@@ -92,7 +98,7 @@ def run_deep(order: DeepOrder, *, jobs: int = 1) -> int:
     write_record(
         order.beside("run.json"),
         "deep",
-        order.settings() | {"jobs": jobs},
+        order.settings() | {"jobs": jobs, "scheduler": scheduler},
         experimental=True,
         deep=joined.provenance["deep"],
         result={"rows": len(joined.rows), "deep_features": added, "cases": n_cases, "refused": len(refusals)},

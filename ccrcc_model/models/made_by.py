@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnunet_ext.ground.errors import InputError
+from radiomics_cfg.foreign_table import FOREIGN
 from radiomics_cfg.modes import AS_STORED
 
 OUR_OWN = ("engine", "extraction")
@@ -63,6 +64,8 @@ def _is_of_before(own: MadeBy, found: MadeBy) -> bool:
 
 
 def _name(one: MadeBy) -> str:
+    if one["preset"] == FOREIGN:
+        return f"{FOREIGN} (a table made elsewhere, whose preset is not known)"
     known = [str(one["preset_sha256"])[:8], str(one["mode"])]
     known += [f"deep features {one['deep_sha256'][:8]}"] if "deep_sha256" in one else []
     known += [f"turned to {one['orientation']}"] if "orientation" in one else []

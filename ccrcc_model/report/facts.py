@@ -4,6 +4,7 @@ from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import interval
 from ccrcc_model.statistics.metrics import format_number
 from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
+from radiomics_cfg.foreign_table import FOREIGN
 
 
 def facts(result: BenchmarkResult, model: Model | None) -> tuple[tuple[str, str], ...]:
@@ -28,8 +29,10 @@ def _of_model(model: Model) -> list[tuple[str, str]]:
     nested = f"{settings['folds']} outer folds, drawn {_times(settings['repeats'])}"
     inner = f"{settings['inner_folds']} inner folds, drawn {_times(settings['inner_repeats'])}"
     deep = [("Deep features", "experimental: principal components of a segmentation network's activations")]
+    preset = about["preset"]["preset"]
+    offered = "a table made elsewhere (neither preset nor image hashes are known)" if preset == FOREIGN else f"preset {preset}"
     return [
-        ("Features", f"{about['n_features']:,} offered by preset {about['preset']['preset']}, {len(model.columns):,} used"),
+        ("Features", f"{about['n_features']:,} offered by {offered}, {len(model.columns):,} used"),
         *(deep if "deep_sha256" in about["preset"] else []),
         ("Evaluation", f"nested cross-validation, patients kept together: {nested}; {inner}"),
         ("Tuning", f"Optuna, {settings['trials']} trial{'s' * (settings['trials'] != 1)}; chosen: {tuned}"),

@@ -72,9 +72,9 @@ def extraction(preset: Preset) -> Table:
     columns = ["Scale", "Voxel (mm)", "Interpolation", "Grey levels", "Images", "Classes"]
     rules = preset.regions
     low, high = (f"{bound:g}".replace("-", "−") for bound in rules.tissue_hu)
-    shells = f" Shells keep {low} to {high} HU." if rules.shells else ""
+    rings = f" Peritumoral rings keep {low} to {high} HU." if rules.rings else ""
     note = (
-        f"Regions: {', '.join(rules.names)}; none below {rules.minimum_voxels} voxels.{shells} "
+        f"Regions: {', '.join(rules.names)}; none below {rules.minimum_voxels} voxels.{rings} "
         f"All parameters: tables/preset_{preset.name}.json."
     )
     caption = f"Extraction by the preset {preset.name}"

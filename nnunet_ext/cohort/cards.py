@@ -14,7 +14,7 @@ from nnunet_ext.documents.csv_table import cleaned, line_of, read_csv, visible, 
 from nnunet_ext.documents.yaml_file import read_yaml
 from nnunet_ext.ground.case import Case, Cohort, Role, plain_labels
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.files import write_text
+from nnunet_ext.ground.files import AnyPath, write_text
 
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
 OPTIONAL_COLUMNS = ("mask", "phase", "flags")
@@ -67,7 +67,7 @@ def file_name(name: str) -> str:
     return name
 
 
-def load_cohort(card: Path, data_root: Path | None = None) -> Cohort:
+def load_cohort(card: AnyPath, data_root: AnyPath | None = None) -> Cohort:
     """Read a cohort card and its case list. Scans are not opened; ``read_scan`` does that.
 
     Args:
@@ -77,8 +77,13 @@ def load_cohort(card: Path, data_root: Path | None = None) -> Cohort:
     Raises:
         InputError: If a file is missing, the card has an unknown key, or the case list is empty, lacks a column, repeats a
             case or gives one patient to two centres.
+
+    Example:
+        >>> load_cohort("dev/card.yaml").name
+        'dev'
     """
-    root = data_root or card.parent
+    card = Path(card)
+    root = Path(data_root) if data_root is not None else card.parent
     content = _read_card(card)
     cases_file = root / content.cases
     frame = _read_case_list(cases_file, content.centre)
@@ -213,7 +218,7 @@ def _case(row: dict[Any, Any], root: Path) -> Case:
     )
 
 
-def save_cohort(cohort: Cohort, folder: Path) -> Path:
+def save_cohort(cohort: Cohort, folder: AnyPath) -> Path:
     """Write ``card.yaml`` and ``cases.csv`` so that ``load_cohort`` returns ``cohort`` again.
 
     Args:
@@ -222,7 +227,13 @@ def save_cohort(cohort: Cohort, folder: Path) -> Path:
 
     Returns:
         The card's path.
+
+    Example:
+        >>> half = load_cohort("dev/card.yaml").with_cases(load_cohort("dev/card.yaml").cases[:1])
+        >>> len(load_cohort(save_cohort(half, "half")).cases)
+        1
     """
+    folder = Path(folder)
 
     def portable(file: Path | None) -> str:
         if file is None:

@@ -6,9 +6,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from nnunet_ext.ground.notebook import as_html, counted
+
 
 class Role(StrEnum):
-    """What a cohort may be used for."""
+    """What a cohort may be used for.
+
+    Example:
+        >>> Role("external") is Role.EXTERNAL
+        True
+    """
 
     DEVELOPMENT = "development"
     """Models are fitted on it."""
@@ -42,6 +49,11 @@ class Case:
         mask: Label volume on the grid of ``image``.
         phase: Contrast phase, as the case list states it.
         flags: Why to look at a predicted mask (``nnunet_ext.anatomy.self_check``), joined by spaces; empty if nothing is odd.
+
+    Example:
+        >>> case = Case("001", patient_id="p001", centre="north", image=Path("001.nii.gz"))
+        >>> case.with_mask(Path("001_mask.nii.gz")).mask.name
+        '001_mask.nii.gz'
     """
 
     id: str
@@ -67,7 +79,7 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Cohort:
     """Cases that share a role, a label map and a table of outcomes.
 
@@ -79,6 +91,13 @@ class Cohort:
         outcomes: CSV or XLSX with one row a patient, if there is one.
         acquisition: CSV with one row a case of how it was scanned, if there is one.
         licence: As the card states it.
+
+    Example:
+        >>> case = Case("001", patient_id="p001", centre="north", image=Path("001.nii.gz"))
+        >>> Cohort("pilot", Role.EXTERNAL, (case,))
+        Cohort pilot, external
+        1 case of 1 patient from 1 centre, 0 with a mask
+        labels: kidney, tumour, cyst; tables: none
     """
 
     name: str
@@ -92,3 +111,17 @@ class Cohort:
     def with_cases(self, cases: Iterable[Case]) -> Self:
         """Return this cohort holding ``cases`` instead."""
         return replace(self, cases=tuple(cases))
+
+    def __repr__(self) -> str:
+        patients, centres = {case.patient_id for case in self.cases}, {case.centre for case in self.cases}
+        who = f"{counted(len(patients), 'patient')} from {counted(len(centres), 'centre')}"
+        n_masks = sum(case.mask is not None for case in self.cases)
+        beside = [name for name in ("outcomes", "acquisition") if getattr(self, name) is not None]
+        return (
+            f"Cohort {self.name}, {self.role}\n"
+            f"{counted(len(self.cases), 'case')} of {who}, {n_masks} with a mask\n"
+            f"labels: {', '.join(self.labels)}; tables: {', '.join(beside) or 'none'}"
+        )
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))

@@ -7,7 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+"""How a user names a file or a folder."""
 
 TEMPORARY = ".writing-"
 """How the names of unfinished files and folders begin; readers pass over them."""

@@ -116,6 +116,12 @@ def check_cohort(
         cohort: Its scans are read one after the other.
         on_progress: Is called with the number of scans done and of all.
         on_note: Told, in a line each that begins with the case's id, what was noted about a scan that passed.
+
+    Example:
+        >>> from nnunet_ext import load_cohort
+        >>> passed, refused = check_cohort(load_cohort("dev/card.yaml"))
+        >>> len(passed.cases), refused
+        (2, ())
     """
     passed: list[Case] = []
     refusals: list[Refusal] = []

@@ -6,13 +6,12 @@ The fields are those of https://itk.org/Wiki/ITK/MetaIO/Documentation.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nnunet_ext.ground.errors import CaseRefused
-from nnunet_ext.volumes.payload import Packing, Payload
+from nnunet_ext.volumes.payload import CheckedFile, Packing, Payload
 from nnunet_ext.volumes.presence import check_data_file
 from nnunet_ext.volumes.stated_geometry import check_spacing
 
@@ -34,22 +33,7 @@ _MATRIX, _OFFSET = ("TransformMatrix", "Rotation", "Orientation"), ("Offset", "P
 """Names that one field goes by."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetaFile:
-    """A MetaImage whose header was checked.
-
-    Args:
-        path: Of the header.
-        payload: Where the voxels are.
-        notes: What is said of it.
-    """
-
-    path: Path
-    payload: Payload
-    notes: tuple[str, ...]
-
-
-def open_metaimage(path: Path, what: str) -> MetaFile:
+def open_metaimage(path: Path, what: str) -> CheckedFile:
     """Check the header of a MetaImage, and find its voxels.
 
     Args:
@@ -61,7 +45,7 @@ def open_metaimage(path: Path, what: str) -> MetaFile:
     """
     fields, after = _read_fields(path, what)
     payload = _payload(path, fields, after, what)
-    return MetaFile(path, payload, _check_place(fields, what))
+    return CheckedFile(path, payload, _check_place(fields, what), "MetaImageIO")
 
 
 def _damaged(what: str, found: str) -> CaseRefused:

@@ -9,6 +9,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +83,7 @@ class NiftiFile:
     affine: Matrix | None
     notes: tuple[str, ...]
     what: str
+    reader: ClassVar[str] = "NiftiImageIO"
 
     @property
     def is_usual(self) -> bool:

@@ -6,13 +6,12 @@ The fields are those of https://teem.sourceforge.net/nrrd/format.html.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nnunet_ext.ground.errors import CaseRefused
-from nnunet_ext.volumes.payload import Packing, Payload
+from nnunet_ext.volumes.payload import CheckedFile, Packing, Payload
 from nnunet_ext.volumes.presence import check_data_file
 from nnunet_ext.volumes.stated_geometry import Matrix, check_same_spacing, check_shear, check_spacing
 
@@ -43,22 +42,7 @@ _SPACE = "space"
 _ALIASES = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip", "centers": "centerings"}
 
 
-@dataclass(frozen=True, slots=True)
-class NrrdFile:
-    """An NRRD file whose header was checked.
-
-    Args:
-        path: Of the header.
-        payload: Where the voxels are.
-        notes: What is said of it.
-    """
-
-    path: Path
-    payload: Payload
-    notes: tuple[str, ...]
-
-
-def open_nrrd(path: Path, what: str) -> NrrdFile:
+def open_nrrd(path: Path, what: str) -> CheckedFile:
     """Check the header of an NRRD file, and find its voxels.
 
     Args:
@@ -73,7 +57,7 @@ def open_nrrd(path: Path, what: str) -> NrrdFile:
     payload = _payload(path, fields, after, what)
     if fields["dimension"] in ("1", "2"):
         raise CaseRefused("not-3d", f"the {what} has {fields['dimension']} dimensions, not 3")
-    return NrrdFile(path, payload, _check_place(fields, what))
+    return CheckedFile(path, payload, _check_place(fields, what), "NrrdImageIO")
 
 
 def _damaged(what: str, found: str) -> CaseRefused:

@@ -52,6 +52,23 @@ class Payload:
     number: np.dtype[Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """A volume whose header was checked, before its voxels are read.
+
+    Args:
+        path: Of the header.
+        payload: Where the voxels are.
+        notes: What is said of it.
+        reader: Name of ITK's reader of the format.
+    """
+
+    path: Path
+    payload: Payload
+    notes: tuple[str, ...]
+    reader: str
+
+
 def check_size(payload: Payload, what: str) -> None:
     """Check that the file could hold what its header says, before memory is taken for it.
 

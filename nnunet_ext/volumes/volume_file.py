@@ -17,11 +17,11 @@ import SimpleITK as sitk
 
 from nnunet_ext.ground.errors import CaseRefused
 from nnunet_ext.ground.files import sha256
-from nnunet_ext.volumes.metaimage import BEGINS, MetaFile, open_metaimage
+from nnunet_ext.volumes.metaimage import BEGINS, open_metaimage
 from nnunet_ext.volumes.nifti import NiftiFile, open_nifti, partner
 from nnunet_ext.volumes.nifti_header import HEADER_BYTES, is_analyze, parse
-from nnunet_ext.volumes.nrrd import MAGIC, NrrdFile, open_nrrd
-from nnunet_ext.volumes.payload import check_size, check_voxels
+from nnunet_ext.volumes.nrrd import MAGIC, open_nrrd
+from nnunet_ext.volumes.payload import CheckedFile, check_size, check_voxels
 from nnunet_ext.volumes.presence import check_file, is_there, short_name
 from nnunet_ext.volumes.stated_geometry import SHEAR_UNNOTICED, check_shear, nearest_rotation, shear_note
 
@@ -36,9 +36,7 @@ _NAMES = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".hdr.gz", ".nrrd", ".nh
 _PREAMBLE = 128
 """Bytes before ``DICM`` in a DICOM file."""
 
-_VolumeFile = NiftiFile | NrrdFile | MetaFile
-
-_READERS = {NiftiFile: "NiftiImageIO", NrrdFile: "NrrdImageIO", MetaFile: "MetaImageIO"}
+_VolumeFile = NiftiFile | CheckedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def read_volume(path: Path, what: str, *, channels: bool = False) -> Volume:
     check_size(opened.payload, what)
     try:
         with _itk_path(opened) as source:
-            image = _execute(source, _READERS[type(opened)], what, channels=channels)
+            image = _execute(source, opened.reader, what, channels=channels)
     except CaseRefused as refused:
         if refused.code == "unreadable":  # ours says more than ITK, where both find it
             check_voxels(opened.payload, np.empty(0, np.uint8), what)

@@ -1,6 +1,7 @@
 """What computes the features: the interface that every engine stands behind."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -20,10 +21,29 @@ BACKENDS = {"numba": "radiomics_cfg.backends.native", "pyradiomics": "radiomics_
 """Module of each backend, imported only when it is asked for; it holds a class ``Engine``."""
 
 
+@dataclass(frozen=True, eq=False)
+class PlacedMask:
+    """The mask of a region on a box of an image's grid.
+
+    Args:
+        inside: Where the region is, shape (z, y, x) of the box.
+        corner: First voxel of the box in the image, along z, y, x.
+    """
+
+    inside: npt.NDArray[np.bool_]
+    corner: tuple[int, int, int]
+
+    @property
+    def end(self) -> tuple[int, int, int]:
+        """One after the last voxel of the box in the image, along z, y, x."""
+        (z, y, x), (nz, ny, nx) = self.corner, self.inside.shape
+        return (z + nz, y + ny, x + nx)
+
+
 class RegionExtractor(Protocol):
     """Computes features of one region of a scan with PyRadiomics' geometry."""
 
-    def execute(self, image: sitk.Image, mask: sitk.Image, /) -> Mapping[str, Any]:
+    def execute(self, image: sitk.Image, mask: PlacedMask, /) -> Mapping[str, Any]:
         """Return features by PyRadiomics' names; raise a ``ValueError`` that says why, where there are none."""
 
 
@@ -50,7 +70,7 @@ class Backend(Protocol):
     def features(
         self,
         image: sitk.Image,
-        masks: Mapping[str, sitk.Image],
+        masks: Mapping[str, PlacedMask],
         parameters: Parameters,
         *,
         parts: Sequence[Box] = (),
@@ -59,8 +79,8 @@ class Backend(Protocol):
 
         Args:
             image: HU as ``Float64`` at the scale of ``parameters``; nothing is resampled here.
-            masks: For each region ``UInt8`` with 1 inside, at least two voxels thick, on a box of the grid of ``image``. Where
-                all masks span one box, a region's values do not depend on the other regions.
+            masks: For each region its mask, at least two voxels thick. Where all masks span one box, a region's values do not
+                depend on the other regions.
             parameters: What to compute.
             parts: Boxes of the grid of ``image`` that hold all regions; an engine may filter them one by one.
 

@@ -1,6 +1,6 @@
 """Our own engine behind the interface of every engine: one filtered image serves all regions."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Self
@@ -10,8 +10,8 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_ext.ground.errors import CaseRefused
-from radiomics_cfg.backends.backend import LOG_MARGIN_SIGMAS
-from radiomics_cfg.backends.extractor import Extractor
+from radiomics_cfg.backends.as_pyradiomics import OwnCrop
+from radiomics_cfg.backends.backend import LOG_MARGIN_SIGMAS, PlacedMask
 from radiomics_cfg.engine.filters import Source, filtered_images, image_names, wavelet_reach
 from radiomics_cfg.engine.region import RegionOnGrid, feature_settings, wanted_features
 from radiomics_cfg.preset import Parameters
@@ -31,9 +31,9 @@ class Engine:
             name: version(name) for name in ("SimpleITK", "PyWavelets", "numba", "numpy", "scipy")
         }
 
-    def extractor(self, parameters: Parameters) -> Extractor:
-        """Return our drop-in for PyRadiomics' extractor."""
-        return Extractor(parameters.as_pyradiomics(), additionalInfo=False)
+    def extractor(self, parameters: Parameters) -> OwnCrop:
+        """Return what gives each region a crop of its own."""
+        return OwnCrop.of(parameters)
 
     def feature_names(self, parameters: Parameters) -> tuple[str, ...]:
         """Return the names of all features that ``parameters`` ask for."""
@@ -52,7 +52,7 @@ class Engine:
     def features(
         self,
         image: sitk.Image,
-        masks: Mapping[str, sitk.Image],
+        masks: Mapping[str, PlacedMask],
         parameters: Parameters,
         *,
         parts: Sequence[Box] = (),
@@ -63,7 +63,7 @@ class Engine:
             return {}
         wanted = wanted_features(parameters.feature_classes)
         box = _FilterBox.around(image, masks.values(), parts)
-        regions = {name: box.region(mask) for name, mask in masks.items()}
+        regions = {name: _region(mask, box.spacing_mm) for name, mask in masks.items()}
         found = {name: region.shape_features(wanted.get("shape", ())) for name, region in regions.items()}
         found = {name: {f"original_shape_{key}": v for key, v in values.items()} for name, values in found.items()}
         for kind, settings in _filters(parameters):
@@ -88,7 +88,6 @@ class _FilterBox:
         spacing_mm: Voxel size.
         lower: First voxel of the box.
         upper: One after the last.
-        corners: Where each mask begins in the image, by ``id``.
         parts: Boxes that hold all regions and may be filtered one by one: their first voxels, and one after the last.
     """
 
@@ -96,23 +95,14 @@ class _FilterBox:
     spacing_mm: tuple[float, float, float]
     lower: npt.NDArray[np.int_]
     upper: npt.NDArray[np.int_]
-    corners: dict[int, npt.NDArray[np.int_]]
     parts: tuple[tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]], ...]
 
     @classmethod
-    def around(cls, image: sitk.Image, masks: Iterable[sitk.Image], parts: Sequence[Box]) -> Self:
-        corners = {id(mask): np.array(image.TransformPhysicalPointToIndex(mask.GetOrigin()))[::-1] for mask in masks}
-        ends = [corners[id(mask)] + mask.GetSize()[::-1] for mask in masks]
-        lower, upper = np.min(list(corners.values()), axis=0), np.max(ends, axis=0)
+    def around(cls, image: sitk.Image, masks: Collection[PlacedMask], parts: Sequence[Box]) -> Self:
+        lower = np.min([mask.corner for mask in masks], axis=0)
+        upper = np.max([mask.end for mask in masks], axis=0)
         pieces = tuple((np.array(part.lower)[::-1], np.array(part.upper)[::-1]) for part in parts)
-        return cls(sitk.GetArrayViewFromImage(image), image.GetSpacing()[::-1], lower, upper, corners, pieces)
-
-    def region(self, mask: sitk.Image) -> RegionOnGrid:
-        """Return a mask as a region that reads images of the box."""
-        inside = sitk.GetArrayViewFromImage(mask) == 1
-        part = bounds(inside)
-        first = (self.corners[id(mask)] + [along.start for along in part]).tolist()
-        return RegionOnGrid(inside[part].copy(), self.spacing_mm, corner=tuple(first))
+        return cls(sitk.GetArrayViewFromImage(image), image.GetSpacing()[::-1], lower, upper, pieces)
 
     def values_of(
         self, kind: str, settings: Mapping[str, Any], regions: Mapping[str, RegionOnGrid]
@@ -150,6 +140,13 @@ class _FilterBox:
             low_in = low
         keep = [slice(a, b) for a, b in zip((lower - low_in).tolist(), (upper - low_in).tolist(), strict=True)]
         return Source(crop, (keep[0], keep[1], keep[2]), self.spacing_mm, as_itk=False)
+
+
+def _region(mask: PlacedMask, spacing_mm: tuple[float, float, float]) -> RegionOnGrid:
+    """Return a mask as a region that reads images of the grid, cut to its voxels."""
+    part = bounds(mask.inside)
+    z, y, x = (begin + along.start for begin, along in zip(mask.corner, part, strict=True))
+    return RegionOnGrid(mask.inside[part].copy(), spacing_mm, corner=(z, y, x))
 
 
 def _is_worth_parting(

@@ -5,7 +5,7 @@ The only module that imports PyRadiomics, which is an optional extra; ``load_bac
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,9 +17,10 @@ import pywt
 import SimpleITK as sitk
 
 from nnunet_ext.ground.errors import InputError
-from radiomics_cfg.backends.backend import LOG_MARGIN_SIGMAS
+from radiomics_cfg.backends.as_pyradiomics import mask_on_scan
+from radiomics_cfg.backends.backend import LOG_MARGIN_SIGMAS, PlacedMask
 from radiomics_cfg.preset import Parameters
-from radiomics_cfg.regions.grid import Box
+from radiomics_cfg.regions.grid import Box, bounds
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its sources hold escapes that newer Pythons warn of when they compile them
@@ -72,7 +73,7 @@ class Engine:
     def features(
         self,
         image: sitk.Image,
-        masks: Mapping[str, sitk.Image],
+        masks: Mapping[str, PlacedMask],
         parameters: Parameters,
         *,
         parts: Sequence[Box] = (),
@@ -83,7 +84,7 @@ class Engine:
             return {}
         wanted = _wanted(parameters)
         shape = wanted.pop("shape", ())
-        regions = {name: _cropped(mask) for name, mask in masks.items()}
+        regions = {name: _cropped(mask, image) for name, mask in masks.items()}
         found: dict[str, dict[str, float]] = {name: {} for name in masks}
         with _quiet():
             for name, mask in regions.items() if shape else ():
@@ -102,10 +103,10 @@ class _Silenced:
         with _quiet():
             self._extractor = RadiomicsFeatureExtractor(parameters.as_pyradiomics(), additionalInfo=False)
 
-    def execute(self, image: sitk.Image, mask: sitk.Image) -> Mapping[str, Any]:
+    def execute(self, image: sitk.Image, mask: PlacedMask) -> Mapping[str, Any]:
         """Return the features of a region."""
         with _quiet():
-            values: Mapping[str, Any] = self._extractor.execute(image, mask)
+            values: Mapping[str, Any] = self._extractor.execute(image, mask_on_scan(mask, image))
         return values
 
 
@@ -149,11 +150,10 @@ def _wavelet_margin(settings: Mapping[str, Any]) -> npt.NDArray[np.int_]:
     return np.full(3, pywt.Wavelet(name).dec_len * levels + 1)
 
 
-def _crop_around(image: sitk.Image, masks: Iterable[sitk.Image]) -> _Crop:
+def _crop_around(image: sitk.Image, masks: Collection[PlacedMask]) -> _Crop:
     """Return what crops ``image`` to the box that all ``masks`` span, and a margin around it."""
-    corners = [(np.array(image.TransformPhysicalPointToIndex(mask.GetOrigin())), np.array(mask.GetSize())) for mask in masks]
-    lower = np.min([start for start, _ in corners], axis=0)
-    upper = np.max([start + size for start, size in corners], axis=0)
+    lower = np.min([mask.corner[::-1] for mask in masks], axis=0)
+    upper = np.max([mask.end[::-1] for mask in masks], axis=0)
 
     def crop(margin: npt.NDArray[np.int_], repeat_edge: bool) -> sitk.Image:
         low, high = lower - margin, upper + margin
@@ -166,12 +166,15 @@ def _crop_around(image: sitk.Image, masks: Iterable[sitk.Image]) -> _Crop:
     return crop
 
 
-def _cropped(mask: sitk.Image) -> sitk.Image:
-    """Return ``mask`` on the box of its voxels: what PyRadiomics hands to its feature classes."""
-    statistics = sitk.LabelShapeStatisticsImageFilter()
-    statistics.Execute(mask)
-    box = statistics.GetBoundingBox(1)
-    return sitk.RegionOfInterest(mask, box[3:], box[:3])
+def _cropped(mask: PlacedMask, image: sitk.Image) -> sitk.Image:
+    """Return a mask, an image of 1 inside, on the box of its voxels: what PyRadiomics hands to its feature classes."""
+    part = bounds(mask.inside)
+    first = [begin + along.start for begin, along in zip(mask.corner, part, strict=True)]
+    cropped = sitk.GetImageFromArray(mask.inside[part].astype(np.uint8))
+    cropped.SetOrigin(image.TransformIndexToPhysicalPoint(first[::-1]))
+    cropped.SetSpacing(image.GetSpacing())
+    cropped.SetDirection(image.GetDirection())
+    return cropped
 
 
 def _image_features(filtered: _Filtered, mask: sitk.Image, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, float]:

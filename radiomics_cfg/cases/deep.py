@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal, plain_labels
-from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.ground.case import Case, Cohort, Labels, plain_labels
+from nnunet_ext.ground.errors import InputError
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model
 from nnunet_ext.scans.geometry import Scan, read_scan
 from nnunet_ext.segmentation import n_threads
+from radiomics_cfg.cases.features import NO_ROWS, content_of, made_of
 from radiomics_cfg.cases.measure import CaseRows
-from radiomics_cfg.cases.result_file import NO_ROWS, KeptRows, Made, Outcome, code_and_reason, find_or_keep, read_case_file
-from radiomics_cfg.preset import Preset, RegionRules, Shell
+from radiomics_cfg.cases.recipe import Made
+from radiomics_cfg.preset import Preset, RegionRules, Ring
 from radiomics_cfg.process.one_thread import one_thread
 from radiomics_cfg.regions.grid import Box, Grid, bounds, resample
 from radiomics_cfg.regions.lesions import find_anatomy
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 VERSION = 1
 """Of the way from scan to values. Raised by whoever changes a value, so that kept results are not reused."""
 
-STAGE = "deep"
-"""What refusals call this."""
-
 
 @dataclass(frozen=True)
 class DeepRecipe:
@@ -47,12 +45,17 @@ class DeepRecipe:
         rules: The tumour and the ring, and what has a row.
         network: Whose encoder it is; one fold.
         files: SHA-256 of each of the network's files.
+        version: Of the way from scan to values.
     """
 
     labels: Labels
     rules: RegionRules
     network: TrainedModel
     files: Mapping[str, str]
+    version: int = VERSION
+
+    stage = "deep"
+    nothing = NO_ROWS
 
     @classmethod
     def of(cls, cohort: Cohort, preset: Preset, network: TrainedModel) -> Self:
@@ -65,16 +68,47 @@ class DeepRecipe:
             folds = ", ".join(map(str, network.folds))
             msg = f"Deep features come from one fold, as two networks' channels have nothing in common; asked for {folds}"
             raise InputError(msg)
+        network = replace(network, folder=network.folder.absolute())  # other machines work in another folder
         return cls(dict(cohort.labels), tumour_and_ring(preset.regions), network, network.identity()["sha256"])
 
     def about(self) -> dict[str, Any]:
         """Return what the values were made by."""
-        regions = self.rules.model_dump(mode="json")
-        return {"labels": plain_labels(self.labels), "regions": regions, "network": dict(self.files), "version": VERSION}
+        regions = self.rules.model_dump(mode="json", by_alias=True)
+        return {"labels": plain_labels(self.labels), "regions": regions, "network": dict(self.files), "version": self.version}
 
     def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
         """Return where the result of an image and a mask belongs: its name is a hash of all that it depends on."""
         return folder / f"{_digest([image_sha256, mask_sha256, self.about()])}.deep.npz"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version of the way from scan to values, of the process that made the recipe."""
+        return {"deep features": str(self.version)}
+
+    def versions_here(self) -> dict[str, str]:
+        """Return the same version of the present process."""
+        return {"deep features": str(VERSION)}
+
+    def columns(self) -> list[str]:
+        """Return the names of the feature columns, in table order."""
+        return deep_columns(self.rules, load_model(self.network))
+
+    def get_ready(self) -> None:
+        """Load the network."""
+        load_model(self.network)
+
+    def measure(self, case: Case) -> Made:
+        """Measure a case. One thread: sums then have one order."""
+        model = load_model(self.network)
+        with one_thread(), n_threads(1):
+            return made_of(measure_deep(read_scan(case, self.labels, mask_required=True), self.rules, model))
+
+    def is_sound(self, values: npt.NDArray[np.float64], about: Mapping[str, Any]) -> bool:
+        """Whether values are rows of this network's columns, each of a lesion; of a refused case none."""
+        content = content_of(values, about)
+        if content is None or content.refusal is not None:
+            return content is not None
+        return bool(values.shape[1] == len(self.columns()))
 
     @property
     def sha256(self) -> str:
@@ -87,12 +121,12 @@ def _digest(content: Any) -> str:
 
 
 def tumour_and_ring(rules: RegionRules) -> RegionRules:
-    """Return the rules of the same rows with the tumour, and with all shells as one ring if there are any."""
-    ring = (Shell(inner_mm=0, outer_mm=rules.reach_mm, sides=("whole",)),) if rules.shells else ()
+    """Return the rules of the same rows with the tumour, and with all rings as one if there are any."""
+    ring = (Ring(inner_mm=0, outer_mm=rules.reach_mm, sides=("whole",)),) if rules.rings else ()
     return RegionRules(
         lesions=rules.lesions,
         structures=("tumour",),
-        shells=ring,
+        rings=ring,
         tissue_hu=rules.tissue_hu,
         fat_hu=rules.fat_hu,
         minimum_voxels=rules.minimum_voxels,
@@ -180,64 +214,3 @@ def _pool_lesion(
     for name, stages in pooled.items():
         found[name] = np.concatenate([part for one in stages for part in (one.mean, one.std)])
     return found, lacking
-
-
-@dataclass(frozen=True)
-class DeepWork:
-    """What a worker process does with the cases of a cohort.
-
-    Args:
-        recipe: How a case is measured.
-        folder: Keeps the results.
-    """
-
-    recipe: DeepRecipe
-    folder: Path
-
-    def get_ready(self) -> None:
-        """Load the network."""
-        load_model(self.recipe.network)
-
-    def measure(self, case: Case) -> Outcome:
-        """Return what is kept of a case, or measure and keep it.
-
-        Raises:
-            InputError: If the network cannot be used, or the result cannot be written.
-        """
-        outcome = find_or_keep(case, self.recipe, self.folder, lambda: _measure(case, self.recipe))
-        if isinstance(outcome, KeptRows) and not self._is_whole(outcome.file):
-            outcome.file.unlink(missing_ok=True)
-            outcome = find_or_keep(case, self.recipe, self.folder, lambda: _measure(case, self.recipe))
-        return replace(outcome, stage=STAGE) if isinstance(outcome, Refusal) else outcome
-
-    def _is_whole(self, file: Path) -> bool:
-        """Tell whether a result holds values of this recipe's columns, of the image and mask that its name is a hash of."""
-        content = read_case_file(file)
-        if content is None or content.refusal is not None:
-            return False
-        values, n_columns = content.rows.values, len(deep_columns(self.recipe.rules, load_model(self.recipe.network)))
-        keys_are_whole = all(isinstance(key, dict) and set(key) == {"lesion", "side"} for key in content.rows.keys)
-        return (
-            file == self.recipe.file(self.folder, content.image_sha256, content.mask_sha256)
-            and values.dtype == np.float64
-            and values.shape[1] == n_columns
-            and not np.isinf(values).any()
-            and keys_are_whole
-        )
-
-    def lost(self, case: Case, reason: str) -> Outcome:
-        """Refuse a case whose process is gone; the next run tries it again."""
-        return Refusal(case.id, STAGE, "worker-lost", reason)
-
-
-def _measure(case: Case, recipe: DeepRecipe) -> Made:
-    """Measure a case, or tell with a code and a line why that was not possible. One thread: sums then have one order."""
-    model = load_model(recipe.network)
-    try:
-        with one_thread(), n_threads(1):
-            scan = read_scan(case, recipe.labels, mask_required=True)
-            return measure_deep(scan, recipe.rules, model), None, None
-    except Exception as error:  # one case must not end a cohort, whatever a library makes of its voxels
-        if isinstance(error, InputError) and not isinstance(error, CaseRefused):
-            raise
-        return NO_ROWS, code_and_reason(error), None

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from nnunet_ext.scans.geometry import Scan
 from nnunet_ext.scans.orientation import oriented
-from radiomics_cfg.backends.backend import Backend
+from radiomics_cfg.backends.backend import Backend, PlacedMask
 from radiomics_cfg.modes import Mode
 from radiomics_cfg.preset import Preset, Scale
 from radiomics_cfg.regions.grid import Box, Grid, resample
@@ -17,7 +17,7 @@ from radiomics_cfg.regions.lesions import Anatomy, find_anatomy
 from radiomics_cfg.regions.regions_of_interest import Region, find_regions, mask_name
 
 KEPT_FRACTION = "original_region_KeptFraction"
-"""Column of each side of a shell, named after PyRadiomics' pattern: see ``Region.kept_fraction``."""
+"""Column of each side of a ring, named after PyRadiomics' pattern: see ``Region.kept_fraction``."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "c
 
 def _measure_scale(scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend) -> dict[str, _Measured]:
     """Measure all masks of a case on one scale, each once, however many lesions share it."""
-    image, regions, origin, parts = _on_scale(scan, anatomy, preset, scale=scale, engine=engine)
+    image, regions, corner, parts = _on_scale(scan, anatomy, preset, scale=scale, engine=engine)
     names = engine.feature_names(scale.parameters)
     shortfalls = {name: region.shortfall(preset.regions.minimum_voxels) for name, region in regions.items()}
-    usable = {name: _as_image(regions[name], image, origin) for name, reason in shortfalls.items() if reason is None}
+    usable = {name: PlacedMask(regions[name].mask, corner) for name, reason in shortfalls.items() if reason is None}
     kept = {name: region.kept_fraction for name, region in regions.items()}
-    del regions  # their masks are copied, and the memory is needed
+    del regions  # the masks without features are not needed, and their memory is
     found = engine.features(image, usable, scale.parameters, parts=parts)
     return {mask: _measured(names, found.get(mask, {}), kept[mask], shortfall) for mask, shortfall in shortfalls.items()}
 
@@ -117,19 +117,17 @@ def _measure_scale_as_pyradiomics(
     box = grid.box_of(anatomy.box, preset.regions.reach_mm)
     inner = box.within(grid.size)
     hu = sitk.GetArrayFromImage(resample(scan.image, grid, inner))  # a view would not keep it alive
-    whole = Box((0, 0, 0), grid.size)
+    x, y, z = inner.lower
+    corner = (z, y, x)
     extractor, names = engine.extractor(scale.parameters), engine.feature_names(scale.parameters)
     measured = {}
     for name, region in find_regions(preset.regions, anatomy, hu, grid=grid, box=box).items():
         reason = region.shortfall(preset.regions.minimum_voxels)
         found: Mapping[str, float] = {}
         if reason is None:
-            inside = np.zeros(grid.size[::-1], np.uint8)
-            inside[inner.slices_in(whole)] = region.mask
-            mask = sitk.GetImageFromArray(inside)
-            mask.CopyInformation(scan.image)
             try:
-                found = {key: float(value) for key, value in extractor.execute(scan.image, mask).items()}
+                values = extractor.execute(scan.image, PlacedMask(region.mask, corner))
+                found = {key: float(value) for key, value in values.items()}
             except ValueError as error:  # the region cannot be measured on this scale, and says why
                 reason = str(error)
         measured[name] = _measured(names, found, region.kept_fraction, reason)
@@ -138,10 +136,10 @@ def _measure_scale_as_pyradiomics(
 
 def _on_scale(
     scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend
-) -> tuple[sitk.Image, dict[str, Region], tuple[float, ...], list[Box]]:
-    """Return a scan's HU around its labels on one scale, the regions there, where their masks begin, and boxes of the sides.
+) -> tuple[sitk.Image, dict[str, Region], tuple[int, int, int], list[Box]]:
+    """Return a scan's HU around its labels on one scale, the regions there, their corner (z, y, x), and boxes of the sides.
 
-    All masks span one box, given by the labels and the outermost shell alone, and so do the filtered images that a backend
+    All masks span one box, given by the labels and the outermost ring alone, and so do the filtered images that a backend
     makes: a region's values depend neither on the other regions nor on the other lesions.
     """
     setting = scale.parameters.setting
@@ -154,24 +152,16 @@ def _on_scale(
     regions = find_regions(preset.regions, anatomy, hu, grid=grid, box=box)
     sides = [grid.box_of(there, preset.regions.reach_mm).within(grid.size) for there in anatomy.side_boxes()]
     parts = [Box.around(np.subtract(side.lower, outer.lower), np.subtract(side.upper, outer.lower)) for side in sides]
-    return image, regions, image.TransformIndexToPhysicalPoint((np.array(inner.lower) - outer.lower).tolist()), parts
-
-
-def _as_image(region: Region, image: sitk.Image, origin: tuple[float, ...]) -> sitk.Image:
-    """Return a region's mask on the grid of ``image``, beginning at ``origin``."""
-    mask = sitk.GetImageFromArray(region.mask.view(np.uint8))
-    mask.SetOrigin(origin)
-    mask.SetSpacing(image.GetSpacing())
-    mask.SetDirection(image.GetDirection())
-    return mask
+    x, y, z = np.subtract(inner.lower, outer.lower).tolist()
+    return image, regions, (z, y, x), parts
 
 
 def feature_columns(preset: Preset, engine: Backend) -> list[str]:
     """Return the names of all feature columns, in table order."""
     columns = []
-    shells = set(preset.regions.names) - set(preset.regions.structures)
+    rings = set(preset.regions.names) - set(preset.regions.structures)
     for scale in preset.scales:
         names = engine.feature_names(scale.parameters)
         for region in preset.regions.names:
-            columns += [f"{region}__{scale.name}__{name}" for name in (*names, *([KEPT_FRACTION] if region in shells else []))]
+            columns += [f"{region}__{scale.name}__{name}" for name in (*names, *([KEPT_FRACTION] if region in rings else []))]
     return columns

@@ -2,22 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_ext.ground.case import Case, Cohort, Refusal
+from nnunet_ext.ground.case import Case, Cohort, Labels
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.scans.geometry import Scan, read_scan
-from nnunet_ext.volumes.volume_file import volume_sha256
 from radiomics_cfg.backends.backend import Backend, load_backend
-from radiomics_cfg.cases.kept_values import read_values, write_values
+from radiomics_cfg.cases.features import FeatureRecipe
+from radiomics_cfg.cases.kept_values import read_values
 from radiomics_cfg.cases.measure import as_measured, measure_case
-from radiomics_cfg.cases.result_file import Recipe, code_and_reason
+from radiomics_cfg.cases.recipe import Made
+from radiomics_cfg.cases.result_file import KeptRows, find_outcome, hashes
 from radiomics_cfg.modes import ORIENTATIONS, Mode
 from radiomics_cfg.perturbation import perturbed_mask as perturbation_module
 from radiomics_cfg.perturbation.perturbed_mask import Perturbation, perturb
@@ -38,10 +39,15 @@ class MaskRecipe:
     Args:
         recipe: How each mask is measured.
         perturbations: The masks over and above the original one.
+        mask_version: Of the way to perturb.
     """
 
-    recipe: Recipe
+    recipe: FeatureRecipe
     perturbations: tuple[Perturbation, ...]
+    mask_version: int = field(default_factory=lambda: perturbation_module.VERSION)
+
+    stage = "stability"
+    nothing = Made(said={"lost": ()})
 
     @classmethod
     def of(cls, cohort: Cohort, preset: Preset, perturbations: Sequence[Perturbation], *, backend: str, mode: Mode) -> Self:
@@ -56,7 +62,7 @@ class MaskRecipe:
             raise InputError(msg)
         if preset.regions.lesions == "each":
             preset = replace(preset, regions=preset.regions.model_copy(update={"lesions": "index"}))
-        return cls(Recipe.of(cohort, preset, backend=backend, mode=mode), tuple(perturbations))
+        return cls(FeatureRecipe.of(cohort, preset, backend=backend, mode=mode), tuple(perturbations))
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -66,8 +72,58 @@ class MaskRecipe:
     def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
         """Return where the values of an image and a mask belong: its name is a hash of all that they depend on."""
         single = self.recipe.file(folder, image_sha256, mask_sha256)
-        content = [single.stem, perturbation_module.VERSION, *map(repr, self.perturbations)]
+        content = [single.stem, self.mask_version, *map(repr, self.perturbations)]
         return folder / f"{hashlib.sha256(json.dumps(content).encode()).hexdigest()}.masks.npz"
+
+    @property
+    def labels(self) -> Labels:
+        """Value in the mask files for each structure."""
+        return self.recipe.labels
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions that the values depend on, of the process that made the recipe."""
+        return {**self.recipe.versions, "masks": str(self.mask_version)}
+
+    def versions_here(self) -> dict[str, str]:
+        """Return the same versions of the present process."""
+        return {**self.recipe.versions_here(), "masks": str(perturbation_module.VERSION)}
+
+    def columns(self) -> list[str]:
+        """Return the names of the feature columns, in table order."""
+        return self.recipe.columns()
+
+    def about(self) -> dict[str, Any]:
+        """Return what a result file says about how it was made."""
+        return {
+            "masks": self.masks,
+            "perturbations": list(map(repr, self.perturbations)),
+            "preset": self.recipe.preset.name,
+            "preset_sha256": self.recipe.preset.sha256,
+            "backend": self.recipe.backend,
+            "mode": self.recipe.mode,
+            "orientation": ORIENTATIONS[self.recipe.mode],
+            "versions": dict(self.recipe.versions),
+        }
+
+    def get_ready(self) -> None:
+        """Load the backend."""
+        self.recipe.get_ready()
+
+    def measure(self, case: Case) -> Made:
+        """Measure a case under all masks."""
+        single = self.recipe
+        with freed_memory_kept(), one_thread():
+            scan = as_measured(read_scan(case, single.labels, mask_required=True), single.mode)
+            engine = load_backend(single.backend)
+            found = measure_masks(scan, single.preset, engine, perturbations=self.perturbations, mode=single.mode)
+        return Made(found.values, {"lost": found.lost})
+
+    def is_sound(self, values: npt.NDArray[np.float64], about: Mapping[str, Any]) -> bool:
+        """Whether there is a row of this preset's columns for each mask; of a refused case none."""
+        if about.get("refusal"):
+            return True
+        return values.shape == (len(self.masks), len(self.columns())) and _masks_of(values, about) is not None
 
 
 @dataclass(frozen=True)
@@ -126,122 +182,28 @@ def _has_same_largest(anatomy: Anatomy, perturbed: Scan) -> bool:
     return bool(shared[1:].argmax() == 0 and shared[1] > 0)
 
 
-@dataclass(frozen=True)
-class MaskWork:
-    """What a worker process does with the cases of a stability study.
-
-    Args:
-        recipe: How a case is measured.
-        folder: Keeps the values.
-    """
-
-    recipe: MaskRecipe
-    folder: Path
-
-    def get_ready(self) -> None:
-        """Load the backend."""
-        load_backend(self.recipe.recipe.backend)
-
-    def measure(self, case: Case) -> Path | Refusal:
-        """Measure and keep a case."""
-        return measure_and_keep_masks(case, self.recipe, self.folder)
-
-    def lost(self, case: Case, reason: str) -> Path | Refusal:
-        """Refuse a case whose process is gone; the next run tries it again."""
-        return Refusal(case.id, "stability", "worker-lost", reason)
-
-
-def measure_and_keep_masks(case: Case, recipe: MaskRecipe, folder: Path) -> Path | Refusal:
-    """Measure a case under all masks and keep the values in ``folder``, unless they are there.
-
-    Returns:
-        The file, or why the case could not be measured; the next run tries that again.
-
-    Raises:
-        InputError: If the values cannot be written.
-    """
-    try:
-        file = _file(case, recipe, folder)
-        if _kept(file, recipe) is None:
-            with freed_memory_kept(), one_thread():
-                found = _measure(case, recipe)
-            _write(file, found, recipe)
-    except Exception as error:  # one case must not end a run, whatever a library makes of its voxels
-        if isinstance(error, InputError) and not isinstance(error, CaseRefused):
-            raise
-        return Refusal(case.id, "stability", *code_and_reason(error))
-    return file
-
-
 def find_masks(case: Case, recipe: MaskRecipe, folder: Path) -> MaskValues | None:
     """Return what ``folder`` keeps of a case; None if nothing is kept with these files, masks, preset and versions.
 
     Raises:
         CaseRefused: If a file of the case is missing or cannot be read.
     """
-    return _kept(_file(case, recipe, folder), recipe)
+    hashes(case, recipe)
+    found = find_outcome(case, recipe, folder)
+    return read_masks(found.file) if isinstance(found, KeptRows) else None
 
 
 def read_masks(file: Path) -> MaskValues | None:
     """Return the values in a file; None if there is none, or it is damaged and has to be made anew."""
-    found = _read(file)
-    return None if found is None else found[0]
-
-
-def _read(file: Path) -> tuple[MaskValues, dict[str, Any]] | None:
     found = read_values(file)
-    if found is None:
-        return None
-    values, about = found
+    return None if found is None else _masks_of(*found)
+
+
+def _masks_of(values: npt.NDArray[np.float64], about: Mapping[str, Any]) -> MaskValues | None:
     lost = about.get("lost")
     if not isinstance(lost, list) or len(lost) != len(values) or not all(isinstance(one, str) for one in lost):
         return None
     empty = [bool(np.isnan(row).all()) for row in values]
     if lost[:1] == [""] and all(is_empty or not reason for is_empty, reason in zip(empty, lost, strict=True)):
-        return MaskValues(values, tuple(lost)), about
+        return MaskValues(values, tuple(lost))
     return None
-
-
-def _kept(file: Path, recipe: MaskRecipe) -> MaskValues | None:
-    """Return the values in a file if they were measured so, under these names, whatever the file's name says."""
-    found = _read(file)
-    if found is None:
-        return None
-    values, about = found
-    made_so = all(about.get(name) == value for name, value in json.loads(json.dumps(_about(recipe))).items())
-    made_of = about.get("file") in (None, file.name)
-    return values if made_so and made_of and len(values.values) == len(recipe.masks) else None
-
-
-def _measure(case: Case, recipe: MaskRecipe) -> MaskValues:
-    single = recipe.recipe
-    scan = as_measured(read_scan(case, single.labels, mask_required=True), single.mode)
-    engine = load_backend(single.backend)
-    return measure_masks(scan, single.preset, engine, perturbations=recipe.perturbations, mode=single.mode)
-
-
-def _file(case: Case, recipe: MaskRecipe, folder: Path) -> Path:
-    if case.mask is None:
-        read_scan(case, recipe.recipe.labels, mask_required=True)  # which knows the code
-    return recipe.file(folder, volume_sha256(case.image, "image"), volume_sha256(case.mask, "mask") if case.mask else "")
-
-
-def _about(recipe: MaskRecipe) -> dict[str, Any]:
-    return {
-        "masks": recipe.masks,
-        "perturbations": list(map(repr, recipe.perturbations)),
-        "preset": recipe.recipe.preset.name,
-        "preset_sha256": recipe.recipe.preset.sha256,
-        "backend": recipe.recipe.backend,
-        "mode": recipe.recipe.mode,
-        "orientation": ORIENTATIONS[recipe.recipe.mode],
-        "versions": dict(recipe.recipe.versions),
-    }
-
-
-def _write(file: Path, found: MaskValues, recipe: MaskRecipe) -> None:
-    try:
-        write_values(file, found.values, {**_about(recipe), "lost": found.lost, "file": file.name})
-    except OSError as error:
-        msg = f"Cannot write a result to {file.parent}: {error.strerror or error}"
-        raise InputError(msg) from error

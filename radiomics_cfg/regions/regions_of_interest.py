@@ -1,6 +1,6 @@
-"""Regions of interest: structures of the mask, and peritumoral shells in mm with their kidney side and their fat side.
+"""Regions of interest: structures of the mask, and peritumoral rings, in mm, with their kidney side and their fat side.
 
-No width of the peritumoral ring is agreed on in clear-cell renal cell carcinoma, so shells are disjoint and the preset says
+No width of the peritumoral ring is agreed on in clear-cell renal cell carcinoma, so rings are disjoint and the preset says
 which there are.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnunet_ext.ground.labels import STRUCTURES, Label
-from radiomics_cfg.preset import RegionRules, Shell, Side
+from radiomics_cfg.preset import RegionRules, Ring, Side
 from radiomics_cfg.regions.grid import Box, Grid, bounds, nearest
 from radiomics_cfg.regions.lesions import LEFT, MINIMUM_KIDNEY_ML, RIGHT, Anatomy, Laterality, Lesion
 
@@ -27,7 +27,7 @@ class Region:
 
     Args:
         mask: Shape (z, y, x) of the box that was asked for, inside the scan.
-        kept_fraction: Of a shell: volume kept on this side over the volume of the whole shell, including what lies outside
+        kept_fraction: Of a ring: volume kept on this side over the volume of the whole ring, including what lies outside
             the scan, in another tumour, in a cyst, in air or in bone. None for a structure, of which nothing is dropped.
         absent: Why the case has no such region, if it has none.
     """
@@ -73,7 +73,7 @@ def find_regions(
         anatomy: Of the case's mask, on the scan's own grid.
         image_hu: HU on the part of ``box`` inside the scan, shape (z, y, x).
         grid: Grid of the scale over the scan.
-        box: Holds every label and the outermost shell; may leave the scan.
+        box: Holds every label and the outermost ring; may leave the scan.
 
     Returns:
         For every region of ``rules`` and every lesion the region called ``mask_name``, each once; masks have the shape of
@@ -87,12 +87,12 @@ def find_regions(
         around = _Surroundings.of(anatomy, lesion, grid, reach_mm=rules.reach_mm)
         if "tumour" in rules.structures:
             regions[mask_name("tumour", lesion)] = Region(around.seen(around.lesion, grid, inside))
-        for shell in rules.shells:
-            whole = around.shell(shell)
+        for ring in rules.rings:
+            whole = around.peritumoral_ring(ring)
             seen, volume = around.seen(whole, grid, inside), max(int(np.count_nonzero(whole)), 1)
-            for side in shell.sides:
+            for side in ring.sides:
                 mask = seen & kept[side]
-                name = mask_name(shell.region_name(side), lesion)
+                name = mask_name(ring.region_name(side), lesion)
                 regions[name] = Region(mask, int(np.count_nonzero(mask)) / volume)
     return regions
 
@@ -127,7 +127,7 @@ def _kidney_of(side: Laterality | None, anatomy: Anatomy, kidney: Mask, sides: n
 
 
 def _kept_on_sides(rules: RegionRules, labels: npt.NDArray[np.uint8], image_hu: npt.NDArray[np.float64]) -> dict[Side, Mask]:
-    """Return, for each side of a shell, the voxels that a shell keeps there."""
+    """Return, for each side of a ring, the voxels that a ring keeps there."""
     kidney = labels == Label.KIDNEY
     air, bone = rules.tissue_hu
     tissue = (labels != Label.TUMOUR) & (labels != Label.CYST) & (image_hu >= air) & (kidney | (image_hu <= bone))
@@ -140,9 +140,9 @@ class _Surroundings:
     """A lesion and the space around it on the grid of one scale.
 
     Args:
-        box: Holds the lesion and the outermost shell; may leave the scan.
+        box: Holds the lesion and the outermost ring; may leave the scan.
         lesion: Shape (z, y, x) of ``box``.
-        distance_mm: From the lesion to each voxel centre, inf beyond the outermost shell; same shape.
+        distance_mm: From the lesion to each voxel centre, inf beyond the outermost ring; same shape.
     """
 
     box: Box
@@ -162,10 +162,10 @@ class _Surroundings:
         distance = distance_mm(voxels[there], spacing, centres, reach_mm=reach_mm)
         return cls(box, nearest(voxels.view(np.uint8), grid, box) > 0, distance)
 
-    def shell(self, shell: Shell) -> Mask:
-        """Return the whole of a shell, with all that will be dropped from it."""
-        within: Mask = (self.distance_mm <= shell.outer_mm) & ~self.lesion
-        return within & (self.distance_mm > shell.inner_mm) if shell.inner_mm > 0 else within
+    def peritumoral_ring(self, ring: Ring) -> Mask:
+        """Return the whole of a ring, with all that will be dropped from it."""
+        within: Mask = (self.distance_mm <= ring.outer_mm) & ~self.lesion
+        return within & (self.distance_mm > ring.inner_mm) if ring.inner_mm > 0 else within
 
     def seen(self, mask: Mask, grid: Grid, inside: Box) -> Mask:
         """Return the part of a mask on ``box`` that lies in the scan, on the box ``inside``."""
@@ -181,7 +181,7 @@ def distance_mm(
     """Euclidean distance from a structure to points on another grid.
 
     A voxel stands for the centres of the cubes it can be cut into: one of a thick slice for a column of them. Between voxels
-    of equal sides this is the usual distance transform; on slices of 5 mm a shell keeps its volume within 10 %, where a
+    of equal sides this is the usual distance transform; on slices of 5 mm a ring keeps its volume within 10 %, where a
     transform between the slices' centres loses up to a third of it. The squared distance is a sum over axes, so the minimum is
     taken one axis after another (as in Felzenszwalb and Huttenlocher 2012, doi:10.4086/toc.2012.v008a019, with the window that
     ``reach_mm`` allows in place of the envelope of parabolas).

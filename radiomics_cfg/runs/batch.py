@@ -1,23 +1,46 @@
 """A cohort to be measured, and the folder that keeps what came of its cases."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from nnunet_ext.cohort.acquisition import stated_acquisition
 from nnunet_ext.ground.case import Case, Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.ground.shard import Shard
-from radiomics_cfg.cases.result_file import CaseWork, KeptRows, Outcome, Recipe, find_outcome, is_open, measure_and_keep
+from radiomics_cfg.cases.features import FeatureRecipe
+from radiomics_cfg.cases.recipe import Recipe
+from radiomics_cfg.cases.result_file import CaseWork, KeptRows, Outcome, find_outcome, is_open, measure_and_keep
 from radiomics_cfg.modes import Mode
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.runs.workers import measure_in_processes
 
 DEFAULT_BACKEND = "numba"
 """What computes the features, unless something else is asked for."""
+
+
+@contextmanager
+def cache_folder(given: AnyPath | None, *, scheduler: str | None = None) -> Iterator[Path]:
+    """Yield the folder that was given, or a temporary one where there is none.
+
+    Raises:
+        InputError: If there is none and a cluster does the work, which has to see it.
+    """
+    if given is not None:
+        yield Path(given)
+        return
+    if scheduler is not None:
+        msg = f"The workers of the Dask cluster {scheduler} have to see the results; name a folder that all see (cache_dir)"
+        raise InputError(msg)
+    with tempfile.TemporaryDirectory(prefix="ccrcc-cases-") as temporary:
+        yield Path(temporary)
+
 
 _READERS = 4
 """Threads that hash scans. Hashing leaves Python's lock, and several files at a time hide the delay of a network disk."""
@@ -42,9 +65,12 @@ class Plan:
     table_bytes: int
 
 
+_Recipe = TypeVar("_Recipe", bound=Recipe)
+
+
 @dataclass(frozen=True)
-class Batch:
-    """A cohort to be measured by a recipe, and the folder that keeps one result file a case.
+class CaseBatch(Generic[_Recipe]):
+    """A cohort to be measured by a recipe, and the folder that keeps one result file per case.
 
     Several processes on one or many machines may work on the same folder: a result file is whole or absent, and two that
     measure the same case write the same bytes.
@@ -53,33 +79,11 @@ class Batch:
         cohort: Cases with masks.
         recipe: How each is measured.
         folder: Keeps the results.
-        acquisition: What is stated of each case's scan, as ``stated_acquisition`` gives it.
     """
 
     cohort: Cohort
-    recipe: Recipe
+    recipe: _Recipe
     folder: Path
-    acquisition: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        cohort: Cohort,
-        preset: Preset,
-        folder: Path,
-        *,
-        backend: str = DEFAULT_BACKEND,
-        mode: Mode = "canonical",
-    ) -> Self:
-        """Return the batch that measures ``cohort`` as ``preset`` says.
-
-        Raises:
-            InputError: If the mode is unknown, the backend is unknown or not installed, the preset asks it for what it
-                cannot compute, or the acquisition file is faulty.
-        """
-        recipe = Recipe.of(cohort, preset, backend=backend, mode=mode)
-        recipe.columns()
-        return cls(cohort, recipe, folder, stated_acquisition(cohort))
 
     def part(self, shard: Shard) -> Self:
         """Return the part of this batch that is one shard's."""
@@ -160,6 +164,21 @@ class Batch:
             on_progress(len(outcomes), len(cases))
         return {case.id: outcomes[case.id] for case in cases}
 
+    def parted(self, outcomes: Mapping[str, Outcome]) -> tuple[list[Case], list[Path], tuple[Refusal, ...]]:
+        """Return the cases that have rows, their result files, and the refusals of the others, in the order of the cohort.
+
+        Raises:
+            InputError: If no case has rows.
+        """
+        ordered = [(case, outcomes[case.id]) for case in self.cohort.cases]
+        refusals = tuple(outcome for _, outcome in ordered if isinstance(outcome, Refusal))
+        kept = [(case, outcome.file) for case, outcome in ordered if isinstance(outcome, KeptRows)]
+        if not kept:
+            first = f"; the first was refused as {refusals[0].code}: {refusals[0].reason}" if refusals else ""
+            msg = f"No case of cohort {self.cohort.name} could be used{first}"
+            raise InputError(msg)
+        return [case for case, _ in kept], [file for _, file in kept], refusals
+
     def _measure_all(self, todo: Sequence[Case], jobs: int, scheduler: str | None) -> Iterator[tuple[Case, Outcome]]:
         if not todo:
             return
@@ -171,3 +190,34 @@ class Batch:
             yield from ((case, measure_and_keep(case, self.recipe, self.folder)) for case in todo)
         else:
             yield from measure_in_processes(todo, CaseWork(self.recipe, self.folder), jobs=jobs)
+
+
+@dataclass(frozen=True)
+class Batch(CaseBatch[FeatureRecipe]):
+    """A cohort whose features are to be measured.
+
+    Args:
+        acquisition: What is stated of each case's scan, as ``stated_acquisition`` gives it.
+    """
+
+    acquisition: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        cohort: Cohort,
+        preset: Preset,
+        folder: Path,
+        *,
+        backend: str = DEFAULT_BACKEND,
+        mode: Mode = "canonical",
+    ) -> Self:
+        """Return the batch that measures the features of ``cohort`` as ``preset`` says.
+
+        Raises:
+            InputError: If the mode is unknown, the backend is unknown or not installed, the preset asks it for what it
+                cannot compute, or the acquisition file is faulty.
+        """
+        recipe = FeatureRecipe.of(cohort, preset, backend=backend, mode=mode)
+        recipe.columns()
+        return cls(cohort, recipe, folder, stated_acquisition(cohort))

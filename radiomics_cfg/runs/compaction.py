@@ -9,11 +9,12 @@ import pandas as pd
 
 from nnunet_ext.ground.case import Case, Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.files import write_json
+from nnunet_ext.ground.files import AnyPath, write_json
 from nnunet_ext.ground.progress import OnProgress, silent
-from radiomics_cfg.cases.result_file import CaseContent, KeptRows, Outcome, read_case_file
+from radiomics_cfg.cases.features import CaseContent, read_case_file
+from radiomics_cfg.cases.result_file import KeptRows, Outcome
 from radiomics_cfg.modes import ORIENTATIONS, Mode
-from radiomics_cfg.preset import Preset
+from radiomics_cfg.preset import Preset, as_preset
 from radiomics_cfg.runs.batch import DEFAULT_BACKEND, Batch
 from radiomics_cfg.table import KEYS, FeatureTable
 
@@ -23,9 +24,9 @@ NOT_EXTRACTED = "not-extracted"
 
 def compact(
     cohort: Cohort,
-    preset: Preset,
+    preset: Preset | AnyPath,
     *,
-    cache_dir: Path,
+    cache_dir: AnyPath,
     backend: str = DEFAULT_BACKEND,
     mode: Mode = "canonical",
     partial: bool = False,
@@ -47,8 +48,17 @@ def compact(
 
     Raises:
         InputError: If a case has no result and ``partial`` is not set, or no case has rows.
+
+    Example:
+        >>> from nnunet_ext import load_cohort
+        >>> from radiomics_cfg import extract
+        >>> dev = load_cohort("dev/card.yaml")
+        >>> table, _ = extract(dev, "small", cache_dir="dev.cases")
+        >>> again, refused = compact(dev, "small", cache_dir="dev.cases")
+        >>> again.rows.equals(table.rows)
+        True
     """
-    batch = Batch.of(cohort, preset, cache_dir, backend=backend, mode=mode)
+    batch = Batch.of(cohort, as_preset(preset), Path(cache_dir), backend=backend, mode=mode)
     found = batch.find(on_progress)
     absent = [case.id for case in cohort.cases if case.id not in found]
     if absent and not partial:
@@ -73,12 +83,8 @@ def tabulate(batch: Batch, outcomes: Mapping[str, Outcome]) -> tuple[FeatureTabl
         InputError: If no case has rows, or a result file is gone.
     """
     cohort = batch.cohort
-    refusals = tuple(outcome for case in cohort.cases if isinstance(outcome := outcomes[case.id], Refusal))
+    _, _, refusals = batch.parted(outcomes)
     kept = [(case, outcome) for case in cohort.cases if isinstance(outcome := outcomes[case.id], KeptRows)]
-    if not kept:
-        first = f"; the first was refused as {refusals[0].code}: {refusals[0].reason}" if refusals else ""
-        msg = f"No case of cohort {cohort.name} could be used{first}"
-        raise InputError(msg)
     columns = batch.recipe.columns()
     values = np.empty((sum(rows.n_rows for _, rows in kept), len(columns)))
     keys: list[dict[str, str | int]] = []

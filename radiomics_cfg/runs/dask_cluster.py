@@ -13,7 +13,8 @@ from typing import Any
 
 from nnunet_ext.ground.case import Case
 from nnunet_ext.ground.errors import InputError
-from radiomics_cfg.cases.result_file import Outcome, Recipe, keep_trouble, measure_and_keep
+from radiomics_cfg.cases.recipe import Recipe
+from radiomics_cfg.cases.result_file import Outcome, keep_trouble, measure_and_keep
 
 RETRIES = 2
 """Times that a task which raised is tried elsewhere. A task whose worker was lost is moved by Dask itself, three times."""
@@ -106,7 +107,7 @@ async def _say_hello(dask: Any, scheduler: str) -> None:
 
 def _task(case: Case, *, recipe: Recipe, folder: Path) -> Outcome:
     """Measure one case in a Dask worker."""
-    here = Recipe.versions_of(recipe.backend)
+    here = recipe.versions_here()
     other = [name for name in {**here, **recipe.versions} if here.get(name) != recipe.versions.get(name)]
     if other:
         name = other[0]

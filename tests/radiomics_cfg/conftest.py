@@ -65,9 +65,9 @@ def small_preset(tmp_path: Path) -> Preset:
     """Two scales, a few cheap features, so that a case takes a tenth of a second."""
     folder = tmp_path / "small"
     folder.mkdir()
-    shell = {"inner_mm": 0, "outer_mm": 6, "sides": ["whole", "kidney", "fat"]}
+    ring = {"inner_mm": 0, "outer_mm": 6, "sides": ["whole", "kidney", "fat"]}
     (folder / "regions.yaml").write_text(
-        yaml.safe_dump({"structures": ["tumour", "kidney"], "shells": [shell]}), encoding="utf-8"
+        yaml.safe_dump({"structures": ["tumour", "kidney"], "rings": [ring]}), encoding="utf-8"
     )
     for spacing in (3, 6):
         parameters = {

@@ -18,8 +18,10 @@ from nnunet_ext.ground.labels import Label
 from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.backends.backend import Backend, load_backend
 from radiomics_cfg.cases import perturbed as perturbed_case
+from radiomics_cfg.cases.kept_values import read_values, write_values
 from radiomics_cfg.cases.measure import feature_columns, measure_case
-from radiomics_cfg.cases.perturbed import MaskRecipe, measure_and_keep_masks, measure_masks, read_masks
+from radiomics_cfg.cases.perturbed import MaskRecipe, measure_masks, read_masks
+from radiomics_cfg.cases.result_file import measure_and_keep
 from radiomics_cfg.contour_stability import PerturbedValues, Stability, stability
 from radiomics_cfg.extraction import extract
 from radiomics_cfg.modes import MODES, Mode
@@ -156,7 +158,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_table(cohort: Cohort, stabil
     assert files[0].is_file()
     assert after[0] != before[0]
     assert after[1:] == before[1:]
-    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_kept_values_serve_only_the_same_masks_files_and_preset(cohort: Cohort, small_preset: Preset) -> None:
@@ -217,6 +219,27 @@ def test_what_a_library_gives_up_on_is_refused_and_tried_again(
     assert [(refusal.case_id, refusal.code) for refusal in first.refusals] == [("case0", code)]
     assert "\n" not in first.refusals[0].reason
     assert (first.about["n_cases"], second.about["n_cases"], second.refusals) == (2, 3, ())
+
+
+def test_a_kept_file_of_before_hashes_were_written_is_used(cohort: Cohort, stabilise: Stabilise, tmp_path: Path) -> None:
+    first = stabilise(cohort)
+    for file in (tmp_path / "kept").iterdir():
+        found = read_values(file)
+        assert found is not None
+        values, about = found
+        older = {key: value for key, value in about.items() if key not in {"image_sha256", "mask_sha256", "refusal"}}
+        write_values(file, values, {**older, "file": file.name})
+        os.utime(file, ns=(0, 0))
+    second = stabilise(cohort)
+    assert {file.stat().st_mtime_ns for file in (tmp_path / "kept").iterdir()} == {0}
+    pd.testing.assert_frame_equal(first.table, second.table)
+
+
+def test_a_file_in_another_ones_place_is_measured_again(cohort: Cohort, stabilise: Stabilise, tmp_path: Path) -> None:
+    first = stabilise(cohort)
+    one, other, _ = sorted((tmp_path / "kept").iterdir())
+    one.write_bytes(other.read_bytes())
+    pd.testing.assert_frame_equal(stabilise(cohort).table, first.table)
 
 
 def test_a_mask_under_which_a_case_cannot_be_measured_has_no_values(cohort: Cohort, stabilise: Stabilise) -> None:
@@ -310,7 +333,7 @@ def test_a_result_that_cannot_be_written_ends_the_run(cohort: Cohort, small_pres
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     recipe = MaskRecipe.of(cohort, small_preset, MASKS[:1], backend="numba", mode="canonical")
     with pytest.raises(InputError, match=r"Cannot write a result to .*file: File exists"):
-        measure_and_keep_masks(cohort.cases[0], recipe, tmp_path / "file")
+        measure_and_keep(cohort.cases[0], recipe, tmp_path / "file")
 
 
 def test_a_case_whose_process_is_killed_is_refused_and_tried_again(

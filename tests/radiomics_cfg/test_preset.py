@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.backends.backend import Backend
-from radiomics_cfg.preset import PRESETS, Shell, load_preset
+from radiomics_cfg.preset import PRESETS, RegionRules, Ring, load_preset
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_multiscale_is_what_the_design_asks_for() -> None:
         ("1mm", (1.0, 1.0, 1.0)),
         ("2mm", (2.0, 2.0, 2.0)),
     ]
-    shells = [f"shell_{width}mm{side}" for width in ("0_3", "3_5", "5_10") for side in ("", "_kidney", "_fat")]
-    assert preset.regions.names == ("tumour", "kidney", *shells)
+    rings = [f"shell_{width}mm{side}" for width in ("0_3", "3_5", "5_10") for side in ("", "_kidney", "_fat")]
+    assert preset.regions.names == ("tumour", "kidney", *rings)
     assert preset.regions.lesions == load_preset("quick").regions.lesions == "index"
     for scale in preset.scales:
         assert list(scale.parameters.image_types) == ["Original", "Wavelet", "LoG"]
@@ -141,9 +141,9 @@ def test_a_preset_without_a_scale_is_refused(own_preset: Path) -> None:
 
 
 def test_a_shell_has_a_width() -> None:
-    assert Shell(inner_mm=3, outer_mm=3.5, sides=("fat",)).region_name("fat") == "shell_3_3p5mm_fat"
+    assert Ring(inner_mm=3, outer_mm=3.5, sides=("fat",)).region_name("fat") == "shell_3_3p5mm_fat"
     with pytest.raises(ValidationError, match="outer_mm must exceed inner_mm"):
-        Shell(inner_mm=3, outer_mm=3, sides=("fat",))
+        Ring(inner_mm=3, outer_mm=3, sides=("fat",))
 
 
 @pytest.mark.parametrize(
@@ -168,3 +168,21 @@ def test_a_number_of_a_preset_is_a_number(tmp_path: Path, faulty: str) -> None:
     (folder / "1mm.yaml").write_text(text.format(faulty), encoding="utf-8")
     with pytest.raises(InputError, match=r"1mm\.yaml"):
         load_preset(folder)
+
+
+def test_rings_may_be_spelt_as_they_were_before() -> None:
+    ring = {"inner_mm": 0, "outer_mm": 5, "sides": ["whole"]}
+    now, before = RegionRules.model_validate({"rings": [ring]}), RegionRules.model_validate({"shells": [ring]})
+    assert now == before
+    assert now.model_dump(mode="json", by_alias=True)["shells"] == before.model_dump(mode="json")["rings"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256"),
+    [
+        ("quick", "c9a821e7c3fe87b539372e2a8b1939f22e808497b8aecdeaa4755183c0ac8c89"),
+        ("multiscale", "bf81658bc4a4149d8f75d4db927484dd53501555505281b3724cb8b6a1839718"),
+    ],
+)
+def test_the_hashes_of_our_presets_stay(name: str, sha256: str) -> None:
+    assert load_preset(name).sha256 == sha256

@@ -148,3 +148,16 @@ def test_two_processes_write_the_table_of_one(study: Path, untrained_network: Pa
     for jobs, table in enumerate(tables, start=1):
         assert deep(study, untrained_network, table, "--jobs", jobs).exit_code == 0
     assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+def test_shards_keep_what_the_whole_command_then_uses(
+    study: Path, untrained_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "joined.parquet"
+    for shard in ("0/2", "1/2"):
+        result = deep(study, untrained_network, out, "--shard", shard)
+        assert result.exit_code == 0
+        assert f"Shard {shard}: {N_CASES // 2} of {N_CASES // 2} cases kept" in result.stdout
+    assert not out.exists()
+    monkeypatch.setattr(deep_case, "measure_deep", lambda *_: pytest.fail("all is done"))
+    assert deep(study, untrained_network, out).exit_code == 0

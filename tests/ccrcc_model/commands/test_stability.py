@@ -13,6 +13,7 @@ from ccrcc_model.commands.stability import StabilityOrder, run_stability
 from nnunet_ext.cohort.cards import save_cohort
 from nnunet_ext.ground.case import Case, Cohort, Role
 from nnunet_ext.ground.errors import InputError
+from radiomics_cfg.cases import perturbed
 from radiomics_cfg.contour_stability import Stability
 
 
@@ -72,3 +73,25 @@ def test_an_interrupted_run_says_how_to_go_on(
 def test_a_stability_table_is_parquet_or_csv(order: StabilityOrder) -> None:
     with pytest.raises(InputError, match=r"a \.parquet or a \.csv file; asked for stability\.xlsx"):
         StabilityOrder(order.card, order.out.with_suffix(".xlsx"), order.preset)
+
+
+def test_shards_keep_what_the_whole_command_then_uses(
+    order: StabilityOrder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for shard in ("0/2", "1/2"):
+        assert run_stability(order, shard=shard) == 0
+        line = f"Shard {shard}: 1 of 1 cases kept in {order.folder}; when all shards are done, the same command"
+        assert line in capsys.readouterr().out
+    assert not order.out.exists()
+
+    def measured_again(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(perturbed, "measure_masks", measured_again)
+    assert run_stability(order) == 0
+    assert order.out.exists()
+
+
+def test_jobs_beside_a_cluster_are_refused(order: StabilityOrder) -> None:
+    with pytest.raises(InputError, match="leave --jobs 2 out beside --scheduler"):
+        run_stability(order, jobs=2, scheduler="tcp://here:1")

@@ -18,7 +18,7 @@ from nnunet_ext.ground.labels import Label
 from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg import Extractor
 from radiomics_cfg.backends.backend import Backend
-from radiomics_cfg.backends.extractor import DEFAULTS
+from radiomics_cfg.backends.parameters import DEFAULTS
 from radiomics_cfg.cases.measure import feature_columns, measure_case
 from radiomics_cfg.engine.region import CLASSES
 from radiomics_cfg.preset import Parameters, Preset, RegionRules, Scale

@@ -9,7 +9,7 @@ import radiomics_cfg.backends.backend
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.labels import Label
 from nnunet_ext.scans.geometry import Scan
-from radiomics_cfg.backends.backend import Backend, load_backend
+from radiomics_cfg.backends.backend import Backend, PlacedMask, load_backend
 from radiomics_cfg.preset import Parameters
 
 TwoBalls = Callable[..., Scan]
@@ -22,8 +22,8 @@ def parameters(**content: Any) -> Parameters:
     return Parameters.model_validate(filled)
 
 
-def region(scan: Scan, label: Label) -> sitk.Image:
-    return sitk.Cast(scan.mask == int(label), sitk.sitkUInt8)
+def region(scan: Scan, label: Label) -> PlacedMask:
+    return PlacedMask(sitk.GetArrayFromImage(scan.mask) == label, (0, 0, 0))
 
 
 @pytest.mark.filterwarnings("ignore")  # PyRadiomics' own
@@ -48,8 +48,9 @@ def test_values_are_those_of_pyradiomics_own_extractor(
     ours = pyradiomics.features(image, masks, Parameters.model_validate(content))
     extractor = RadiomicsFeatureExtractor(content)
     extractor.addProvenance(False)
-    for name, mask in masks.items():
-        theirs = {feature: float(value) for feature, value in extractor.execute(image, mask).items()}
+    for name in masks:
+        own = sitk.Cast(scan.mask == int(Label[name.upper()]), sitk.sitkUInt8)
+        theirs = {feature: float(value) for feature, value in extractor.execute(image, own).items()}
         assert list(ours[name]) == list(theirs) == list(pyradiomics.feature_names(Parameters.model_validate(content)))
         assert ours[name] == pytest.approx(theirs, rel=1e-9, abs=0, nan_ok=True)
     assert len(ours["tumour"]) == 14 + 93 * images
@@ -68,8 +69,9 @@ def test_a_mask_on_a_part_of_the_grid_is_found_by_its_place(pyradiomics: Backend
     scan = two_balls()
     image = sitk.Cast(scan.image, sitk.sitkFloat64)
     whole = region(scan, Label.TUMOUR)
-    part = whole[14:30, 8:28, 6:28]
-    assert sitk.GetArrayFromImage(part).sum() == sitk.GetArrayFromImage(whole).sum()
+    part = PlacedMask(whole.inside[6:28, 8:28, 14:30], (6, 8, 14))
+    assert part.inside.sum() == whole.inside.sum()
+    assert part.end == (28, 28, 30)
     asked = parameters()
     assert pyradiomics.features(image, {"t": part}, asked) == pyradiomics.features(image, {"t": whole}, asked)
 
@@ -79,9 +81,9 @@ def test_wavelets_at_the_edge_do_not_see_the_far_side(pyradiomics: Backend) -> N
     values = rng.normal(0, 50, (16, 16, 16))
     far = values.copy()
     far[:, :, -3:] += 1000
-    inside = np.zeros(values.shape, np.uint8)
-    inside[4:9, 4:9, :5] = 1
-    mask = sitk.GetImageFromArray(inside)
+    inside = np.zeros(values.shape, bool)
+    inside[4:9, 4:9, :5] = True
+    mask = PlacedMask(inside, (0, 0, 0))
     asked = parameters(imageType={"Wavelet": {}}, featureClass={"firstorder": ["Mean", "Variance"]})
     near, wrapped = (pyradiomics.features(sitk.GetImageFromArray(v), {"edge": mask}, asked)["edge"] for v in (values, far))
     assert near == wrapped
@@ -91,16 +93,14 @@ def test_log_has_converged_within_the_margin(pyradiomics: Backend) -> None:
     rng = np.random.default_rng(2)
     values = rng.normal(0, 30, (90, 90, 90))
     values[:30] += 1000  # an edge that a short margin would cut off
-    inside = np.zeros(values.shape, np.uint8)
-    inside[40:50, 40:50, 40:50] = 1
-    image, mask = sitk.GetImageFromArray(values), sitk.GetImageFromArray(inside)
+    image, cube = sitk.GetImageFromArray(values), np.ones((10, 10, 10), bool)
     asked = parameters(imageType={"LoG": {"sigma": [3.0]}}, featureClass={"firstorder": ["Mean", "Maximum"]})
     margin = pyradiomics.margin(asked, (1.0, 1.0, 1.0))
     assert margin.tolist() == [30, 30, 30]
-    whole = pyradiomics.features(image, {"r": mask}, asked)["r"]
-    cropped = pyradiomics.features(image[10:80, 10:80, 10:80], {"r": mask[40:50, 40:50, 40:50]}, asked)["r"]
+    whole = pyradiomics.features(image, {"r": PlacedMask(cube, (40, 40, 40))}, asked)["r"]
+    cropped = pyradiomics.features(image[10:80, 10:80, 10:80], {"r": PlacedMask(cube, (30, 30, 30))}, asked)["r"]
     assert cropped == pytest.approx(whole, abs=0.01)
-    short = pyradiomics.features(image[34:56, 34:56, 34:56], {"r": mask[40:50, 40:50, 40:50]}, asked)["r"]
+    short = pyradiomics.features(image[34:56, 34:56, 34:56], {"r": PlacedMask(cube, (6, 6, 6))}, asked)["r"]
     assert short != pytest.approx(whole, abs=1.0)
 
 
@@ -115,7 +115,7 @@ def test_the_margin_is_that_of_the_filter_that_looks_furthest(pyradiomics: Backe
 def test_a_wild_voxel_costs_values_not_memory(pyradiomics: Backend, range_hu: float, known: bool) -> None:
     values = np.random.default_rng(3).normal(0, 5, (8, 8, 8))
     values[4, 4, 4] = values.min() + range_hu
-    mask = sitk.GetImageFromArray(np.ones(values.shape, np.uint8))
+    mask = PlacedMask(np.ones(values.shape, bool), (0, 0, 0))
     asked = parameters(setting={"binWidth": 25}, featureClass={"shape": ["VoxelVolume"], "firstorder": ["Maximum"]})
     found = pyradiomics.features(sitk.GetImageFromArray(values), {"r": mask}, asked)["r"]
     assert found["original_shape_VoxelVolume"] == 512

@@ -15,8 +15,9 @@ from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.labels import Label
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model
 from nnunet_ext.scans.geometry import Scan
-from radiomics_cfg.cases.deep import DeepRecipe, DeepWork, deep_columns, measure_deep, network_scale, tumour_and_ring
-from radiomics_cfg.cases.result_file import KeptRows, read_case_file
+from radiomics_cfg.cases.deep import DeepRecipe, deep_columns, measure_deep, network_scale, tumour_and_ring
+from radiomics_cfg.cases.features import read_case_file
+from radiomics_cfg.cases.result_file import CaseWork, KeptRows
 from radiomics_cfg.preset import Preset, RegionRules
 
 TwoBalls = Callable[..., Scan]
@@ -114,13 +115,13 @@ def test_what_came_of_a_case_is_kept_until_something_changes(
 ) -> None:
     recipe = DeepRecipe.of(cohort, small_preset, TrainedModel(untrained_network))
     folder, case = tmp_path / "kept", cohort.cases[0]
-    first = DeepWork(recipe, folder).measure(case)
+    first = CaseWork(recipe, folder).measure(case)
     assert isinstance(first, KeptRows)
     before = first.file.stat().st_mtime_ns
-    assert DeepWork(recipe, folder).measure(case) == first
+    assert CaseWork(recipe, folder).measure(case) == first
     assert first.file.stat().st_mtime_ns == before
     other = replace(recipe, files={**recipe.files, "plans.json": "0"})
-    assert DeepWork(other, folder).measure(case) != first
+    assert CaseWork(other, folder).measure(case) != first
     assert other.sha256 != recipe.sha256
     assert replace(recipe, labels={"tumour": 2}).sha256 == recipe.sha256
     content = read_case_file(first.file)
@@ -133,7 +134,7 @@ def test_a_case_without_a_tumour_is_refused_and_no_other_case_with_it(
 ) -> None:
     scan = two_balls()
     healthy = write_case("healthy", Scan(scan.image, sitk.Cast(scan.mask == int(Label.KIDNEY), sitk.sitkUInt8)))
-    work = DeepWork(DeepRecipe.of(cohort, small_preset, TrainedModel(untrained_network)), tmp_path / "kept")
+    work = CaseWork(DeepRecipe.of(cohort, small_preset, TrainedModel(untrained_network)), tmp_path / "kept")
     refused = work.measure(healthy)
     assert isinstance(refused, Refusal)
     assert (refused.stage, refused.code) == ("deep", "tumour-absent")
@@ -144,7 +145,7 @@ def test_a_result_that_is_not_of_this_case_and_network_is_made_again(
     cohort: Cohort, small_preset: Preset, untrained_network: Path, tmp_path: Path
 ) -> None:
     recipe = DeepRecipe.of(cohort, small_preset, TrainedModel(untrained_network))
-    work, (case, other) = DeepWork(recipe, tmp_path / "kept"), cohort.cases[:2]
+    work, (case, other) = CaseWork(recipe, tmp_path / "kept"), cohort.cases[:2]
     kept, foreign = work.measure(case), work.measure(other)
     assert isinstance(kept, KeptRows)
     assert isinstance(foreign, KeptRows)

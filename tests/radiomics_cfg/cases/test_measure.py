@@ -7,10 +7,10 @@ import SimpleITK as sitk
 
 from nnunet_ext.ground.labels import Label
 from nnunet_ext.scans.geometry import Scan
-from radiomics_cfg.backends.backend import Backend, load_backend
+from radiomics_cfg.backends.backend import Backend, PlacedMask, load_backend
 from radiomics_cfg.cases.measure import KEPT_FRACTION, CaseRows, feature_columns, measure_case
 from radiomics_cfg.modes import MODES, Mode
-from radiomics_cfg.preset import Parameters, Preset, RegionRules, Scale, Shell
+from radiomics_cfg.preset import Parameters, Preset, RegionRules, Ring, Scale
 from radiomics_cfg.regions.grid import Box
 
 TwoBalls = Callable[..., Scan]
@@ -36,14 +36,13 @@ class MeanAndVolume:
         return np.full(3, 2)
 
     def features(
-        self, image: sitk.Image, masks: Mapping[str, sitk.Image], parameters: Parameters, *, parts: Sequence[Box] = ()
+        self, image: sitk.Image, masks: Mapping[str, PlacedMask], parameters: Parameters, *, parts: Sequence[Box] = ()
     ) -> dict[str, dict[str, float]]:
         del parameters, parts
         self.asked.append(sorted(masks))
         found = {}
         for name, mask in masks.items():
-            crop = sitk.RegionOfInterest(image, mask.GetSize(), image.TransformPhysicalPointToIndex(mask.GetOrigin()))
-            inside = sitk.GetArrayViewFromImage(crop)[sitk.GetArrayViewFromImage(mask) == 1]
+            inside = sitk.GetArrayViewFromImage(image)[tuple(map(slice, mask.corner, mask.end))][mask.inside]
             found[name] = {VOLUME: float(len(inside) * np.prod(image.GetSpacing())), MEAN: float(inside.mean())}
         return found
 
@@ -72,7 +71,7 @@ def preset(rule: str, *structures: str) -> Preset:
     regions = RegionRules(
         lesions=rule,  # type: ignore[arg-type]
         structures=structures or ("tumour", "kidney", "kidney_ipsilateral", "kidney_contralateral"),  # type: ignore[arg-type]
-        shells=(Shell(inner_mm=0, outer_mm=6, sides=("whole", "fat")),),
+        rings=(Ring(inner_mm=0, outer_mm=6, sides=("whole", "fat")),),
     )
 
     def scale(mm: float) -> Scale:

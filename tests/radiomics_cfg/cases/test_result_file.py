@@ -14,16 +14,10 @@ from nnunet_ext.ground.case import Case, Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.labels import Label
 from nnunet_ext.scans.geometry import Scan
-from radiomics_cfg.cases import result_file as module
-from radiomics_cfg.cases.result_file import (
-    KeptRows,
-    Outcome,
-    Recipe,
-    find_outcome,
-    keep_trouble,
-    measure_and_keep,
-    read_case_file,
-)
+from nnunet_ext.volumes import volume_file
+from radiomics_cfg.cases import features as module
+from radiomics_cfg.cases.features import FeatureRecipe, read_case_file
+from radiomics_cfg.cases.result_file import KeptRows, Outcome, find_outcome, keep_trouble, measure_and_keep
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.runs.batch import DEFAULT_BACKEND
 
@@ -39,8 +33,8 @@ def case(cohort: Cohort) -> Case:
 
 
 @pytest.fixture
-def recipe(cohort: Cohort, small_preset: Preset) -> Recipe:
-    return Recipe.of(cohort, small_preset, backend=DEFAULT_BACKEND, mode="canonical")
+def recipe(cohort: Cohort, small_preset: Preset) -> FeatureRecipe:
+    return FeatureRecipe.of(cohort, small_preset, backend=DEFAULT_BACKEND, mode="canonical")
 
 
 @pytest.fixture
@@ -62,7 +56,7 @@ def refused(outcome: Outcome | None) -> tuple[str, str]:
     return outcome.code, outcome.reason
 
 
-def test_a_kept_file_is_small_and_readable_without_pickle(case: Case, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_kept_file_is_small_and_readable_without_pickle(case: Case, recipe: FeatureRecipe, tmp_path: Path) -> None:
     measure_and_keep(case, recipe, tmp_path / "cases")
     (file,) = (tmp_path / "cases").iterdir()
     with np.load(file, allow_pickle=False) as stored:
@@ -76,7 +70,7 @@ def test_a_kept_file_is_small_and_readable_without_pickle(case: Case, recipe: Re
 
 
 def test_a_whole_file_is_not_measured_again(
-    case: Case, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert find_outcome(case, recipe, tmp_path) is None
     first = measure_and_keep(case, recipe, tmp_path)
@@ -90,7 +84,7 @@ def test_a_whole_file_is_not_measured_again(
     "spoil", [lambda content: content[:-40], lambda _: b"", lambda content: content[:200] + content[210:]]
 )
 def test_a_damaged_file_is_made_anew_to_the_same_bytes(
-    case: Case, recipe: Recipe, tmp_path: Path, spoil: Callable[[bytes], bytes]
+    case: Case, recipe: FeatureRecipe, tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
     measure_and_keep(case, recipe, tmp_path / "cases")
     (file,) = (tmp_path / "cases").iterdir()
@@ -102,7 +96,7 @@ def test_a_damaged_file_is_made_anew_to_the_same_bytes(
     assert file.read_bytes() == content
 
 
-def test_all_that_a_value_depends_on_is_in_the_files_name(recipe: Recipe) -> None:
+def test_all_that_a_value_depends_on_is_in_the_files_name(recipe: FeatureRecipe) -> None:
     others = [
         replace(recipe, labels={"kidney": 1, "tumour": 2}),
         replace(recipe, preset=replace(recipe.preset, sha256="another")),
@@ -117,7 +111,7 @@ def test_all_that_a_value_depends_on_is_in_the_files_name(recipe: Recipe) -> Non
 
 
 def test_what_the_gate_decides_is_kept_with_its_code(
-    healthy: Case, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    healthy: Case, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = measure_and_keep(healthy, recipe, tmp_path)
     assert refused(first)[0] == "tumour-absent"
@@ -136,7 +130,7 @@ def test_what_the_gate_decides_is_kept_with_its_code(
     ],
 )
 def test_what_may_pass_is_kept_with_its_code_and_tried_again(
-    case: Case, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, error: Exception, code: str
+    case: Case, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, error: Exception, code: str
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(module, "measure_case", raising(error))
@@ -147,14 +141,14 @@ def test_what_may_pass_is_kept_with_its_code_and_tried_again(
 
 
 def test_a_file_that_cannot_be_read_is_refused_without_its_path(
-    case: Case, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "sha256", raising(PermissionError(13, "Permission denied", str(case.image))))
+    monkeypatch.setattr(volume_file, "sha256", raising(PermissionError(13, "Permission denied", str(case.image))))
     found = find_outcome(case, recipe, tmp_path)
     assert refused(found) == ("io-error", "a file could not be read: Permission denied")
 
 
-def test_trouble_does_not_overwrite_a_result(case: Case, recipe: Recipe, tmp_path: Path) -> None:
+def test_trouble_does_not_overwrite_a_result(case: Case, recipe: FeatureRecipe, tmp_path: Path) -> None:
     lost = keep_trouble(case, recipe, tmp_path, code="worker-lost", reason="signal 9")
     assert refused(lost) == ("worker-lost", "signal 9")
     kept = measure_and_keep(case, recipe, tmp_path)
@@ -162,14 +156,14 @@ def test_trouble_does_not_overwrite_a_result(case: Case, recipe: Recipe, tmp_pat
     assert keep_trouble(case, recipe, tmp_path, code="worker-lost", reason="signal 9") == kept
 
 
-def test_a_result_that_cannot_be_written_ends_the_run(case: Case, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_written_ends_the_run(case: Case, recipe: FeatureRecipe, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(InputError, match=r"Cannot write a result to .*file: File exists"):
         measure_and_keep(case, recipe, tmp_path / "file")
 
 
 def test_a_users_mistake_is_not_taken_for_a_bad_case(
-    case: Case, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "measure_case", raising(InputError("no such feature")))
     with pytest.raises(InputError, match="no such feature"):
@@ -221,7 +215,7 @@ WRONG: dict[str, Callable[[Stored], None]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_result_of_this_case_is_made_anew(case: Case, recipe: Recipe, tmp_path: Path, name: str) -> None:
+def test_what_is_no_result_of_this_case_is_made_anew(case: Case, recipe: FeatureRecipe, tmp_path: Path, name: str) -> None:
     kept = measure_and_keep(case, recipe, tmp_path)
     (file,) = tmp_path.glob("*.npz")
     whole = file.read_bytes()
@@ -273,7 +267,7 @@ def _pipe(file: Path) -> None:
     ids=["pickled", "one array", "pipe", "zeros in a zip", "half of it", "picture", "zeros"],
 )
 def test_a_file_of_something_else_is_made_anew(
-    case: Case, recipe: Recipe, tmp_path: Path, spoil: Callable[[Path], None]
+    case: Case, recipe: FeatureRecipe, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     kept = measure_and_keep(case, recipe, tmp_path)
     (file,) = tmp_path.glob("*.npz")
@@ -285,7 +279,7 @@ def test_a_file_of_something_else_is_made_anew(
 
 
 def test_a_result_in_another_cases_place_is_not_its_own(
-    two_balls: TwoBalls, write_case: WriteCase, case: Case, recipe: Recipe, tmp_path: Path
+    two_balls: TwoBalls, write_case: WriteCase, case: Case, recipe: FeatureRecipe, tmp_path: Path
 ) -> None:
     scan = two_balls()
     other = write_case("other", Scan(scan.image + 5, scan.mask))

@@ -16,7 +16,7 @@ from radiomics_cfg.backends.extractor import Extractor
 from radiomics_cfg.cases.measure import measure_case
 from radiomics_cfg.cases.perturbed import measure_masks
 from radiomics_cfg.perturbation.perturbed_mask import usual_perturbations
-from radiomics_cfg.preset import Parameters, Preset, RegionRules, Scale, Shell
+from radiomics_cfg.preset import Parameters, Preset, RegionRules, Ring, Scale
 from radiomics_cfg.regions.grid import Box, Grid, resample
 from radiomics_cfg.regions.lesions import LEFT, find_anatomy
 
@@ -75,8 +75,8 @@ def preset(
         "imageType": {kind: kinds[kind] for kind in filters},
         "featureClass": dict.fromkeys(classes),
     }
-    shell = Shell(inner_mm=0, outer_mm=5, sides=("whole", "kidney"))
-    rules = RegionRules(lesions=lesions, structures=("tumour", "kidney_ipsilateral"), shells=(shell,), minimum_voxels=10)  # type: ignore[arg-type]
+    ring = Ring(inner_mm=0, outer_mm=5, sides=("whole", "kidney"))
+    rules = RegionRules(lesions=lesions, structures=("tumour", "kidney_ipsilateral"), rings=(ring,), minimum_voxels=10)  # type: ignore[arg-type]
     return Preset("test", rules, (Scale("scale", Parameters.model_validate(content)),), "")
 
 

@@ -7,7 +7,7 @@ from scipy.ndimage import distance_transform_edt
 
 from nnunet_ext.ground.labels import Label
 from nnunet_ext.scans.geometry import Scan
-from radiomics_cfg.preset import RegionRules, Shell
+from radiomics_cfg.preset import RegionRules, Ring
 from radiomics_cfg.regions.grid import Grid, bounds
 from radiomics_cfg.regions.lesions import LEFT, RIGHT, Anatomy, Lesion, find_anatomy
 from radiomics_cfg.regions.regions_of_interest import Region, distance_mm, find_regions, mask_name
@@ -62,8 +62,8 @@ class Ball:
         return find_regions(rules, self.anatomy, np.broadcast_to(hu, inside.size[::-1]), grid=grid, box=box)
 
 
-def shells(*edges: tuple[float, float], sides: tuple[str, ...] = ("whole",)) -> RegionRules:
-    return RegionRules(shells=tuple(Shell(inner_mm=a, outer_mm=b, sides=sides) for a, b in edges))  # type: ignore[arg-type]
+def rings(*edges: tuple[float, float], sides: tuple[str, ...] = ("whole",)) -> RegionRules:
+    return RegionRules(rings=tuple(Ring(inner_mm=a, outer_mm=b, sides=sides) for a, b in edges))  # type: ignore[arg-type]
 
 
 def shell_volume(radius: float, inner: float, outer: float) -> float:
@@ -73,22 +73,22 @@ def shell_volume(radius: float, inner: float, outer: float) -> float:
 @pytest.mark.parametrize(("inner", "outer"), [(0, 3), (3, 5), (5, 10)])
 @pytest.mark.parametrize("thickness", [1.0, 5.0])
 def test_a_shell_around_a_ball_has_its_volume_on_thin_and_on_thick_slices(thickness: float, inner: int, outer: int) -> None:
-    # A distance transform between the centres of 5 mm slices finds 0.69 of the innermost shell.
-    found = Ball((1.0, 1.0, thickness)).regions(shells((inner, outer)), scale_mm=1.0)
+    # A distance transform between the centres of 5 mm slices finds 0.69 of the innermost ring.
+    found = Ball((1.0, 1.0, thickness)).regions(rings((inner, outer)), scale_mm=1.0)
     volume = int(found[f"shell_{inner}_{outer}mm"].mask.sum())
     assert volume == pytest.approx(shell_volume(20, inner, outer), rel=0.06 if thickness == 1 else 0.1)
 
 
 def test_a_shell_reaches_as_far_across_thick_slices_as_within_them() -> None:
     ball = Ball((1.0, 1.0, 5.0))
-    mask = ball.regions(shells((0, 10)), scale_mm=1.0)["shell_0_10mm"].mask
+    mask = ball.regions(rings((0, 10)), scale_mm=1.0)["shell_0_10mm"].mask
     extent = [np.ptp(np.flatnonzero(mask.any(axis=axes))) + 1 for axes in ((1, 2), (0, 2), (0, 1))]
     tumour = [np.ptp(np.flatnonzero((ball.labels > 0).any(axis=axes))) + 1 for axes in ((1, 2), (0, 2), (0, 1))]
     assert extent == [tumour[0] * 5 + 20, tumour[1] + 20, tumour[2] + 20]
 
 
 def test_shells_are_disjoint_and_fill_the_space_between_them() -> None:
-    found = Ball((1.0, 1.0, 3.0)).regions(shells((0, 3), (3, 5), (5, 10), (0, 10)), scale_mm=2.0)
+    found = Ball((1.0, 1.0, 3.0)).regions(rings((0, 3), (3, 5), (5, 10), (0, 10)), scale_mm=2.0)
     parts = np.array([found[name].mask for name in ("tumour", "shell_0_3mm", "shell_3_5mm", "shell_5_10mm")], int)
     assert parts.sum(axis=0).max() == 1
     assert np.array_equal(parts[1:].sum(axis=0) > 0, found["shell_0_10mm"].mask)
@@ -119,7 +119,7 @@ def test_kidney_side_and_fat_side_part_the_shell() -> None:
     ball = Ball((2.0, 2.0, 2.0))
     ball.labels[(ball.x < 50) & (ball.labels == 0)] = Label.KIDNEY
     hu = np.where(ball.x < 50, TISSUE, FAT)
-    found = ball.regions(shells((0, 10), sides=("whole", "kidney", "fat")), hu=hu)
+    found = ball.regions(rings((0, 10), sides=("whole", "kidney", "fat")), hu=hu)
     whole, kidney, fat = (found[f"shell_0_10mm{side}"] for side in ("", "_kidney", "_fat"))
     assert not (kidney.mask & fat.mask).any()
     assert np.array_equal(kidney.mask | fat.mask, whole.mask)
@@ -130,17 +130,17 @@ def test_kidney_side_and_fat_side_part_the_shell() -> None:
 
 def test_other_tumours_and_cysts_are_not_part_of_a_shell() -> None:
     alone = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(40.0, 50.0, 50.0))
-    before = alone.regions(shells((0, 10)))["shell_0_10mm"]
+    before = alone.regions(rings((0, 10)))["shell_0_10mm"]
     beside = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(40.0, 50.0, 50.0))
     second = (beside.x - 62) ** 2 + (beside.y - 50) ** 2 + (beside.z - 50) ** 2 <= 4**2
     cyst = (beside.x - 40) ** 2 + (beside.y - 68) ** 2 + (beside.z - 50) ** 2 <= 4**2
     beside.labels[cyst & (beside.labels == 0)] = Label.CYST
-    with_cyst = beside.regions(shells((0, 10)))["shell_0_10mm"]
+    with_cyst = beside.regions(rings((0, 10)))["shell_0_10mm"]
     dropped = int(before.mask.sum() - with_cyst.mask.sum())
     assert dropped == np.count_nonzero(beside.labels == Label.CYST) > 0
     assert with_cyst.kept_fraction == pytest.approx(1 - dropped / before.mask.sum())
     beside.labels[second] = Label.TUMOUR
-    both = beside.regions(shells((0, 10)))
+    both = beside.regions(rings((0, 10)))
     assert both["tumour"].mask.sum() == np.count_nonzero(beside.labels == Label.TUMOUR)
     assert not (both["tumour"].mask & both["shell_0_10mm"].mask).any()
     assert both["shell_0_10mm"].mask.sum() > with_cyst.mask.sum()
@@ -152,26 +152,26 @@ def of_lesions(rule: str, rules: RegionRules, *structures: str) -> RegionRules:
 
 def test_a_lesion_is_measured_as_if_the_others_were_not_tumour_but_still_dropped() -> None:
     alone = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(35.0, 50.0, 50.0))
-    before = alone.regions(shells((0, 10), (4, 10)))
+    before = alone.regions(rings((0, 10), (4, 10)))
     beside = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(35.0, 50.0, 50.0))
     beside.paint(Label.TUMOUR, (60.0, 50.0, 50.0), 8)
-    found = beside.masks(of_lesions("each", shells((0, 10), (4, 10))))
+    found = beside.masks(of_lesions("each", rings((0, 10), (4, 10))))
     both = found["1/tumour"].mask | found["2/tumour"].mask
     assert both.sum() == np.count_nonzero(beside.labels == Label.TUMOUR)
     assert found["1/tumour"].mask.sum() == before["tumour"].mask.sum()
-    for shell in ("shell_0_10mm", "shell_4_10mm"):
-        first, second = found[f"1/{shell}"], found[f"2/{shell}"]
+    for ring in ("shell_0_10mm", "shell_4_10mm"):
+        first, second = found[f"1/{ring}"], found[f"2/{ring}"]
         assert not ((first.mask | second.mask) & both).any()
-        lost = int(before[shell].mask.sum() - first.mask.sum())
+        lost = int(before[ring].mask.sum() - first.mask.sum())
         assert lost > 0
-        assert first.kept_fraction == pytest.approx(1 - lost / before[shell].mask.sum())
+        assert first.kept_fraction == pytest.approx(1 - lost / before[ring].mask.sum())
         assert (first.mask & second.mask).any()
 
 
 def test_the_index_lesion_is_the_first_of_each() -> None:
     ball = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(35.0, 50.0, 50.0))
     ball.paint(Label.TUMOUR, (60.0, 50.0, 50.0), 8)
-    rules = shells((0, 5), (5, 10))
+    rules = rings((0, 5), (5, 10))
     index, each = (ball.masks(of_lesions(rule, rules)) for rule in ("index", "each"))
     assert list(index) == [name for name in each if name.startswith("1/")]
     for name, region in index.items():
@@ -181,10 +181,10 @@ def test_the_index_lesion_is_the_first_of_each() -> None:
 
 def test_a_crumb_is_no_lesion_but_never_part_of_a_shell() -> None:
     ball = Ball((2.0, 2.0, 2.0), radius_mm=15, centre_mm=(35.0, 50.0, 50.0))
-    whole = ball.regions(shells((0, 10)))["shell_0_10mm"]
+    whole = ball.regions(rings((0, 10)))["shell_0_10mm"]
     ball.paint(Label.TUMOUR, (57.0, 51.0, 51.0), 2)
     crumb = ball.labels.copy()
-    found = ball.masks(of_lesions("each", shells((0, 10))))
+    found = ball.masks(of_lesions("each", rings((0, 10))))
     assert list(found) == ["1/tumour", "1/shell_0_10mm"]
     dropped = int(whole.mask.sum() - found["1/shell_0_10mm"].mask.sum())
     assert dropped == np.count_nonzero(crumb == Label.TUMOUR) - found["1/tumour"].mask.sum() == 7
@@ -258,7 +258,7 @@ def test_a_kidney_that_is_not_there_is_missing_for_a_stated_reason(voxels: int, 
 def test_air_and_bone_are_dropped_but_not_the_enhanced_kidney(
     hu: float, outside_kidney: bool, inside_kidney: bool, is_fat: bool
 ) -> None:
-    rules = shells((0, 6), sides=("whole", "kidney", "fat"))
+    rules = rings((0, 6), sides=("whole", "kidney", "fat"))
     in_fat = Ball((2.0, 2.0, 2.0)).regions(rules, hu=hu)
     assert in_fat["shell_0_6mm"].mask.any() == outside_kidney
     assert in_fat["shell_0_6mm_fat"].mask.any() == is_fat
@@ -271,14 +271,14 @@ def test_air_and_bone_are_dropped_but_not_the_enhanced_kidney(
 
 @pytest.mark.parametrize(("centre", "kept"), [(50.0, 1.0), (0.0, 0.5)])
 def test_a_shell_is_cut_at_the_edge_of_the_scan_and_says_so(centre: float, kept: float) -> None:
-    # Half of a ball is all that the mask can show of a tumour centred on the edge; its flat side has a shell outside the scan.
+    # Half of a ball is all that the mask can show of a tumour centred on the edge; its flat side has a ring outside the scan.
     ball = Ball((1.0, 1.0, 1.0), centre_mm=(centre, 50.0, 50.0))
-    shell = ball.regions(shells((0, 10)))["shell_0_10mm"]
+    ring = ball.regions(rings((0, 10)))["shell_0_10mm"]
     half = shell_volume(20, 0, 10) / 2
     flat = np.pi * 20**2 * 10 + np.pi**2 / 2 * 10**2 * (20 + 4 * 10 / (3 * np.pi))  # disc, and a quarter torus (Pappus)
     expected = 1.0 if centre else half / (half + flat)
-    assert shell.kept_fraction == pytest.approx(expected, rel=0.02)
-    assert (shell.kept_fraction == 1) == (kept == 1)
+    assert ring.kept_fraction == pytest.approx(expected, rel=0.02)
+    assert (ring.kept_fraction == 1) == (kept == 1)
 
 
 @pytest.mark.parametrize(("voxels", "reason"), [(30, None), (29, "29 voxels; at least 30 are needed")])

@@ -11,7 +11,7 @@ from nnunet_ext.ground.case import Case, Cohort
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.shard import Shard
 from nnunet_ext.scans.geometry import Scan
-from radiomics_cfg.cases import result_file as case_file
+from radiomics_cfg.cases import features as case_file
 from radiomics_cfg.cases.measure import CaseRows
 from radiomics_cfg.extraction import extract
 from radiomics_cfg.preset import Preset

@@ -16,7 +16,8 @@ import pytest
 from nnunet_ext.ground.case import Case, Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.scans.geometry import Scan
-from radiomics_cfg.cases.result_file import Recipe, find_outcome
+from radiomics_cfg.cases.features import FeatureRecipe
+from radiomics_cfg.cases.result_file import find_outcome
 from radiomics_cfg.extraction import extract
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.runs import dask_cluster as module
@@ -30,8 +31,8 @@ pytestmark = pytest.mark.usefixtures("default_backend")
 
 
 @pytest.fixture
-def recipe(cohort: Cohort, small_preset: Preset) -> Recipe:
-    return Recipe.of(cohort, small_preset, backend=DEFAULT_BACKEND, mode="canonical")
+def recipe(cohort: Cohort, small_preset: Preset) -> FeatureRecipe:
+    return FeatureRecipe.of(cohort, small_preset, backend=DEFAULT_BACKEND, mode="canonical")
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_one_process(
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "head-node", "zip://x:1"])
 def test_an_address_without_a_scheduler_is_refused(
-    cohort: Cohort, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+    cohort: Cohort, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(module, "CONNECT_S", 0.5)
@@ -78,7 +79,7 @@ def test_an_address_without_a_scheduler_is_refused(
 
 
 def test_a_cluster_is_asked_for_where_a_loop_runs_already(
-    cohort: Cohort, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(module, "CONNECT_S", 0.5)
@@ -91,7 +92,7 @@ def test_a_cluster_is_asked_for_where_a_loop_runs_already(
 
 
 def test_a_scheduler_without_workers_is_not_waited_for_without_end(
-    cohort: Cohort, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(module, "FIRST_WORKER_S", 0.2)
@@ -129,7 +130,7 @@ def fake_dask(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 @pytest.mark.usefixtures("fake_dask")
 def test_a_case_that_took_several_workers_with_it_is_refused_and_the_rest_goes_on(
-    cohort: Cohort, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_connected", lambda *_: cluster_that_raises(KilledWorker()))
     outcomes = dict(measure_on_cluster(cohort.cases, recipe, tmp_path, scheduler="tcp://there:1"))
@@ -139,7 +140,7 @@ def test_a_case_that_took_several_workers_with_it_is_refused_and_the_rest_goes_o
 
 @pytest.mark.usefixtures("fake_dask")
 def test_a_lost_scheduler_ends_the_run_with_what_to_do(
-    cohort: Cohort, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_connected", lambda *_: cluster_that_raises(CancelledError()))
     with pytest.raises(InputError, match=r"scheduler at tcp://there:1 is gone; .* the same command goes on from there"):
@@ -147,7 +148,7 @@ def test_a_lost_scheduler_ends_the_run_with_what_to_do(
 
 
 def test_without_the_extra_a_cluster_is_refused_with_the_way_to_get_it(
-    cohort: Cohort, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort, recipe: FeatureRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_module(name: str) -> None:
         raise ModuleNotFoundError(f"No module named {name!r}")
@@ -157,7 +158,7 @@ def test_without_the_extra_a_cluster_is_refused_with_the_way_to_get_it(
         list(measure_on_cluster(cohort.cases, recipe, tmp_path, scheduler="tcp://there:1"))
 
 
-def test_a_worker_with_another_version_is_refused(cohort: Cohort, recipe: Recipe, tmp_path: Path) -> None:
+def test_a_worker_with_another_version_is_refused(cohort: Cohort, recipe: FeatureRecipe, tmp_path: Path) -> None:
     older = replace(recipe, versions={**recipe.versions, "numpy": "1.0"})
     with pytest.raises(InputError, match=r"A Dask worker has numpy .*, this process 1\.0"):
         module._task(cohort.cases[0], recipe=older, folder=tmp_path)

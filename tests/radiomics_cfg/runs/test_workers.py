@@ -10,7 +10,8 @@ import pytest
 from nnunet_ext.ground.case import Case, Cohort
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.scans.geometry import Scan
-from radiomics_cfg.cases.result_file import CaseWork, Recipe
+from radiomics_cfg.cases.features import FeatureRecipe
+from radiomics_cfg.cases.result_file import CaseWork
 from radiomics_cfg.extraction import extract
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.runs import workers as module
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.usefixtures("default_backend")
 
 
 @pytest.fixture
-def recipe(cohort: Cohort, small_preset: Preset) -> Recipe:
-    return Recipe.of(cohort, small_preset, backend=DEFAULT_BACKEND, mode="canonical")
+def recipe(cohort: Cohort, small_preset: Preset) -> FeatureRecipe:
+    return FeatureRecipe.of(cohort, small_preset, backend=DEFAULT_BACKEND, mode="canonical")
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_two_processes_of_which_one_is_killed_give_the_bytes_of_one_in_the_end(
     assert (tmp_path / "two.parquet").read_bytes() == (tmp_path / "one.parquet").read_bytes()
 
 
-def test_an_interrupted_run_leaves_no_process_behind(cohort: Cohort, recipe: Recipe, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_process_behind(cohort: Cohort, recipe: FeatureRecipe, tmp_path: Path) -> None:
     def interrupt() -> None:
         for _ in measure_in_processes(cohort.cases, CaseWork(recipe, tmp_path / "cases"), jobs=1):
             raise KeyboardInterrupt
@@ -81,7 +82,7 @@ def test_an_interrupted_run_leaves_no_process_behind(cohort: Cohort, recipe: Rec
     assert set(multiprocessing.active_children()) == others
 
 
-def test_a_process_that_does_not_get_ready_ends_the_run_unless_there_are_others(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_process_that_does_not_get_ready_ends_the_run_unless_there_are_others(recipe: FeatureRecipe, tmp_path: Path) -> None:
     work = CaseWork(recipe, tmp_path)
     assert module._lost(None, "signal 11", work, others=1) is None
     with pytest.raises(InputError, match=r"ended before its first case \(signal 11\)"):
