@@ -89,3 +89,6 @@ BENCHMARK = FolderKind(
     ("benchmark.json", "graded_benchmark.json"),
 )
 POOL = FolderKind(("pool",), ("multicentre.csv", "meta_analysis.csv", "merged_histogram.csv"))
+REPORTED = FolderKind(
+    ("report",), ("sheets.html", "figures", "tables", "benchmark", "sheets", "model_cards"), ("report.html",)
+)

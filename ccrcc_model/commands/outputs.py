@@ -205,18 +205,21 @@ class FolderKind:
     marks: tuple[str, ...] = ()
     unstated: tuple[str, ...] = ()
 
-    def claim(self, folder: Path, *, inputs: Iterable[Path] = (), least_bytes: int = RESULT_BYTES) -> None:
+    def claim(
+        self, folder: Path, *, option: str = "--out", inputs: Iterable[Path] = (), least_bytes: int = RESULT_BYTES
+    ) -> None:
         """Check that files can be written to a folder, and that nothing of another command or user is lost by it.
 
         Args:
             folder: Need not exist.
+            option: That named it.
             inputs: Of the command.
             least_bytes: That have to be free.
 
         Raises:
             InputError: If not.
         """
-        try_folder(folder, least_bytes=least_bytes)
+        try_folder(folder, option=option, least_bytes=least_bytes)
         refuse_sealed(folder)
         refuse_inputs([folder / name for name in self.files], inputs)
         self._remove_unfinished(folder)

@@ -11,10 +11,13 @@ def report(
 ) -> None:
     """Write the report of a run, one page that opens offline."""
     from ccrcc_model.commands.console import say
-    from ccrcc_model.report import write_report
-    from ccrcc_model.report.run_folder import read_record
-    from nnunet_ext.ground.outputs import try_folder
+    from ccrcc_model.commands.output_kinds import REPORTED
+    from ccrcc_model.commands.outputs import refuse_sealed
+    from ccrcc_model.report import read_run, report_run
+    from ccrcc_model.report.run_parts import REPORT
 
-    read_record(run / "run.json")
-    try_folder(run, option="RUN")
-    say(f"Report: {write_report(run)}")
+    refuse_sealed(run)
+    REPORTED.claim(run / REPORT, option="RUN")
+    page = report_run(read_run(run))
+    REPORTED.mark(run / REPORT)
+    say(f"Report: {page}")

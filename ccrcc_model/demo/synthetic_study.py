@@ -23,8 +23,7 @@ from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import GRADE, Target, ki67, outcomes_of
 from ccrcc_model.plots.overlay import save_overlay
-from ccrcc_model.report import write_report
-from ccrcc_model.report.run_folder import read_run
+from ccrcc_model.report import read_run, report_run
 from ccrcc_model.report.summary import summarise
 from ccrcc_model.validation.benchmark import benchmark
 from ccrcc_model.validation.tables import write_tables
@@ -73,7 +72,7 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: Stages) -> tuple[str,
     """Run the whole pipeline on a synthetic study; what an earlier, interrupted run had done is kept.
 
     Args:
-        out: Run folder; made if need be. Ends with ``report.html``, ``tables``, ``figures`` and ``run.json`` in it.
+        out: Run folder; made if need be. Ends with ``run.json`` and ``report/report.html`` in it.
         seed: Of the study and of everything random after it.
         jobs: Processes, one core each.
         progress: Shows the stages.
@@ -106,8 +105,8 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: Stages) -> tuple[str,
         _write_run_tables(out / "tables", [development, *external], segmented, flow)
         _draw_overlays(out / "overlays", external, segmented)
     _write_record(out, settings, progress.seconds)
-    report = write_report(out)
-    return (*(str(line) for line in summarise(read_run(out))), f"Report: {report}")
+    run = read_run(out)
+    return (*(str(line) for line in summarise(run)), f"Report: {report_run(run)}")
 
 
 def _claim(out: Path, settings: Mapping[str, object]) -> None:

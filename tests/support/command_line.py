@@ -33,3 +33,12 @@ def mistake(*arguments: str | Path, **environment: str) -> str:
     lines = [line for line in run.stderr.splitlines() if line.startswith("ccrcc: ")]
     assert len(lines) == 1, run.stderr
     return lines[0]
+
+
+def mistake_here(*words: object) -> str:
+    """Run a command in this process that must fail as a user's mistake, and return its one line."""
+    ran = ccrcc_here(*words)
+    assert ran.status == 2, ran.said
+    lines = [line for line in ran.said.splitlines() if line.startswith("ccrcc: ")]
+    assert len(lines) == 1, ran.said
+    return lines[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 import yaml
 from balls import write_ball
 from command_line import ccrcc_here
@@ -180,3 +181,17 @@ def test_a_table_is_parquet_or_csv(study: Path) -> None:
 def test_a_shard_that_is_none_is_refused(study: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found 2/2"):
         ccrcc("extract", study, "--out", tmp_path / "t.parquet", "--shard", "2/2")
+
+
+def test_a_preset_that_is_not_there_is_refused(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No preset"):
+        ccrcc("extract", study, "--out", tmp_path / "t.parquet", "--preset", "huge")
+
+
+def test_a_mask_of_another_shape_is_refused_and_the_rest_goes_on(away: Path) -> None:
+    mask = sorted((away / "masks").iterdir())[0]
+    sitk.WriteImage(sitk.ReadImage(str(mask))[:-1], str(mask))
+    ran = ccrcc_here("extract", away / "card.yaml", "--preset", "quick", "--out", away / "table.parquet")
+    assert ran.status == 3, ran.said
+    assert len(FeatureTable.read(away / "table.parquet").rows) == 1
+    assert pd.read_csv(away / "table.quarantine.csv")["code"].tolist() == ["mask-shape"]
