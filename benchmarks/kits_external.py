@@ -20,7 +20,7 @@ from modelling import DATA, kits23
 from ccrcc_model.fitting.comparators import comparator_line
 from ccrcc_model.fitting.fit import fit
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.report import write_report
+from ccrcc_model.report import read_run, report_run
 from ccrcc_model.validation.benchmark import benchmark
 from ccrcc_model.validation.tables import discrimination, table_s2, write_tables
 from nnunet_ext.ground.case import Role
@@ -62,7 +62,7 @@ def main() -> None:
     settings = {"trials": options.trials, "first external case": FIRST_EXTERNAL}
     title = "Grade from shape and clinical covariates: KiTS cases below 200, validated on those from 200 on"
     write_record(out / "run.json", "uv run python benchmarks/kits_external.py", settings, title=title, synthetic=False, seed=0)
-    print(f"Report: {write_report(out)}")
+    print(f"Report: {report_run(read_run(out))}")
 
 
 def cohorts() -> tuple[FeatureTable, FeatureTable, pd.DataFrame]:

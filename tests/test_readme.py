@@ -47,10 +47,10 @@ def test_the_demo_does_the_main_job(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     run = subprocess.run([str(PROGRAM), "demo", "--out", str(out)], capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 0, run.stderr[-2000:]
-    assert run.stdout.splitlines()[-1] == f"Report: {out / 'report.html'}"
-    assert (out / "report.html").is_file()
-    assert list(out.glob("figures/*.png"))
-    assert list(out.glob("figures/*.svg"))
+    assert run.stdout.splitlines()[-1] == f"Report: {out / 'report' / 'report.html'}"
+    assert (out / "report" / "report.html").is_file()
+    assert list(out.glob("report/figures/*.png"))
+    assert list(out.glob("report/figures/*.svg"))
     dice = pd.read_csv(out / "tables" / "overlap.csv").groupby("structure")["dice"].mean()
     assert dice["kidney"] >= 0.85
     assert dice["tumour"] >= 0.65

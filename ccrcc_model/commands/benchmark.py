@@ -1,131 +1,131 @@
-"""``ccrcc benchmark``: from a locked model and external cohorts to tables, and result files to send."""
+"""``ccrcc benchmark``."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from ccrcc_model.commands.console import say
-from ccrcc_model.commands.output_kinds import BENCHMARK
-from ccrcc_model.commands.outputs import refuse_sealed
-from ccrcc_model.models.folder import GRADED_KINDS, model_kind
-from ccrcc_model.models.graded_model import GradedModel
-from ccrcc_model.models.model import Model
-from ccrcc_model.multicentre.result_file import refuse_foreign_result, share_of_model
-from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
-from ccrcc_model.outcomes.target import outcomes_of
-from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
-from ccrcc_model.statistics.metrics import PrintRule
-from ccrcc_model.statistics.prevalence import check_prevalence
-from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, benchmark, check_tables, predict_cohorts
-from ccrcc_model.validation.graded_benchmark import benchmark_graded
-from ccrcc_model.validation.tables import cautions, write_tables
-from nnunet_ext.cohort.cards import load_cohort
+import typer
+
+from ccrcc_model.commands.options import LockedModel, OutFolder, Seed
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.outputs import try_folder
-from radiomics_cfg.table import FeatureTable
+
+if TYPE_CHECKING:
+    from ccrcc_model.models.model import Model
+    from ccrcc_model.validation.benchmark import Pair
 
 
-@dataclass(frozen=True, kw_only=True)
-class BenchmarkOrder:
-    """Which benchmark is wanted.
+def benchmark(
+    model: LockedModel,
+    cohort: Annotated[list[Path], typer.Option(help="Card of a cohort with outcomes; repeat for several.")],
+    table: Annotated[list[Path], typer.Option(help="Feature table of a cohort; one for each card.")],
+    out: OutFolder,
+    print_rule: Annotated[
+        Literal["round", "cut"], typer.Option(help="How Table S2 prints values and bounds; the published one cut them.")
+    ] = "round",
+    prevalence: Annotated[
+        float | None, typer.Option(help="Share of positives, such as 0.3, at which PPV, NPV and net benefit are also given.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 2000,
+    seed: Seed = 0,
+    share: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for a result file of each cohort, without patients, to send.")
+    ] = None,
+    smallest_cell: Annotated[
+        int, typer.Option(min=5, help="Counts below this are withheld from result files; 0 is given.")
+    ] = 5,
+) -> None:
+    """Score a locked model on external cohorts.
 
-    Args:
-        model: Folder of a locked model.
-        cards: Of the cohorts.
-        tables: Of features, one a card.
-        out: Folder.
-        print_rule: How Table S2 prints numbers.
-        prevalence: At which PPV, NPV and net benefit are also given.
-        replicates: Of the bootstrap.
-        seed: Of the bootstrap.
-        share: Folder of the result files to send.
-        smallest_cell: Counts below it are withheld from them.
+    Nothing is refitted; recalibration in the large is a separate table. docs/how-to/benchmark.md describes each table.
     """
+    from dataclasses import replace
 
-    model: Path
-    cards: tuple[Path, ...]
-    tables: tuple[Path, ...]
-    out: Path
-    print_rule: PrintRule = "round"
-    prevalence: float | None = None
-    replicates: int = REPLICATES
-    seed: int = SEED
-    share: Path | None = None
-    smallest_cell: int = SMALLEST_CELL
+    from ccrcc_model.commands.console import say
+    from ccrcc_model.commands.output_kinds import BENCHMARK
+    from ccrcc_model.models.folder import GRADED_KINDS, model_kind
+    from ccrcc_model.models.graded_model import GradedModel
+    from ccrcc_model.models.model import Model
+    from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
+    from ccrcc_model.outcomes.target import outcomes_of
+    from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
+    from ccrcc_model.statistics.prevalence import check_prevalence
+    from ccrcc_model.validation.benchmark import benchmark as score
+    from ccrcc_model.validation.benchmark import check_tables, predict_cohorts
+    from ccrcc_model.validation.graded_benchmark import benchmark_graded
+    from ccrcc_model.validation.tables import cautions, write_tables
+    from nnunet_ext.cohort.cards import load_cohort
+    from radiomics_cfg.table import FeatureTable
 
-    def __post_init__(self) -> None:
-        if self.smallest_cell != SMALLEST_CELL and self.share is None:
-            msg = "--smallest-cell is of the result files that --share writes; give --share DIR, or leave it out"
-            raise InputError(msg)
-        if len(self.cards) != len(self.tables):
-            msg = f"Give one --table for each --cohort; got {len(self.cards)} cohorts and {len(self.tables)} tables"
-            raise InputError(msg)
-
-    def claim(self) -> None:
-        """Check, before anything is read, that the results can be written and that nothing else is lost by them.
-
-        Raises:
-            InputError: If not, or if the prevalence is no share.
-        """
-        BENCHMARK.claim(self.out, inputs=[*self.cards, *self.tables])
-        if self.prevalence is not None:
-            check_prevalence(self.prevalence)
-        if self.share is not None:
-            try_folder(self.share, option="--share")
-            refuse_sealed(self.share)
-
-    def refuse_for_graded(self) -> None:
-        """Refuse what only models of yes or no have."""
-        given = {
-            "--share": self.share is not None,
-            "--prevalence": self.prevalence is not None,
-            "--replicates": self.replicates != REPLICATES,
-            "--seed": self.seed != SEED,
-            "--print-rule": self.print_rule != "round",
-        }
-        if ignored := next((option for option, is_given in given.items() if is_given), None):
-            msg = f"{ignored} is for models of yes or no; a graded model's figures stand in graded_figures.csv"
-            raise InputError(msg)
-
-
-def run_benchmark(order: BenchmarkOrder) -> None:
-    """Score a locked model of either kind, write its tables and say where they are."""
-    order.claim()
-    locked = GradedModel.load(order.model) if model_kind(order.model) in GRADED_KINDS else Model.load(order.model)
-    cards = [load_cohort(card) for card in order.cards]
-    external = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, order.tables, strict=True)]
+    if smallest_cell != SMALLEST_CELL and share is None:
+        msg = "--smallest-cell is of the result files that --share writes; give --share DIR, or leave it out"
+        raise InputError(msg)
+    if len(cohort) != len(table):
+        msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
+        raise InputError(msg)
+    BENCHMARK.claim(out, inputs=[*cohort, *table])
+    if prevalence is not None:
+        check_prevalence(prevalence)
+    _claim_share(share)
+    is_graded = model_kind(model) in GRADED_KINDS
+    locked = GradedModel.load(model) if is_graded else Model.load(model)
+    cards = [load_cohort(card) for card in cohort]
+    external = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)]
     check_tables(cards, [features for features, _ in external])
     if isinstance(locked, GradedModel):
-        order.refuse_for_graded()
+        given = {"share": share is not None, "prevalence": prevalence is not None, "replicates": replicates != REPLICATES}
+        _refuse_for_graded({**given, "seed": seed != SEED, "print-rule": print_rule != "round"})
         graded = benchmark_graded(locked, external, cards=cards)
-        graded.write(order.out)
-        lines, target = graded.lines, graded.target
+        graded.write(out)
+        lines, target = [*graded.lines], graded.target
     else:
         pairs = predict_cohorts(locked, external)
-        scored = benchmark(
-            locked,
-            external,
-            cards=cards,
-            predicted=pairs,
-            prevalence=order.prevalence,
-            replicates=order.replicates,
-            seed=order.seed,
-        )
-        lines, target = _write(replace(scored, print_rule=order.print_rule), order, locked, pairs), scored.target
+        result = score(locked, external, cards=cards, predicted=pairs, prevalence=prevalence, replicates=replicates, seed=seed)
+        result = replace(result, print_rule=print_rule)
+        result.write(out)
+        write_tables(result, out)
+        lines, target = [*cautions(result)], result.target
+        if share is not None:
+            lines += _share(locked, pairs, share, smallest_cell)
+    BENCHMARK.mark(out, model_id=locked.id, target=target, cohorts=[card.name for card in cards])
     for line in lines:
         say(line)
-    say(f"Benchmark of {target} on {len(cards)} cohorts: {order.out}")
+    say(f"Benchmark of {target} on {len(cards)} cohorts: {out}")
 
 
-def _write(result: BenchmarkResult, order: BenchmarkOrder, locked: Model, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
-    """Write the benchmark, then the result files; return what to say of them."""
-    result.write(order.out)
-    write_tables(result, order.out)
-    lines = [*cautions(result)]
-    if order.share is not None:
-        for pair in pairs:
-            site = share_of_model(locked, pair.model, pair.baseline, smallest=order.smallest_cell)
-            path = order.share / f"{site.cohort}.{site.target}.json"
-            refuse_foreign_result(path)
-            site.write(path)
-            lines.append(f"Result file to send: {path}, SHA-256 {site.sha256}")
-    return tuple(lines)
+def _claim_share(share: Path | None) -> None:
+    """Check, before anything is read, that result files can be written.
+
+    Raises:
+        InputError: If not.
+    """
+    from ccrcc_model.commands.outputs import refuse_sealed
+    from nnunet_ext.ground.outputs import try_folder
+
+    if share is not None:
+        try_folder(share, option="--share")
+        refuse_sealed(share)
+
+
+def _refuse_for_graded(given: dict[str, bool]) -> None:
+    """Refuse options that only models of yes or no have.
+
+    Raises:
+        InputError: If one was given.
+    """
+    if ignored := next((option for option, is_given in given.items() if is_given), None):
+        msg = f"--{ignored} is for models of yes or no; a graded model's figures stand in graded_figures.csv"
+        raise InputError(msg)
+
+
+def _share(locked: "Model", pairs: "Sequence[Pair]", folder: Path, smallest_cell: int) -> list[str]:
+    """Write the result file of each cohort; return a line of each."""
+    from ccrcc_model.multicentre.result_file import refuse_foreign_result, share_of_model
+
+    lines = []
+    for pair in pairs:
+        site = share_of_model(locked, pair.model, pair.baseline, smallest=smallest_cell)
+        path = folder / f"{site.cohort}.{site.target}.json"
+        refuse_foreign_result(path)
+        site.write(path)
+        lines.append(f"Result file to send: {path}, SHA-256 {site.sha256}")
+    return lines

@@ -1,15 +1,17 @@
 """How a command ends: its exit status, and the one line where it did not do all that was asked."""
 
 import errno
+import io
 import os
 import signal
 import sys
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from typer.core import TyperGroup
 
@@ -66,6 +68,52 @@ class Stopped(BaseException):
     def status(self) -> int:
         """The exit status."""
         return BY_SIGNAL + self.number
+
+
+def run_to_its_end(app: Callable[[], object]) -> None:
+    """Run the command that ``sys.argv`` names; a user's mistake, a full disk or a signal ends it with one line and a status.
+
+    Libraries' warnings are for developers: they are shown only where ``PYTHONWARNINGS`` or ``-W`` asks for them.
+
+    Args:
+        app: Reads ``sys.argv`` and runs the command.
+    """
+    open_closed_streams()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"  # for worker processes
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no ± gets a ?, not a traceback
+    try:
+        with heeded_signals():
+            _run(app)
+    finally:
+        if fault := flush_output():
+            _end(fault, USER_MISTAKE)
+
+
+def _run(app: Callable[[], object]) -> None:
+    """Run the command, and end with one line what its user or its machine can mend."""
+    try:
+        refuse_empty(sys.argv[1:])
+        app()
+    except InputError as error:
+        _end(str(error), USER_MISTAKE)
+    except OSError as error:
+        line = storage_line(error)
+        if line is None:
+            raise
+        _end(line, USER_MISTAKE)
+    except (KeyboardInterrupt, Stopped) as error:
+        stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+        _end(stopped_line(stopped, sys.argv[1:]), stopped.status)
+
+
+def _end(line: str, status: int) -> NoReturn:
+    with suppress(OSError):  # where standard error cannot be written either, the status says it alone
+        sys.stderr.write(f"ccrcc: {line}\n")
+    sys.exit(status)
 
 
 class Commands(TyperGroup):

@@ -1,147 +1,129 @@
-"""``ccrcc fit``: from a table, outcomes and targets to locked models, and what to say of each."""
+"""``ccrcc fit``."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
+import typer
 
-from ccrcc_model.commands.console import note, progress_bar, say
-from ccrcc_model.fitting.comparators import clinical_covariates, comparator_line
-from ccrcc_model.fitting.controls import control_lines
-from ccrcc_model.fitting.fit import fit
-from ccrcc_model.fitting.graded_fit import fit_graded
-from ccrcc_model.fitting.nested import Settings
-from ccrcc_model.fitting.studies import try_studies
-from ccrcc_model.fitting.targets import AnyTarget, check_targets, find_targets, model_folders, refuse_for_graded
-from ccrcc_model.models.combat import Harmonisation
-from ccrcc_model.outcomes.graded import GradedTarget
-from ccrcc_model.outcomes.target import KI67_CUT, ki67, read_outcomes
+from ccrcc_model.commands.options import Jobs, OutFolder, Seed
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.outputs import try_folder
-from nnunet_ext.ground.progress import OnProgress
-from radiomics_cfg.contour_stability import PerturbedValues
-from radiomics_cfg.table import FeatureTable
+
+if TYPE_CHECKING:
+    from ccrcc_model.fitting.targets import AnyTarget
+    from ccrcc_model.models.graded_model import GradedModel
+    from ccrcc_model.models.model import Model
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitOrder:
-    """Which models are wanted: ``fit`` says what each setting is."""
+def fit(
+    table: Annotated[Path, typer.Argument(help="Feature table of a development cohort.")],
+    outcomes: Annotated[Path, typer.Option(help="CSV with patient_id, isup_grade, ki67_percent.")],
+    target: Annotated[
+        list[str],
+        typer.Option(help="grade, ki67 (high or low), isup (grades 1 to 4), ki67-percent; repeat for one folder each in DIR."),
+    ],
+    out: OutFolder,
+    ki67_cut: Annotated[float, typer.Option(help="Ki67 percentage from which the index counts as high.")] = 15.0,
+    trials: Annotated[int, typer.Option(min=1, help="Optuna trials in each training part.")] = 25,
+    folds: Annotated[int, typer.Option(min=3, help="Outer folds.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that the outer folds are drawn anew.")] = 2,
+    seed: Seed = 1,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Also fit on shuffled labels, and on the centre alone, as negative controls.")
+    ] = False,
+    sensitivity: Annotated[
+        float | None, typer.Option(help="Minimum sensitivity of the threshold, such as 0.9; Youden's threshold by default.")
+    ] = None,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="Weigh both classes alike; probabilities are corrected for it.")
+    ] = False,
+    harmonise: Annotated[
+        Literal["none", "combat", "combat-transductive"],
+        typer.Option(help="Remove differences between centres from the features, inside each fold."),
+    ] = "none",
+    clinical: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Covariate to compare with, such as age; repeat for several.")
+    ] = None,
+    ablation: Annotated[bool, typer.Option("--ablation", help="Also fit on fewer regions, filters and scales.")] = False,
+    stability: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=".values.parquet of `ccrcc stability`: unstable features are left out.")
+    ] = None,
+    studies: Annotated[
+        str | None, typer.Option(metavar="FILE|URL", help="Journal file, or database URL, that keeps Optuna's trials.")
+    ] = None,
+    jobs: Jobs = 1,
+) -> None:
+    """Fit and lock models of grade and Ki67.
 
-    table: Path
-    outcomes: Path
-    targets: tuple[str, ...]
-    out: Path
-    ki67_cut: float
-    trials: int
-    folds: int
-    repeats: int
-    seed: int
-    controls: bool
-    sensitivity: float | None
-    balanced: bool
-    harmonise: Harmonisation
-    clinical: tuple[str, ...]
-    ablation: bool
-    stability: Path | None
-    studies: str | None
+    Patient-grouped nested cross-validation; tumour volume alone is the baseline.
+    """
+    from ccrcc_model.commands.console import note, progress_bar, say
+    from ccrcc_model.fitting.comparators import clinical_covariates
+    from ccrcc_model.fitting.fit import fit as fit_binary
+    from ccrcc_model.fitting.graded_fit import fit_graded
+    from ccrcc_model.fitting.nested import Settings
+    from ccrcc_model.fitting.studies import try_studies
+    from ccrcc_model.fitting.targets import check_targets, model_folders, refuse_for_graded
+    from ccrcc_model.outcomes.graded import GradedTarget
+    from ccrcc_model.outcomes.target import read_outcomes
+    from nnunet_ext.ground.outputs import try_folder
+    from radiomics_cfg.contour_stability import PerturbedValues
+    from radiomics_cfg.table import FeatureTable
 
-    def find(self) -> tuple[AnyTarget, ...]:
-        """Return the targets.
-
-        Raises:
-            InputError: If one is unknown, or a graded one is asked for with what only models of yes or no have.
-        """
-        targets = find_targets(self.targets, ki67_cut=self.ki67_cut)
-        given = {
-            "--harmonise": self.harmonise != "none",
-            "--balanced": self.balanced,
-            "--sensitivity": self.sensitivity is not None,
-            "--stability": self.stability is not None,
-            "--clinical": bool(self.clinical),
-            "--ablation": self.ablation,
-        }
-        refuse_for_graded(targets, given)
-        if self.ki67_cut != KI67_CUT and not any(target.name == ki67().name for target in targets):
-            msg = f"--ki67-cut is of the target {ki67().name}, which is not asked for; add the target, or leave it out"
-            raise InputError(msg)
-        return targets
-
-    def check(self) -> None:
-        """Refuse, before anything is read, settings that no fit takes, and places that take no result.
-
-        Raises:
-            InputError: If there is one.
-        """
-        Settings(self.folds, self.repeats, self.trials, self.seed, harmonise=self.harmonise, sensitivity=self.sensitivity)
-        try_folder(self.out)
-        if self.studies is not None:
-            try_studies(self.studies)
-
-
-def run_fit(order: FitOrder, *, jobs: int) -> None:
-    """Check everything, then fit target by target, and say of each model what it beats and what stands beside it."""
-    targets = order.find()
-    order.check()
-    folders = model_folders(targets, order.out)
-    table, outcomes = FeatureTable.read(order.table), read_outcomes(order.outcomes)
-    for line in check_targets(table, outcomes, targets, folds=order.folds):
+    targets = _find(target, ki67_cut)
+    of_all: dict[str, Any] = {"folds": folds, "repeats": repeats, "trials": trials, "seed": seed}
+    of_binary: dict[str, Any] = {"harmonise": harmonise, "balanced": balanced, "sensitivity": sensitivity}
+    beside: dict[str, Any] = {"clinical": tuple(clinical or ()), "ablation": ablation}
+    given = {**of_binary, "stability": stability, **beside}
+    refuse_for_graded(targets, {f"--{name}": value not in {None, False, "none", ()} for name, value in given.items()})
+    Settings(**of_all, **of_binary)
+    try_folder(out)
+    if studies is not None:
+        try_studies(studies)
+    folders = model_folders(targets, out)
+    features, known = FeatureTable.read(table), read_outcomes(outcomes)
+    for line in check_targets(features, known, targets, folds=folds):
         note(line)
-    for target in targets:
-        if order.clinical and not isinstance(target, GradedTarget):
-            clinical_covariates(outcomes, order.clinical, target_column=target.column)
-    perturbed = PerturbedValues.read(order.stability) if order.stability is not None else None
-    for target, folder in zip(targets, folders, strict=True):
-        with progress_bar(f"Fitting {target.name}") as on_progress:
-            headline, *beside = _lines(order, target, folder, (table, outcomes), perturbed, jobs=jobs, on_progress=on_progress)
-        say(f"{headline}: {folder}")
-        for line in beside:
+    for each in targets:
+        if clinical and not isinstance(each, GradedTarget):
+            clinical_covariates(known, clinical, target_column=each.column)
+    beside["perturbed"] = PerturbedValues.read(stability) if stability is not None else None
+    for each, folder in zip(targets, folders, strict=True):
+        with progress_bar(f"Fitting {each.name}") as on_progress:
+            run: dict[str, Any] = {"controls": controls, "studies": studies, "jobs": jobs, "on_progress": on_progress}
+            model: Model | GradedModel
+            if isinstance(each, GradedTarget):
+                model = fit_graded(features, known, each, out_dir=folder, **of_all, **run)
+            else:
+                model = fit_binary(features, known, each, out_dir=folder, **of_all, **of_binary, **beside, **run)
+        say(f"{model.headline}: {folder}")
+        for line in _beside(model):
             say(line)
 
 
-def _lines(
-    order: FitOrder,
-    target: AnyTarget,
-    folder: Path,
-    data: tuple[FeatureTable, pd.DataFrame],
-    perturbed: PerturbedValues | None,
-    *,
-    jobs: int,
-    on_progress: OnProgress,
-) -> list[str]:
-    """Fit one model; return its headline, and the lines that follow it."""
-    if isinstance(target, GradedTarget):
-        graded = fit_graded(
-            *data,
-            target,
-            out_dir=folder,
-            folds=order.folds,
-            repeats=order.repeats,
-            trials=order.trials,
-            seed=order.seed,
-            controls=order.controls,
-            studies=order.studies,
-            jobs=jobs,
-            on_progress=on_progress,
-        )
-        return [graded.headline]
-    model = fit(
-        *data,
-        target,
-        out_dir=folder,
-        folds=order.folds,
-        repeats=order.repeats,
-        trials=order.trials,
-        seed=order.seed,
-        harmonise=order.harmonise,
-        balanced=order.balanced,
-        sensitivity=order.sensitivity,
-        perturbed=perturbed,
-        clinical=order.clinical,
-        ablation=order.ablation,
-        controls=order.controls,
-        studies=order.studies,
-        jobs=jobs,
-        on_progress=on_progress,
-    )
-    rivals = [comparator_line(each) for each in model.manifest["comparators"]]
-    return [model.headline, *rivals, *control_lines(model.manifest.get("controls")), *model.manifest["cautions"]]
+def _find(names: list[str], ki67_cut: float) -> "tuple[AnyTarget, ...]":
+    """Return the targets of these names.
+
+    Raises:
+        InputError: If one is unknown, or a cut is given that none of them takes.
+    """
+    from ccrcc_model.fitting.targets import find_targets
+    from ccrcc_model.outcomes.target import KI67_CUT, ki67
+
+    targets = find_targets(names, ki67_cut=ki67_cut)
+    if ki67_cut != KI67_CUT and not any(target.name == ki67().name for target in targets):
+        msg = f"--ki67-cut is of the target {ki67().name}, which is not asked for; add the target, or leave it out"
+        raise InputError(msg)
+    return targets
+
+
+def _beside(model: "Model | GradedModel") -> list[str]:
+    """Return what stands beside a model: its comparators, its controls, and what to be careful about."""
+    from ccrcc_model.fitting.comparators import comparator_line
+    from ccrcc_model.fitting.controls import control_lines
+    from ccrcc_model.models.graded_model import GradedModel
+
+    if isinstance(model, GradedModel):
+        return []
+    about = model.manifest
+    rivals = [comparator_line(each) for each in about["comparators"]]
+    return [*rivals, *control_lines(about.get("controls")), *about["cautions"]]

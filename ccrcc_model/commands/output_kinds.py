@@ -23,7 +23,7 @@ def _is_feature_table(head: Head) -> bool:
 
 
 def _is_stability_table(head: Head) -> bool:
-    from radiomics_cfg.contour_stability import COLUMNS  # noqa: PLC0415 - it brings the engine, which most commands do without
+    from radiomics_cfg.contour_stability import COLUMNS  # it brings the engine, which most commands do without
 
     return head.columns == COLUMNS
 
@@ -58,17 +58,19 @@ OVERLAP = FileKind(
     "table of overlaps",
     ("overlap",),
     _begins_with("cohort", "case_id", "centre", "structure", "dice"),
-    beside={"lesions.csv": _begins_with("cohort", "case_id", "centre", "lesions")},
+    beside={"run.json": None, "lesions.csv": _begins_with("cohort", "case_id", "centre", "lesions")},
 )
-COUNTS = FileKind("table of counts", ("counts",), _begins_with("method", "print_rule", "n", "true_positive"))
-REFUSALS = FileKind("list of refused cases", ("check",), _begins_with(*REFUSED))
+COUNTS = FileKind(
+    "table of counts", ("counts",), _begins_with("method", "print_rule", "n", "true_positive"), beside={"run.json": None}
+)
+REFUSALS = FileKind("list of refused cases", ("check",), _begins_with(*REFUSED), beside={"run.json": None})
 
 THICKENED = FolderKind(("thicken",), (*_COHORT, "acquisition.csv", "images", "masks"), ("made_of",))
 IMPORTED = {
     name: FolderKind(
         (f"import {name}",),
         (*_COHORT, "outcomes.csv", "series.csv", "masks.csv", "acquisition.csv", "images", "masks"),
-        has_record=True,
+        unstated=("source", "key", "structures"),
     )
     for name in ("kits", "table", "dicom")
 }
@@ -86,4 +88,7 @@ BENCHMARK = FolderKind(
     ),
     ("benchmark.json", "graded_benchmark.json"),
 )
-POOL = FolderKind(("pool",), ("multicentre.csv", "meta_analysis.csv", "merged_histogram.csv"), has_record=True)
+POOL = FolderKind(("pool",), ("multicentre.csv", "meta_analysis.csv", "merged_histogram.csv"))
+REPORTED = FolderKind(
+    ("report",), ("sheets.html", "figures", "tables", "benchmark", "sheets", "model_cards"), ("report.html",)
+)

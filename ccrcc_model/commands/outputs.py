@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ccrcc_model.commands.record import record_run
 from ccrcc_model.models.folder import MANIFEST, SEAL
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.outputs import RESULT_BYTES, TABLE_BYTES, remove_unfinished, try_file, try_folder
-from nnunet_ext.ground.record import write_record
 
 RECORD = "run.json"
 """In a folder of results, or after the stem of a file of results: which command made it."""
@@ -85,6 +85,15 @@ class FileKind:
             elif not _is_empty(file) and not is_own(head_of(file)):
                 msg = f"{file} is there already, and is no {self.name} of `ccrcc {self.commands[0]}`; name another file"
                 raise InputError(msg)
+
+    def record(self, path: Path, **facts: Any) -> None:
+        """Write the ``run.json`` of the command that made a file, after the file's stem.
+
+        Args:
+            path: Of the file.
+            facts: What came of it, by name.
+        """
+        record_run(path.with_name(f"{path.stem}.{RECORD}"), self.commands[0], **facts)
 
 
 def head_of(path: Path) -> Head:
@@ -187,34 +196,36 @@ class FolderKind:
     Args:
         commands: That write it.
         files: What they write in it, so far as it may be somebody else's of the same name.
-        marks: Files of which one says that the folder is the command's.
-        has_record: Whether its ``run.json`` says so.
+        marks: Files of which one says that the folder is the command's, where an earlier version left no ``run.json``.
+        unstated: Options whose values its ``run.json`` leaves out.
     """
 
     commands: tuple[str, ...]
     files: tuple[str, ...]
     marks: tuple[str, ...] = ()
-    has_record: bool = False
+    unstated: tuple[str, ...] = ()
 
-    def claim(self, folder: Path, *, inputs: Iterable[Path] = (), least_bytes: int = RESULT_BYTES) -> None:
+    def claim(
+        self, folder: Path, *, option: str = "--out", inputs: Iterable[Path] = (), least_bytes: int = RESULT_BYTES
+    ) -> None:
         """Check that files can be written to a folder, and that nothing of another command or user is lost by it.
 
         Args:
             folder: Need not exist.
+            option: That named it.
             inputs: Of the command.
             least_bytes: That have to be free.
 
         Raises:
             InputError: If not.
         """
-        try_folder(folder, least_bytes=least_bytes)
+        try_folder(folder, option=option, least_bytes=least_bytes)
         refuse_sealed(folder)
         refuse_inputs([folder / name for name in self.files], inputs)
         self._remove_unfinished(folder)
-        if self.has_record:
-            _refuse_record(folder / RECORD, self.commands)
-            if (folder / RECORD).exists():
-                return
+        _refuse_record(folder / RECORD, self.commands)
+        if (folder / RECORD).exists():
+            return
         if any((folder / mark).exists() for mark in self.marks):
             return
         if there := next((name for name in self.files if _holds_files(folder / name)), None):
@@ -245,6 +256,11 @@ class FolderKind:
                 if not was_there:
                     folder.rmdir()
 
-    def mark(self, folder: Path, **settings: Any) -> None:
-        """Write the ``run.json`` by which the folder is known again."""
-        write_record(folder / RECORD, f"ccrcc {self.commands[0]}", settings)
+    def mark(self, folder: Path, **facts: Any) -> None:
+        """Write the ``run.json`` by which the folder is known again.
+
+        Args:
+            folder: Of the results.
+            facts: What came of it, by name.
+        """
+        record_run(folder / RECORD, self.commands[0], without=self.unstated, **facts)

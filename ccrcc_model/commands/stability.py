@@ -1,83 +1,79 @@
-"""``ccrcc stability``: from a card to a table of how stable each feature is, and beside it what was refused and set."""
+"""``ccrcc stability``."""
 
-import sys
-from dataclasses import dataclass
+import typer
 
-from ccrcc_model.commands.console import finish, note, progress_bar
-from ccrcc_model.commands.extract import INTERRUPTED
-from ccrcc_model.commands.order import Order
-from ccrcc_model.commands.output_kinds import STABILITY
-from ccrcc_model.commands.shards import refuse_jobs_beside_cluster, run_shard
-from nnunet_ext.documents.quarantine import write_quarantine
-from nnunet_ext.ground.record import write_record
-from radiomics_cfg.contour_stability import STABLE, Stability, mask_batch, stability
-from radiomics_cfg.perturbation.icc import MINIMUM_CASES
-from radiomics_cfg.perturbation.perturbed_mask import usual_perturbations
-from radiomics_cfg.preset import load_preset
+from ccrcc_model.commands.options import (
+    BackendName,
+    Card,
+    CasesFolder,
+    DataRoot,
+    Jobs,
+    ModeName,
+    OutTable,
+    PresetName,
+    SchedulerAddress,
+    Seed,
+    ShardOption,
+)
 
 
-@dataclass(frozen=True)
-class StabilityOrder(Order):
-    """Which stability table is wanted.
+def stability(
+    card: Card,
+    out: OutTable,
+    preset: PresetName = "multiscale",
+    data_root: DataRoot = None,
+    jobs: Jobs = 1,
+    shard: ShardOption = None,
+    scheduler: SchedulerAddress = None,
+    backend: BackendName = None,
+    mode: ModeName = "canonical",
+    cases: CasesFolder = None,
+    seed: Seed = 0,
+) -> None:
+    """Measure how stable each feature is if the contour changes.
 
-    Args:
-        seed: Of the random contours.
+    Each tumour is measured under ten masks; ICC(A,1) per feature.
     """
+    from ccrcc_model.commands.console import note, progress_bar
+    from ccrcc_model.commands.measured import MeasuredTable
+    from ccrcc_model.commands.output_kinds import STABILITY
+    from ccrcc_model.commands.shards import refuse_jobs_beside_cluster, run_shard
+    from nnunet_ext.cohort.cards import load_cohort
+    from radiomics_cfg.contour_stability import STABLE, mask_batch
+    from radiomics_cfg.contour_stability import stability as measure_stability
+    from radiomics_cfg.perturbation.icc import MINIMUM_CASES
+    from radiomics_cfg.perturbation.perturbed_mask import usual_perturbations
+    from radiomics_cfg.preset import load_preset
+    from radiomics_cfg.runs.batch import DEFAULT_BACKEND
 
-    kind = "stability"
-    files = STABILITY
-
-    seed: int = 0
-
-
-def run_stability(order: StabilityOrder, *, jobs: int = 1, scheduler: str | None = None, shard: str | None = None) -> int:
-    """Measure a cohort under all masks, and write the table unless this is only a shard's part of it.
-
-    Returns:
-        The exit status.
-    """
     refuse_jobs_beside_cluster(jobs, scheduler)
-    order.claim()
-    cohort, preset, masks = order.cohort(), load_preset(order.preset), usual_perturbations(order.seed)
+    files = MeasuredTable(out, cases)
+    files.claim(STABILITY, inputs=[card])
+    cohort, wanted, masks = load_cohort(card, data_root), load_preset(preset), usual_perturbations(seed)
+    engine = backend or DEFAULT_BACKEND
     if len(cohort.cases) < MINIMUM_CASES:
         note(
             f"cohort {cohort.name} has {len(cohort.cases)} cases, and stability is judged from {MINIMUM_CASES} on: no feature "
             "will have a correlation, and the values serve `ccrcc spread` alone"
         )
-    try:
-        if shard is not None:
-            batch = mask_batch(cohort, preset, masks, order.folder, backend=order.engine, mode=order.mode)
-            return run_shard(batch, shard, jobs=jobs, scheduler=scheduler)
-        with progress_bar(f"Perturbing {cohort.name}") as on_progress:
-            found = stability(
-                cohort,
-                preset,
-                perturbations=masks,
-                cache_dir=order.folder,
-                jobs=jobs,
-                scheduler=scheduler,
-                backend=order.engine,
-                mode=order.mode,
-                on_progress=on_progress,
-            )
-    except KeyboardInterrupt:
-        sys.stderr.write("ccrcc: stopped; what is done is kept, so the same command goes on from there\n")
-        return INTERRUPTED
-    return _write(found, order, jobs=jobs, scheduler=scheduler)
-
-
-def _write(found: Stability, order: StabilityOrder, *, jobs: int, scheduler: str | None) -> int:
-    found.write(order.out)
-    quarantine = order.beside("quarantine.csv")
-    write_quarantine(quarantine, found.refusals)
-    stable, of_all = len(found.stable_features()), len(found.table)
-    write_record(
-        order.beside("run.json"),
-        "stability",
-        order.settings() | {"jobs": jobs, "scheduler": scheduler},
-        stability=found.about,
-        result={"features": of_all, "stable": stable, "cases": found.about["n_cases"], "refused": len(found.refusals)},
-    )
-    masks = f"{len(found.about['masks'])} masks of {found.about['n_cases']} cases"
-    line = f"{stable} of {of_all} features stable over {masks} ({found.about['form']}, from {STABLE} up): {order.out}"
-    return finish(line, found.refusals, quarantine)
+    if shard is not None:
+        batch = mask_batch(cohort, wanted, masks, files.folder, backend=engine, mode=mode)
+        raise typer.Exit(run_shard(batch, shard, jobs=jobs, scheduler=scheduler))
+    with progress_bar(f"Perturbing {cohort.name}") as on_progress:
+        found = measure_stability(
+            cohort,
+            wanted,
+            perturbations=masks,
+            cache_dir=files.folder,
+            jobs=jobs,
+            scheduler=scheduler,
+            backend=engine,
+            mode=mode,
+            on_progress=on_progress,
+        )
+    found.write(out)
+    stable, of_all, about = len(found.stable_features()), len(found.table), found.about
+    measured = f"{len(about['masks'])} masks of {about['n_cases']} cases"
+    line = f"{stable} of {of_all} features stable over {measured} ({about['form']}, from {STABLE} up)"
+    result = {"features": of_all, "stable": stable, "cases": about["n_cases"], "refused": len(found.refusals)}
+    raise typer.Exit(files.finish(line, found.refusals, "stability", stability=about, result=result))

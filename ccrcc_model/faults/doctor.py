@@ -1,22 +1,19 @@
-"""``ccrcc doctor --faults``: one line per fault, and how many were held."""
+"""The faults of the corpus, met one by one."""
 
 from collections.abc import Sequence
 
-from ccrcc_model.commands.console import progress_bar, say
-from ccrcc_model.faults.fault import corpus
+from ccrcc_model.faults.fault import Command, Verdict, corpus
 from nnunet_ext.ground.errors import InputError
-
-NOT_HELD = 1
-"""Exit status if a fault was believed: this installation is not to be trusted with such files."""
-
-_MARKS = {True: "held", False: "FAULT", None: "not tried"}
+from nnunet_ext.ground.progress import OnProgress, silent
 
 
-def check_faults(only: Sequence[str] = ()) -> int:
-    """Meet the faults of the corpus, say what became of each, and return the exit status.
+def meet_faults(command: Command, only: Sequence[str] = (), *, on_progress: OnProgress = silent) -> tuple[Verdict, ...]:
+    """Meet the faults of the corpus, and return what became of each.
 
     Args:
+        command: By which they are met.
         only: Names of those that are wanted; all by default.
+        on_progress: Called after each fault.
 
     Raises:
         InputError: If there is no fault of a name.
@@ -27,13 +24,8 @@ def check_faults(only: Sequence[str] = ()) -> int:
         raise InputError(msg)
     faults = [known[name] for name in only or known]
     verdicts = []
-    with progress_bar("Meeting faults") as on_progress:
-        for done, fault in enumerate(faults):
-            on_progress(done, len(faults))
-            verdicts.append(fault.meet())
-        on_progress(len(faults), len(faults))
-    for fault, verdict in zip(faults, verdicts, strict=True):
-        say(f"{_MARKS[verdict.held]:9}  {fault.name}: {verdict.said}")
-    n_held, n_believed = (sum(verdict.held is wanted for verdict in verdicts) for wanted in (True, False))
-    say(f"{n_held} of {len(faults)} faults held, {n_believed} not, {len(faults) - n_held - n_believed} not tried")
-    return NOT_HELD if n_believed else 0
+    on_progress(0, len(faults))
+    for done, fault in enumerate(faults, start=1):
+        verdicts.append(fault.meet(command))
+        on_progress(done, len(faults))
+    return tuple(verdicts)

@@ -8,9 +8,11 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 Check = Callable[[Path], str]
 """Makes the fault in an empty folder, and returns in a line how it was met; raises ``NotHeld`` if it was not."""
@@ -36,6 +38,61 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command ended with.
+
+    Args:
+        status: Exit status.
+        said: Standard output and standard error.
+    """
+
+    status: int
+    said: str
+
+
+class Command(Protocol):
+    """The ``ccrcc`` command, by which a check meets its fault as a user would."""
+
+    def __call__(self, *words: object) -> Ran:
+        """Run the command of these words."""
+
+
+_COMMAND: ContextVar[Command] = ContextVar("command")
+"""What `Fault.meet` was handed: this package stands below the command line and does not import it."""
+
+
+def ccrcc(*words: object) -> Ran:
+    """Run a command, as the one who meets the faults runs it."""
+    return _COMMAND.get()(*words)
+
+
+def in_this_process(main: Callable[[], object]) -> Command:
+    """Return a command that runs here, not in a process of its own. An exception that would show as a traceback is raised.
+
+    Args:
+        main: Reads ``sys.argv``, runs the command and ends with ``SystemExit`` unless all went well.
+    """
+
+    def run(*words: object) -> Ran:
+        said = io.StringIO()
+        arguments, sys.argv = sys.argv, ["ccrcc", *map(str, words)]
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        finally:
+            sys.argv = arguments
+        if status == 1 or (status and not said.getvalue().strip()):
+            msg = f"`ccrcc {words[0]}` ended with {status} and no line of its own: {said.getvalue()[-300:]}"
+            raise NotHeld(msg)
+        return Ran(status, said.getvalue())
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """One situation.
 
@@ -51,11 +108,16 @@ class Fault:
     check: Check
     needs: tuple[str, ...] = ()
 
-    def meet(self) -> Verdict:
-        """Meet the fault in a folder of its own, which is gone afterwards."""
+    def meet(self, command: Command) -> Verdict:
+        """Meet the fault in a folder of its own, which is gone afterwards.
+
+        Args:
+            command: By which it is met.
+        """
         absent = [module for module in self.needs if find_spec(module) is None]
         if absent:
             return Verdict(self.name, None, f"needs {', '.join(absent)}")
+        handed = _COMMAND.set(command)
         with tempfile.TemporaryDirectory(prefix="ccrcc-fault-") as folder:
             try:
                 return Verdict(self.name, True, self.check(Path(folder)).replace(folder, "…"))
@@ -63,6 +125,8 @@ class Fault:
                 return Verdict(self.name, False, " ".join(str(error).split()).replace(folder, "…"))
             except Exception as error:
                 return Verdict(self.name, False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            finally:
+                _COMMAND.reset(handed)
 
 
 _FOUND: dict[str, Fault] = {}
@@ -93,43 +157,6 @@ def corpus() -> tuple[Fault, ...]:
     for module in sorted(found.name for found in pkgutil.iter_modules(package.__path__)):
         importlib.import_module(f"{__package__}.{module}")
     return tuple(_FOUND.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command ended with.
-
-    Args:
-        status: Exit status.
-        said: Standard output and standard error.
-    """
-
-    status: int
-    said: str
-
-
-def ccrcc(*words: object) -> Ran:
-    """Run a command in this process. An exception that would show as a traceback is raised.
-
-    Raises:
-        NotHeld: If a command that fails says no line of its own.
-    """
-    from ccrcc_model.cli import main  # noqa: PLC0415 - the command line knows this package
-
-    said = io.StringIO()
-    arguments, sys.argv = sys.argv, ["ccrcc", *map(str, words)]
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            main()
-        status = 0
-    except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    finally:
-        sys.argv = arguments
-    if status == 1 or (status and not said.getvalue().strip()):
-        msg = f"`ccrcc {words[0]}` ended with {status} and no line of its own: {said.getvalue()[-300:]}"
-        raise NotHeld(msg)
-    return Ran(status, said.getvalue())
 
 
 def expect(held: bool, said: str) -> str:

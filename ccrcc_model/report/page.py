@@ -1,11 +1,14 @@
-"""Builds ``report.html`` from a run folder."""
+"""Builds ``report.html`` from a run folder, or from models and benchmarks in memory."""
 
 import base64
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from ccrcc_model.models.model import Model
 from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.report import model_tables, tables
 from ccrcc_model.report.environment import environment
@@ -15,9 +18,11 @@ from ccrcc_model.report.figures import Picture, draw_figures
 from ccrcc_model.report.limits import limits
 from ccrcc_model.report.model_card import FOLDER as MODEL_CARDS
 from ccrcc_model.report.model_card import write_model_cards
-from ccrcc_model.report.run_folder import Run, read_run
+from ccrcc_model.report.run_folder import Run, RunRecord
+from ccrcc_model.report.run_parts import RunParts
 from ccrcc_model.report.sheets import Sheet, Status, write_sheets
-from ccrcc_model.report.summary import in_words, summarise, title
+from ccrcc_model.report.stages import stages_table
+from ccrcc_model.report.summary import heading, in_words, summarise, title
 from ccrcc_model.validation.benchmark import BenchmarkResult
 from ccrcc_model.validation.tables import table_s2, write_tables
 from nnunet_ext.documents.csv_table import write_csv
@@ -55,27 +60,46 @@ class Beside:
     sheets: tuple[Sheet, ...] = ()
 
 
-def write_report(run_dir: Path) -> Path:
-    """Write ``report.html``, and beside it figures, tables, model cards and guideline sheets; return the page's path.
+def write_report(models: Sequence[Model], results: Sequence[BenchmarkResult], folder: str | os.PathLike[str]) -> Path:
+    """Write the report of models and benchmarks in memory, ``report.html`` and what lies beside it; return the page's path.
+
+    The guideline sheets point at files: of models that no run folder holds they leave the items to the author.
 
     Args:
-        run_dir: Holds ``run.json`` and the parts that `ccrcc_model.report.run_folder` names.
+        models: Locked models, one per target.
+        results: Their benchmarks, one per target.
+        folder: Folder of the report; the only one that is written to.
+    """
+    out = Path(folder)
+    by_target = {model.target.name: model for model in models}
+    for result in results:
+        result.write(out / "benchmark" / result.target)
+    parts = RunParts(out, out, benchmarks=tuple(out / "benchmark" / result.target for result in results))
+    run = Run(RunRecord(command="ccrcc_model.write_report"), benchmarks=tuple(results), models=by_target, parts=parts)
+    return report_run(run)
+
+
+def report_run(run: Run) -> Path:
+    """Write the page of a run, and beside it figures, tables, model cards and guideline sheets; return the page's path.
+
+    Args:
+        run: As ``read_run`` reads it; its ``parts.report`` is the only folder that is written to.
 
     Raises:
-        InputError: If a file of the run is missing or is not what its name says.
+        InputError: If a file that a guideline sheet points at is not what its name says.
     """
-    run = read_run(run_dir)
-    pictures = draw_figures(run, run_dir / "figures")
+    folder = run.parts.report
+    pictures = draw_figures(run, folder / "figures")
     for result in run.benchmarks:
-        write_tables(result, run_dir / "benchmark" / result.target)
+        write_tables(result, folder / "benchmark" / result.target)
     if run.benchmarks:
-        _write_csv(run_dir / "tables" / "table_s2.csv", pd.concat([table_s2(one) for one in run.benchmarks]))
-    measured = [*map(extraction, write_presets(run.models, run_dir / "tables")), write_used(run.models, run_dir / "tables")]
-    cards = write_model_cards(run, run_dir / MODEL_CARDS)
+        write_csv(folder / "tables" / "table_s2.csv", pd.concat([table_s2(one) for one in run.benchmarks]))
+    measured = [*map(extraction, write_presets(run.models, folder / "tables")), write_used(run.models, folder / "tables")]
+    cards = write_model_cards(run, folder / MODEL_CARDS)
     # Last, since they point at what the others wrote.
-    sheets = write_sheets(run_dir, title=run.record.title, synthetic=run.record.synthetic)
+    sheets = write_sheets(run.parts, title=heading(run), synthetic=run.record.synthetic)
     beside = Beside(tuple(table for table in measured if table), tuple(path.name for path in cards), sheets)
-    page = run_dir / "report.html"
+    page = folder / "report.html"
     write_text(page, render(run, pictures, beside))
     return page
 
@@ -95,6 +119,8 @@ def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None)
     page.filters["in_words"] = in_words
     return page.get_template("report.html.jinja").render(
         record=run.record,
+        heading=heading(run),
+        records=stages_table(run),
         settings={"seed": run.record.seed, **run.record.settings, **(run.record.model_extra or {})},
         total_s=sum(stage.seconds for stage in run.record.stages),
         answer=summarise(run),
@@ -157,7 +183,3 @@ def _overlays(run: Run) -> list[Picture]:
         alt = f"CT slice with the largest tumour area, reference contours solid, predicted dashed. {words}".strip()
         shown.append(Picture(f"overlay-{number}", path, words or f"Example {number}.", alt))
     return shown
-
-
-def _write_csv(path: Path, frame: pd.DataFrame) -> None:
-    write_csv(path, frame)

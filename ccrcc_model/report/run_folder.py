@@ -1,9 +1,9 @@
 """What a run folder holds, read and checked: the only input of the report.
 
-``run.json`` is required. Any other part may be absent, and the report says so: a site may have run only some stages.
+A model or a benchmark is required. Any other part may be absent, and the report says so: a site may have run only some stages.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ccrcc_model.models.folder import BINARY, MANIFEST, model_kind
+from ccrcc_model.models.folder import BINARY, model_kind
 from ccrcc_model.models.model import Model
-from ccrcc_model.validation.benchmark import FILE as BENCHMARK_FILE
+from ccrcc_model.report.run_parts import RECORD, RunParts, find_parts
 from ccrcc_model.validation.benchmark import BenchmarkResult
 from nnunet_ext.documents.csv_table import inferred, read_csv
 from nnunet_ext.documents.foreign_json import parse_json
@@ -35,6 +35,8 @@ _COUNTS = {"flow": ("listed", "passed", "segmented", "extracted", "modelled")}
 """Columns of whole numbers from 0, or empty."""
 _NUMBERS = {"overlap": ("dice", "reference_ml", "predicted_ml", "relative_volume_error")}
 """Columns of numbers, or empty."""
+REPRODUCE = "ccrcc report RUN"
+"""Command of a run whose stages were run one by one."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -49,7 +51,7 @@ class RunRecord(BaseModel):
     """``run.json``. Keys that it does not name are kept and printed under the settings.
 
     Args:
-        title: Heads the report.
+        title: Heads the report; what it is of by default.
         synthetic: Whether the patients are phantoms; the report then makes no clinical claim.
         command: What reproduces the run.
         seed: Of everything random.
@@ -61,8 +63,8 @@ class RunRecord(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    title: str
-    synthetic: bool
+    title: str = ""
+    synthetic: bool = False
     command: str
     seed: int | None = None
     settings: dict[str, Any] = {}
@@ -81,6 +83,8 @@ class Run:
         overlays: Pictures of ``overlays/``, in the order of their names.
         benchmarks: One a target.
         models: The locked model of each target, where the folder holds it.
+        parts: Where all of it lies.
+        stages: Records of further stages, by their file.
     """
 
     record: RunRecord
@@ -88,6 +92,8 @@ class Run:
     overlays: tuple[Path, ...] = ()
     benchmarks: tuple[BenchmarkResult, ...] = ()
     models: dict[str, Model] = field(default_factory=dict)
+    parts: RunParts = field(default_factory=RunParts)
+    stages: dict[str, RunRecord] = field(default_factory=dict)
 
     @property
     def external_cohorts(self) -> frozenset[str] | None:
@@ -102,34 +108,90 @@ def read_run(folder: Path) -> Run:
     """Read a run folder; graded models in it are no part of the page.
 
     Raises:
-        InputError: If there is no ``run.json``, a file is there but is not what its name says, a model was changed, or a
-            benchmark was made with another model than the run's.
+        InputError: If it holds neither model nor benchmark, a file is there but is not what its name says, a model was
+            changed, a target has two models or benchmarks, or a benchmark was made with another model than the run's.
     """
-    tables = {name: folder / "tables" / f"{name}.csv" for name in COLUMNS}
-    scored = [path.parent for path in sorted(folder.glob(f"benchmark/*/{BENCHMARK_FILE}")) if not is_hidden(path.parent)]
-    benchmarks = tuple(BenchmarkResult.read(each) for each in scored)
-    locked = [path.parent for path in sorted(folder.glob(f"models/*/{MANIFEST}")) if not is_hidden(path.parent)]
-    folders = [each for each in locked if model_kind(each) == BINARY]
-    models = {path.name: Model.load(path) for path in folders}
-    for name, model in models.items():
-        if model.target.name != name:
-            msg = f"{folder / 'models' / name} holds a model of {model.target.name}; name the folder after its target"
+    parts = find_parts(folder)
+    benchmarks = _by_target({each: BenchmarkResult.read(each) for each in parts.benchmarks})
+    locked = {each: Model.load(each) for each in parts.models if model_kind(each) == BINARY}
+    models = {target: locked[each] for target, each in _models_of(locked, benchmarks).items()}
+    tables = {name: folder / "tables" / f"{name}.csv" for name in COLUMNS if name != "overlap"}
+    read = {name: _read_table(path, name) for name, path in tables.items() if path.exists()}
+    if parts.overlaps:
+        read["overlap"] = pd.concat([_read_table(path, "overlap") for path in parts.overlaps], ignore_index=True)
+    stages = _read_stages(parts)
+    return Run(
+        _own_record(folder, stages),
+        read,
+        tuple(_picture(path) for path in sorted(folder.glob("overlays/*.png")) if not is_hidden(path)),
+        tuple(benchmarks.values()),
+        models,
+        replace(parts, records=tuple(folder / file for file in stages)),
+        stages,
+    )
+
+
+def _own_record(folder: Path, stages: dict[str, RunRecord]) -> RunRecord:
+    """Return the record of a whole run, or one that is made of what the folder holds."""
+    path = folder / RECORD
+    own = read_record(path) if path.exists() or path.is_symlink() else None
+    if own is not None and own.title:
+        return own
+    synthetic = any(record.command.startswith("ccrcc phantom") for record in stages.values())
+    return RunRecord(command=REPRODUCE, synthetic=synthetic)
+
+
+def _read_stages(parts: RunParts) -> dict[str, RunRecord]:
+    """Return the records of single stages by their file, those left out that no command of ours wrote."""
+    found = {}
+    for path in parts.records:
+        try:
+            record = read_record(path)
+        except InputError:
+            continue  # the run's own record is read, and refused, by itself
+        if record.command.startswith("ccrcc ") and not record.title:
+            found[path.relative_to(parts.folder).as_posix()] = record
+    return found
+
+
+def _by_target(results: dict[Path, BenchmarkResult]) -> dict[str, BenchmarkResult]:
+    """Return the result of each target.
+
+    Raises:
+        InputError: If a target has two.
+    """
+    found: dict[str, Path] = {}
+    for path, result in results.items():
+        if result.target in found:
+            both = f"{found[result.target].name} and {path.name}"
+            msg = f"{path.parent} holds two benchmarks of {result.target}, {both}; move one away"
             raise InputError(msg)
-    for result in benchmarks:
-        own = models.get(result.target)
-        if own and result.model_id and own.id != result.model_id:
+        found[result.target] = path
+    return {target: results[path] for target, path in found.items()}
+
+
+def _models_of(locked: dict[Path, Model], benchmarks: dict[str, BenchmarkResult]) -> dict[str, Path]:
+    """Return the folder of each target's model: of several, the one that its benchmark was made with.
+
+    Raises:
+        InputError: If a benchmark was made with none of them, or there are several without a benchmark.
+    """
+    found = {}
+    for target in dict.fromkeys(model.target.name for model in locked.values()):
+        own = [path for path, model in locked.items() if model.target.name == target]
+        wanted = (benchmarks[target].model_id or "") if target in benchmarks else ""
+        chosen = [path for path in own if locked[path].id == wanted] if wanted else own
+        if not chosen:
             msg = (
-                f"{folder / 'benchmark' / result.target} was made with model {result.model_id[:12]}, but "
-                f"{folder / 'models' / result.target} holds {own.id[:12]}; run `ccrcc benchmark` again"
+                f"The benchmark of {target} was made with model {wanted[:12]}, but {own[0]} holds {locked[own[0]].id[:12]}; "
+                "run `ccrcc benchmark` again"
             )
             raise InputError(msg)
-    return Run(
-        read_record(folder / "run.json"),
-        {name: _read_table(path, COLUMNS[name]) for name, path in tables.items() if path.exists()},
-        tuple(_picture(path) for path in sorted(folder.glob("overlays/*.png")) if not is_hidden(path)),
-        benchmarks,
-        models,
-    )
+        if len(chosen) > 1 and not wanted:
+            msg = f"{chosen[1].parent} holds two models of {target} and no benchmark of either; move one away"
+            raise InputError(msg)
+        found[target] = chosen[0]
+    return found
 
 
 def read_record(path: Path) -> RunRecord:
@@ -140,7 +202,7 @@ def read_record(path: Path) -> RunRecord:
     """
     refuse_irregular(path, "run record")
     if not path.is_file():
-        msg = f"No run at {path.parent}: it has no run.json; `ccrcc demo` makes a run folder"
+        msg = f"No run record at {path}"
         raise InputError(msg)
     try:
         content = path.read_bytes()
@@ -170,13 +232,14 @@ def _picture(path: Path) -> Path:
     return path
 
 
-def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _read_table(path: Path, name: str) -> pd.DataFrame:
+    columns = COLUMNS[name]
     frame = inferred(read_csv(path))  # "N/A" is a word of Table S1, not a missing value; empty cells are
-    if missing := [name for name in columns if name not in frame.columns]:
+    if missing := [column for column in columns if column not in frame.columns]:
         msg = f"{path} lacks the columns {', '.join(missing)}; it needs {', '.join(columns)}"
         raise InputError(msg)
-    _check_numbers(frame, path)
-    if path.stem == "overlap":
+    _check_numbers(frame, path, name)
+    if name == "overlap":
         if unknown := set(frame["structure"]) - {*STRUCTURES, *REGIONS}:
             msg = f"{path} has the structure {min(unknown)!r}; known ones are {', '.join((*STRUCTURES, *REGIONS))}"
             raise InputError(msg)
@@ -184,17 +247,17 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return frame
 
 
-def _check_numbers(frame: pd.DataFrame, path: Path) -> None:
+def _check_numbers(frame: pd.DataFrame, path: Path, table: str) -> None:
     """Check that numbers are numbers.
 
     Raises:
         InputError: If a count is none, a Dice is outside of [0, 1], or another number is none.
     """
-    for name in (*_COUNTS.get(path.stem, ()), *_NUMBERS.get(path.stem, ())):
+    for name in (*_COUNTS.get(table, ()), *_NUMBERS.get(table, ())):
         known = frame[name].dropna()
         numbers = pd.to_numeric(known, errors="coerce").astype("float64")
         wrong = ~np.isfinite(numbers)
-        if name in _COUNTS.get(path.stem, ()):
+        if name in _COUNTS.get(table, ()):
             wrong |= (numbers < 0) | (numbers % 1 != 0)
         if name == "dice":
             wrong |= (numbers < 0) | (numbers > 1)

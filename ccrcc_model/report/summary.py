@@ -45,6 +45,12 @@ def summarise(run: Run) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+def heading(run: Run) -> str:
+    """Return the title of a run's record, or one that names its targets."""
+    targets = dict.fromkeys((*run.models, *(result.target for result in run.benchmarks)))
+    return run.record.title or f"{' and '.join(map(title, targets)) or 'Renal cell carcinoma'} from CT radiomics"
+
+
 def title(target: str) -> str:
     """Return the name of a target as a heading prints it."""
     return TITLES.get(target, target)

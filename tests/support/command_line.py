@@ -5,6 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ccrcc_model.cli import main
+from ccrcc_model.faults import in_this_process
+
+ccrcc_here = in_this_process(main)
+"""The command in this process: faster, and what it calls can be replaced."""
+
 
 def ccrcc(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command without nnU-Net's variables, but with those of ``environment``."""
@@ -26,4 +32,13 @@ def mistake(*arguments: str | Path, **environment: str) -> str:
     assert "Traceback" not in run.stderr
     lines = [line for line in run.stderr.splitlines() if line.startswith("ccrcc: ")]
     assert len(lines) == 1, run.stderr
+    return lines[0]
+
+
+def mistake_here(*words: object) -> str:
+    """Run a command in this process that must fail as a user's mistake, and return its one line."""
+    ran = ccrcc_here(*words)
+    assert ran.status == 2, ran.said
+    lines = [line for line in ran.said.splitlines() if line.startswith("ccrcc: ")]
+    assert len(lines) == 1, ran.said
     return lines[0]

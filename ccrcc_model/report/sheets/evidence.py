@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ccrcc_model.report.run_parts import RunParts
 from nnunet_ext.documents.csv_table import read_csv
 from nnunet_ext.ground.errors import InputError
 
@@ -21,7 +22,7 @@ class Place:
     """Where a piece of evidence lies.
 
     Args:
-        files: Pattern of files in the run folder.
+        files: Pattern of files in the run folder, as ``RunParts.files`` takes it.
         key: Column of a CSV; path in a JSON, such as ``"settings.folds"``. In a path, ``*`` is every entry, and
             ``groups[scope=external]`` the first entry of a list, of those with this value, in which the rest of the path
             leads to something. Empty: the file itself.
@@ -48,7 +49,7 @@ class Pointer:
 
 
 _MANIFEST, _PIPELINE, _BENCHMARK = "models/*/manifest.json", "models/*/pipeline.json", "benchmark/*/benchmark.json"
-_PRESET, _SCALES = "tables/preset_*.json", "scales.*.setting"
+_PRESET, _SCALES = "report/tables/preset_*.json", "scales.*.setting"
 _INTERNAL, _EXTERNAL = "groups[scope=internal]", "groups[scope=external]"
 
 
@@ -64,7 +65,7 @@ TOPICS: dict[str, tuple[Place, ...]] = {
     "roles": (Place("tables/flow.csv", "role", at_least=2),),
     # masks
     "segmentation": (Place("masks/segmentation.json", "model"), Place("tables/overlap.csv", "structure")),
-    "overlap": (Place("tables/overlap.csv", "dice"), Place("figures/figure_s1_dice.csv")),
+    "overlap": (Place("tables/overlap.csv", "dice"), Place("report/figures/figure_s1_dice.csv")),
     # features
     "preset": _of(_MANIFEST, "preset.preset", "preset.preset_sha256"),
     "regions": _of(_PRESET, "regions.structures", "regions.minimum_voxels"),
@@ -93,24 +94,27 @@ TOPICS: dict[str, tuple[Place, ...]] = {
     "threshold": _of("models/*/decisions.json", "model.threshold"),
     "model_files": _of(_MANIFEST, "files"),
     "versions": _of("run.json", "versions.python", "versions"),
-    "explanation": (Place("models/*/importance.json", "0.feature"), Place("figures/features_*.csv", "log_odds")),
+    "explanation": (Place("models/*/importance.json", "0.feature"), Place("report/figures/features_*.csv", "log_odds")),
     # benchmark
     "internal_test": _of(_BENCHMARK, f"{_INTERNAL}.model.n", f"{_INTERNAL}.model.auc.value"),
     "external_test": _of(_BENCHMARK, f"{_EXTERNAL}.model.n", f"{_EXTERNAL}.model.events"),
     "metrics": (
         Place(_BENCHMARK, "target"),
-        Place("benchmark/*/operating_points.csv", "metric"),
-        Place("benchmark/*/discrimination.csv", "auc"),
+        Place("report/benchmark/*/operating_points.csv", "metric"),
+        Place("report/benchmark/*/discrimination.csv", "auc"),
     ),
     "intervals": _of(_BENCHMARK, f"{_EXTERNAL}.model.auc.low", f"{_EXTERNAL}.model.auc.high"),
     "calibration": _of(_BENCHMARK, f"{_EXTERNAL}.model.calibration.slope.value"),
     "comparison": _of(_BENCHMARK, f"{_EXTERNAL}.difference.p_value"),
     "baseline": _of(_BENCHMARK, f"{_EXTERNAL}.baseline.auc.value"),
     "centre_results": _of(_BENCHMARK, "groups[scope=centre].model.auc.value"),
-    "subgroups": _of("benchmark/*/subgroups.csv", "factor"),
-    "recalibration": _of("benchmark/*/recalibration.csv", "what"),
-    "counts": (Place(_BENCHMARK, "target"), *_of("benchmark/*/table_s2.csv", "true_positive", "false_negative")),
-    "plots": (Place(_BENCHMARK, "target"), *(Place(f"figures/{kind}_*.svg") for kind in ("roc", "calibration", "decision"))),
+    "subgroups": _of("report/benchmark/*/subgroups.csv", "factor"),
+    "recalibration": _of("report/benchmark/*/recalibration.csv", "what"),
+    "counts": (Place(_BENCHMARK, "target"), *_of("report/benchmark/*/table_s2.csv", "true_positive", "false_negative")),
+    "plots": (
+        Place(_BENCHMARK, "target"),
+        *(Place(f"report/figures/{kind}_*.svg") for kind in ("roc", "calibration", "decision")),
+    ),
     "locked": _of(_BENCHMARK, "model_id"),
 }
 """Places of each topic of evidence. A topic is found where every place is, in every file of its pattern."""
@@ -123,10 +127,10 @@ class Evidence:
     """Looks for evidence in a run folder.
 
     Args:
-        folder: The run folder.
+        parts: Of the run.
     """
 
-    folder: Path
+    parts: RunParts
     _read: dict[Path, Any] = field(default_factory=dict)
 
     def find(self, topic: str) -> tuple[Pointer, ...]:
@@ -137,7 +141,7 @@ class Evidence:
         """
         found: list[Pointer] = []
         for place in TOPICS[topic]:
-            files = sorted(self.folder.glob(place.files))
+            files = self.parts.files(place.files)
             each = [list(self._in_file(path, place)) for path in files]
             if not each or not all(each):
                 return ()
@@ -145,7 +149,7 @@ class Evidence:
         return tuple(dict.fromkeys(found))
 
     def _in_file(self, path: Path, place: Place) -> Iterator[Pointer]:
-        name = path.relative_to(self.folder).as_posix()
+        name = path.relative_to(self.parts.folder).as_posix()
         if not place.key:
             if path.stat().st_size:
                 yield Pointer(name)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 import pandas as pd
 
 from ccrcc_model.report.environment import environment
+from ccrcc_model.report.run_parts import RunParts
 from ccrcc_model.report.sheets.evidence import Evidence, Pointer
 from ccrcc_model.report.sheets.guideline import Guideline, Item, load_guidelines
 from nnunet_ext.documents.csv_table import write_csv
@@ -92,25 +92,25 @@ def fill(guideline: Guideline, evidence: Evidence) -> Sheet:
     return Sheet(guideline, sections)
 
 
-def write_sheets(run_dir: Path, *, title: str, synthetic: bool) -> tuple[Sheet, ...]:
+def write_sheets(parts: RunParts, *, title: str, synthetic: bool) -> tuple[Sheet, ...]:
     """Write ``sheets/<guideline>.csv`` and ``sheets.html``, and return the sheets.
 
     Args:
-        run_dir: With figures and tables written.
+        parts: Of the run, with the report's figures and tables written.
         title: Of the run.
         synthetic: Whether its patients are phantoms.
 
     Raises:
         InputError: If a file of the run folder is not what its name says.
     """
-    evidence = Evidence(run_dir)
+    evidence = Evidence(parts)
     sheets = tuple(fill(guideline, evidence) for guideline in load_guidelines())
     for sheet in sheets:
-        write_csv(run_dir / FOLDER / f"{sheet.guideline.name}.csv", sheet.table())
+        write_csv(parts.report / FOLDER / f"{sheet.guideline.name}.csv", sheet.table())
     page = (
         environment().get_template("sheets.html.jinja").render(title=title, synthetic=synthetic, sheets=sheets, Status=Status)
     )
-    write_text(run_dir / PAGE, page)
+    write_text(parts.report / PAGE, page)
     return sheets
 
 

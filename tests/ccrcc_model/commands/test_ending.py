@@ -7,10 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from command_line import ccrcc_here as ccrcc
 
-from ccrcc_model import cli
-from ccrcc_model.commands.ending import Stopped, refuse_empty, refuse_repeated, stopped_line, storage_line
-from ccrcc_model.faults.fault import Ran, ccrcc
+from ccrcc_model.commands.ending import USER_MISTAKE, Stopped, refuse_empty, refuse_repeated, stopped_line, storage_line
+from ccrcc_model.faults.fault import Ran
 from nnunet_ext.ground.errors import InputError
 
 
@@ -22,8 +22,8 @@ def ends_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, *words: str
 
     monkeypatch.setattr("ccrcc_model.commands.outputs.FolderKind.claim", raise_it)
     monkeypatch.setattr("ccrcc_model.commands.outputs.FileKind.claim", raise_it)
-    monkeypatch.setattr("ccrcc_model.commands.fit.FitOrder.check", raise_it)
-    monkeypatch.setattr("ccrcc_model.commands.demo._claim", raise_it)
+    monkeypatch.setattr("nnunet_ext.ground.outputs.try_folder", raise_it)
+    monkeypatch.setattr("ccrcc_model.demo.synthetic_study._claim", raise_it)
     return ccrcc(*words)
 
 
@@ -187,6 +187,6 @@ def test_standard_output_on_a_full_disk_is_said() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         running = program("counts", "--sensitivity", "0.80", "--specificity", "0.90", "--n", "100", stdout=full)
         _, said = running.communicate(timeout=60)
-    assert running.returncode == cli.USER_MISTAKE
+    assert running.returncode == USER_MISTAKE
     assert said.startswith("ccrcc: ")
     assert "No space left on device" in said

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 import yaml
 from balls import write_ball
+from command_line import ccrcc_here
 from typer.testing import CliRunner, Result
 
 from ccrcc_model.cli import app
-from ccrcc_model.commands.extract import INTERRUPTED, TableOrder, run_extraction
 from nnunet_ext.cohort.cards import save_cohort
 from nnunet_ext.ground.case import Case, Cohort, Role
 from nnunet_ext.ground.errors import InputError
@@ -140,7 +141,7 @@ def test_a_partial_table_has_its_own_status(study: Path, tmp_path: Path) -> None
 @pytest.mark.usefixtures("table_of_one_process")
 def test_the_record_says_what_was_set_and_the_table_does_not(study: Path) -> None:
     record = json.loads((study / "one" / "t.run.json").read_text(encoding="utf-8"))
-    assert record["command"] == "extract"
+    assert record["command"] == "ccrcc extract"
     assert record["settings"]["card"] == str(study / "card.yaml")
     assert record["settings"]["jobs"] == 1
     assert record["result"] == {"rows": 12, "features": 10, "cases": 12, "refused": 0}
@@ -161,16 +162,14 @@ def test_a_dry_run_counts_and_writes_nothing(study: Path, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_run_says_how_to_go_on(
-    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_interrupted_run_says_how_to_go_on(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Batch, "measure", interrupt)
-    order = TableOrder(study / "card.yaml", tmp_path / "t.parquet", str(study / "small"))
-    assert run_extraction(order) == INTERRUPTED
-    assert "what is done is kept, so the same command goes on from there" in capsys.readouterr().err
+    ran = ccrcc_here(*words("extract", study, "--out", tmp_path / "t.parquet"))
+    assert ran.status == 130
+    assert "what is done is kept, so the same command goes on from there" in ran.said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -182,3 +181,17 @@ def test_a_table_is_parquet_or_csv(study: Path) -> None:
 def test_a_shard_that_is_none_is_refused(study: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found 2/2"):
         ccrcc("extract", study, "--out", tmp_path / "t.parquet", "--shard", "2/2")
+
+
+def test_a_preset_that_is_not_there_is_refused(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No preset"):
+        ccrcc("extract", study, "--out", tmp_path / "t.parquet", "--preset", "huge")
+
+
+def test_a_mask_of_another_shape_is_refused_and_the_rest_goes_on(away: Path) -> None:
+    mask = sorted((away / "masks").iterdir())[0]
+    sitk.WriteImage(sitk.ReadImage(str(mask))[:-1], str(mask))
+    ran = ccrcc_here("extract", away / "card.yaml", "--preset", "quick", "--out", away / "table.parquet")
+    assert ran.status == 3, ran.said
+    assert len(FeatureTable.read(away / "table.parquet").rows) == 1
+    assert pd.read_csv(away / "table.quarantine.csv")["code"].tolist() == ["mask-shape"]

@@ -142,7 +142,7 @@ def test_the_external_grade_row_of_table_s2(tmp_path: Path) -> None:
         ["clopper-pearson", "round", "216", "26/6/132/52", "0.148"],
         ["clopper-pearson", "cut", "216", "27/6/132/51", "0.153"],
     ]
-    assert run.stdout.splitlines()[-1] == f"2 sets of counts fit (n = 216); the row does not tell which: {out}"
+    assert run.stdout.splitlines()[-1] == f"2 sets of counts fit (n = 216); the row does not determine which: {out}"
     cut = pd.read_csv(out).set_index("print_rule").loc["cut"]
     assert cut[["true_positive", "false_negative", "true_negative", "false_positive"]].to_dict() == GRADE_EXTERNAL["counts"]
     assert cut[list(CORE)].to_dict() == GRADE_EXTERNAL["printed"]

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,10 @@ from scipy.special import expit
 from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import GRADE, Target, ki67
-from ccrcc_model.report import write_report
+from ccrcc_model.report import read_run, report_run, write_report
 from ccrcc_model.report.figures import Picture
 from ccrcc_model.report.model_tables import SMALLEST_SHARE
 from ccrcc_model.report.page import render
-from ccrcc_model.report.run_folder import read_run
 from ccrcc_model.report.summary import judge, summarise
 from ccrcc_model.report.tables import calibration
 from ccrcc_model.statistics.metrics import Estimate
@@ -31,6 +31,7 @@ from ccrcc_model.validation.audit import AuditAnswer
 from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, assemble
 from ccrcc_model.validation.tables import table_s2
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.record import write_record
 from radiomics_cfg.table import FeatureTable
 
 SCRIPT = "<script>alert(1)</script>"
@@ -123,7 +124,7 @@ def run_dir(tmp_path_factory) -> Path:
     model = fit_model(folder / "models" / "grade")
     replace(benchmark_of(GRADE, seed=1, odd=True), model_id=model.id).write(folder / "benchmark" / "grade")
     benchmark_of(ki67(20), seed=20).write(folder / "benchmark" / "ki67")
-    write_report(folder)
+    report_run(read_run(folder))
     return folder
 
 
@@ -152,7 +153,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(run_dir) -> Page:
-    return Page((run_dir / "report.html").read_text(encoding="utf-8"))
+    return Page((run_dir / "report" / "report.html").read_text(encoding="utf-8"))
 
 
 # The page as a document
@@ -166,13 +167,13 @@ def test_the_page_asks_for_nothing_from_anywhere(page, run_dir):
             address = attributes.get(name)
             # The one link that leaves the page goes to the sheets beside it.
             assert address is None or address.startswith(("#", "data:")) or (name, address) == ("href", "sheets.html")
-    text = re.sub(r"data:image/[^\"]+", "", (run_dir / "report.html").read_text(encoding="utf-8"))
+    text = re.sub(r"data:image/[^\"]+", "", (run_dir / "report" / "report.html").read_text(encoding="utf-8"))
     assert not re.search(r"https?://|@import|url\(", text)
     assert not page.all("script")
 
 
 def test_text_of_users_is_escaped(page, run_dir):
-    assert SCRIPT not in (run_dir / "report.html").read_text(encoding="utf-8")
+    assert SCRIPT not in (run_dir / "report" / "report.html").read_text(encoding="utf-8")
     assert page.text.count(SCRIPT) == 3  # title, heading, reason of a refusal
     assert any(SCRIPT in (image["alt"] or "") for image in page.all("img"))  # name of a feature
 
@@ -193,7 +194,9 @@ def test_every_figure_is_there_and_told_in_words(page):
 def test_every_figure_is_a_file_in_png_svg_and_csv(page, run_dir):
     for name in (figure["id"] or "" for figure in page.all("figure")):
         if not name.startswith("overlay"):
-            assert all((run_dir / "figures" / f"{name}{suffix}").stat().st_size > 20 for suffix in (".png", ".svg", ".csv"))
+            assert all(
+                (run_dir / "report" / "figures" / f"{name}{suffix}").stat().st_size > 20 for suffix in (".png", ".svg", ".csv")
+            )
 
 
 def test_every_column_and_row_has_a_head_and_every_table_a_caption(page):
@@ -211,15 +214,15 @@ def test_landmarks_headings_and_links_lead_somewhere(page, run_dir):
     inside = [link["href"] or "" for link in page.all("a") if link["href"] != "sheets.html"]
     assert {link[:1] for link in inside} == {"#"}
     assert all(link[1:] in ids for link in inside)
-    assert (run_dir / "sheets.html").is_file()
+    assert (run_dir / "report" / "sheets.html").is_file()
     assert page.all("a")[0] == {"class": "skip", "href": "#main"}
     assert [len(page.all(tag)) for tag in ("html", "header", "nav", "main", "footer", "h1")] == [1] * 6
     assert page.all("html")[0]["lang"] == "en-GB"
 
 
 def test_no_case_is_named(run_dir):
-    assert "secret" not in re.sub(r"data:image/[^\"]+", "", (run_dir / "report.html").read_text(encoding="utf-8"))
-    assert "secret" not in (run_dir / "figures" / "figure_s1_dice.csv").read_text(encoding="utf-8")
+    assert "secret" not in re.sub(r"data:image/[^\"]+", "", (run_dir / "report" / "report.html").read_text(encoding="utf-8"))
+    assert "secret" not in (run_dir / "report" / "figures" / "figure_s1_dice.csv").read_text(encoding="utf-8")
 
 
 # What it says
@@ -274,7 +277,7 @@ def test_supplement_items_are_named_and_written(page, run_dir):
     for words in ("Table S1. Acquisition", "Fig. S1. Dice", "Table S2. Performance"):
         assert words in page.text
     assert "N/A" in page.text
-    assert set(pd.read_csv(run_dir / "tables" / "table_s2.csv")["target"]) == {"grade", "ki67"}
+    assert set(pd.read_csv(run_dir / "report" / "tables" / "table_s2.csv")["target"]) == {"grade", "ki67"}
 
 
 def test_settings_times_and_audit_are_shown(page):
@@ -297,12 +300,12 @@ def test_a_benchmark_of_another_model_is_refused(run_dir, tmp_path):
     write_run_json(tmp_path)
     shutil.copytree(run_dir / "models", tmp_path / "models")
     replace(benchmark_of(GRADE, seed=1), model_id="0" * 64).write(tmp_path / "benchmark" / "grade")
-    with pytest.raises(InputError, match="was made with model 000000000000, but"):
-        write_report(tmp_path)
+    with pytest.raises(InputError, match="benchmark of grade was made with model 000000000000, but"):
+        report_run(read_run(tmp_path))
 
 
 def test_the_print_rule_reaches_the_page(run_dir, page):
-    drawn = {svg.stem: Picture(svg.stem, svg, "", "") for svg in (run_dir / "figures").glob("*.svg")}
+    drawn = {svg.stem: Picture(svg.stem, svg, "", "") for svg in (run_dir / "report" / "figures").glob("*.svg")}
     run = read_run(run_dir)
     first, *others = (replace(result, print_rule="cut") for result in run.benchmarks)
     cut = Page(render(replace(run, benchmarks=(first, *others)), drawn))
@@ -330,9 +333,9 @@ def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
     left = shutil.copytree(run_dir, tmp_path / "run")
     result = replace(BenchmarkResult.read(left / "benchmark" / "grade"), print_rule="cut")
     result.write(left / "benchmark" / "grade")
-    before = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
-    write_report(left)
-    after = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
+    before = pd.read_csv(left / "report" / "benchmark" / "grade" / "table_s2.csv")
+    report_run(read_run(left))
+    after = pd.read_csv(left / "report" / "benchmark" / "grade" / "table_s2.csv")
     assert after["accuracy"].tolist() == table_s2(result)["accuracy"].tolist() != before["accuracy"].tolist()
 
 
@@ -341,7 +344,7 @@ def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
 
 def test_a_run_record_alone_makes_a_page_that_says_what_is_missing(tmp_path):
     write_run_json(tmp_path, synthetic=False)
-    text = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    text = Page(report_run(read_run(tmp_path)).read_text(encoding="utf-8")).text
     assert "This run holds no benchmark" in text
     assert "answers nothing about grade or Ki67" in text
     assert "Synthetic phantoms" not in text
@@ -351,8 +354,8 @@ def test_a_run_record_alone_makes_a_page_that_says_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("run.json", None, "has no run.json"),
-        ("run.json", "{}", "is not a run record: title: Field required"),
+        ("run.json", None, "holds no model of `ccrcc fit` and no benchmark"),
+        ("run.json", "{}", "is not a run record: command: Field required"),
         ("run.json", "[", "is not a run record"),
         ("tables/flow.csv", "cohort,role\n", "lacks the columns listed, passed"),
         ("tables/flow.csv", "", "is empty"),
@@ -372,9 +375,9 @@ def test_a_broken_run_is_refused_in_one_line_and_writes_no_page(tmp_path, name, 
     if content is not None:
         path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(message)) as caught:
-        write_report(tmp_path)
+        report_run(read_run(tmp_path))
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "report.html").exists()
+    assert not (tmp_path / "report").exists()
 
 
 # A large run
@@ -399,12 +402,12 @@ def large_run(run_dir, tmp_path_factory) -> Path:
         cohort("home", 1000, seed=1), [cohort("north", 1000, seed=2)], target=ki67(), threshold=0.5, baseline_threshold=0.5
     )
     result.write(folder / "benchmark" / "ki67")
-    write_report(folder)
+    report_run(read_run(folder))
     return folder
 
 
 def test_a_report_of_a_thousand_cases_takes_15_megabytes_at_most(large_run):
-    text = (large_run / "report.html").read_text(encoding="utf-8")
+    text = (large_run / "report" / "report.html").read_text(encoding="utf-8")
     assert "The first 6 of 9 in the folder" in text
     assert "case 0" not in re.sub(r"data:image/[^\"]+", "", text)
     assert len(text.encode()) <= 15e6
@@ -466,7 +469,7 @@ def probe(page: Path, folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("size", ["1200,1600", "500,900"])
 def test_the_page_opens_offline_without_a_complaint(run_dir, tmp_path, name, size):
     shot = tmp_path / "page.png"
-    done = in_browser(run_dir / name, tmp_path / "profile", f"--window-size={size}", f"--screenshot={shot}")
+    done = in_browser(run_dir / "report" / name, tmp_path / "profile", f"--window-size={size}", f"--screenshot={shot}")
     assert "CONSOLE" not in done.stderr  # a blocked request or a script would be told here
     with Image.open(shot) as picture:
         assert np.asarray(picture.convert("L")).std() > 10
@@ -474,7 +477,7 @@ def test_the_page_opens_offline_without_a_complaint(run_dir, tmp_path, name, siz
 
 @in_chromium
 def test_every_figure_is_drawn_and_nothing_is_asked_for(run_dir, page, tmp_path):
-    found = probe(run_dir / "report.html", tmp_path)
+    found = probe(run_dir / "report" / "report.html", tmp_path)
     overlay = [image["alt"].startswith("CT slice") for image in page.all("img")].index(True)
     assert len(found["drawn"]) == len(page.all("img"))
     assert found["drawn"].pop(overlay) == 1  # this fixture's overlay is a grey card
@@ -484,13 +487,13 @@ def test_every_figure_is_drawn_and_nothing_is_asked_for(run_dir, page, tmp_path)
 
 @in_chromium
 def test_the_page_of_a_thousand_cases_draws_every_figure(large_run, tmp_path):
-    assert min(probe(large_run / "report.html", tmp_path)["drawn"]) > 20
+    assert min(probe(large_run / "report" / "report.html", tmp_path)["drawn"]) > 20
 
 
 @in_chromium
 def test_the_page_prints_to_pdf(run_dir, tmp_path):
     pdf = tmp_path / "page.pdf"
-    in_browser(run_dir / "report.html", tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
+    in_browser(run_dir / "report" / "report.html", tmp_path / "profile", "--no-pdf-header-footer", f"--print-to-pdf={pdf}")
     assert pdf.read_bytes().startswith(b"%PDF-")
     assert pdf.stat().st_size > 50_000
 
@@ -514,7 +517,7 @@ def test_a_damaged_run_is_refused_in_one_line(run_dir: Path, tmp_path: Path, fil
     run = Path(shutil.copytree(run_dir, tmp_path / "run"))
     (run / file).write_bytes(content)
     with pytest.raises(InputError, match=message) as refused:
-        write_report(run)
+        report_run(read_run(run))
     assert "\n" not in str(refused.value)
 
 
@@ -536,7 +539,7 @@ def test_a_table_whose_numbers_are_none_is_refused(
     assert old in path.read_text(encoding="utf-8")
     path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=message):
-        write_report(run)
+        report_run(read_run(run))
 
 
 @pytest.mark.parametrize("file", ["run.json", "tables/flow.csv", "overlays/pipe.png", "benchmark/grade/benchmark.json"])
@@ -545,11 +548,55 @@ def test_a_pipe_in_a_run_is_not_waited_for(run_dir: Path, tmp_path: Path, file: 
     (run / file).unlink(missing_ok=True)
     os.mkfifo(run / file)
     with pytest.raises(InputError, match="is a pipe"):
-        write_report(run)
+        report_run(read_run(run))
 
 
-def test_a_model_in_the_folder_of_another_target_is_refused(run_dir: Path, tmp_path: Path) -> None:
+def test_of_two_models_of_a_target_the_one_that_was_scored_is_reported(run_dir: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(run_dir, tmp_path / "run"))
-    (run / "models" / "grade").rename(run / "models" / "ki67")
-    with pytest.raises(InputError, match="holds a model of grade"):
-        write_report(run)
+    manifest = shutil.copytree(run / "models" / "grade", run / "models2" / "mine") / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    manifest.with_name("manifest.sha256").write_text(f"{sha256(manifest.read_bytes()).hexdigest()}\n", encoding="utf-8")
+    assert read_run(run).models["grade"].id == Model.load(run / "models" / "grade").id
+    shutil.rmtree(run / "benchmark")
+    with pytest.raises(InputError, match="holds two models of grade and no benchmark of either"):
+        read_run(run)
+
+
+def test_two_benchmarks_of_a_target_are_refused(run_dir: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    shutil.copytree(run / "benchmark" / "grade", run / "again")
+    with pytest.raises(InputError, match="holds two benchmarks of grade, again and grade"):
+        read_run(run)
+
+
+def test_a_report_writes_into_its_own_folder_only(run_dir: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    shutil.rmtree(run / "report")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    report_run(read_run(run))
+    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert before.items() <= after.items()
+    assert {path.relative_to(run).parts[0] for path in after.keys() - before.keys()} == {"report"}
+
+
+def test_models_and_benchmarks_in_memory_are_reported_too(run_dir: Path, tmp_path: Path) -> None:
+    run = read_run(run_dir)
+    page = write_report(list(run.models.values()), run.benchmarks, str(tmp_path / "mine"))
+    assert page == tmp_path / "mine" / "report.html"
+    text = Page(page.read_text(encoding="utf-8")).text
+    assert "Grade and Ki67 from CT radiomics" in text
+    assert run.models["grade"].id in text
+    assert "Synthetic phantoms" not in text
+
+
+def test_the_stages_that_left_a_record_are_named(run_dir: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(run_dir, tmp_path / "run"))
+    (run / "run.json").unlink()
+    write_record(run / "scans" / "study" / "run.json", "ccrcc phantom", {"seed": 5})
+    write_record(run / "features" / "home.run.json", "ccrcc extract", {"preset": "quick"})
+    (run / "features" / "mine.run.json").write_text("{", encoding="utf-8")
+    text = Page(report_run(read_run(run)).read_text(encoding="utf-8")).text
+    assert re.search(r"scans/study/run.json\s+ccrcc phantom\s+5", text)
+    assert re.search(r"features/home.run.json\s+ccrcc extract", text)
+    assert "mine.run.json" not in text
+    assert "Synthetic phantoms: no clinical claim" in text, "since a stage made them"

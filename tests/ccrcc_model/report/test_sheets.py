@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from ccrcc_model.cli import app
 from ccrcc_model.fitting.fit import fit
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.report import write_report
+from ccrcc_model.report import read_run, report_run
 from ccrcc_model.report.model_card import as_text
+from ccrcc_model.report.run_parts import find_parts
 from ccrcc_model.report.sheets import Evidence, Item, Pointer, Row, Status, fill, load_guidelines
 from ccrcc_model.report.sheets.evidence import TOPICS, in_short
 from ccrcc_model.validation.benchmark import benchmark
@@ -65,12 +66,18 @@ def run_dir(tmp_path_factory, planted) -> Path:
         json.dumps({"structures": ["tumour"], "model": {"folds": [0]}}), encoding="utf-8"
     )
     write_tables(folder / "tables")
-    write_report(folder)
+    report_run(read_run(folder))
     return folder
 
 
+def evidence_in(folder: Path) -> Evidence:
+    if not any((folder / name).exists() for name in ("models", "benchmark")):
+        (folder / "run.json").touch()  # by which a run is known
+    return Evidence(find_parts(folder))
+
+
 def rows_of(folder: Path) -> dict[tuple[str, str], Row]:
-    evidence = Evidence(folder)
+    evidence = evidence_in(folder)
     return {(name, row.item.number): row for name, guideline in GUIDELINES.items() for row in fill(guideline, evidence)}
 
 
@@ -182,10 +189,10 @@ def test_pointers_read_as_documented(run_dir):
     found = {str(pointer) for row in rows_of(run_dir).values() for pointer in row.pointers}
     assert "models/grade/manifest.json: settings.folds = 3" in found
     assert "benchmark/grade/benchmark.json: groups.1.model.n = 40" in found
-    assert "tables/preset_quick.json: scales.3mm.setting.resampledPixelSpacing = 3, 3, 3" in found
+    assert "report/tables/preset_quick.json: scales.3mm.setting.resampledPixelSpacing = 3, 3, 3" in found
     assert "tables/flow.csv: role = development, external" in found
     assert "tables/acquisition.csv: tube_voltage_kv = 120" in found
-    assert "figures/figure_s1_dice.csv" in found
+    assert "report/figures/figure_s1_dice.csv" in found
 
 
 def test_no_case_is_named(run_dir):
@@ -206,7 +213,9 @@ def test_without_a_file_its_rows_are_left_to_the_author_and_no_other(run_dir, tm
     for path in removed:
         path.unlink()
     assert removed
-    resting = {topic for topic, places in TOPICS.items() if any(place.files == pattern for place in places)}
+    known_by = {"models/*/manifest.json": "models/", "benchmark/*/benchmark.json": "benchmark/"}  # without it, all is gone
+    gone = known_by.get(pattern, pattern)
+    resting = {topic for topic, places in TOPICS.items() if any(place.files.startswith(gone) for place in places)}
     for key, row in rows_of(left).items():
         wanted = Status.AUTHOR if resting & set(row.item.evidence) else before[key].status
         assert (key, row.status) == (key, wanted)
@@ -215,14 +224,14 @@ def test_without_a_file_its_rows_are_left_to_the_author_and_no_other(run_dir, tm
 def test_a_key_that_one_of_two_models_lacks_is_left_to_the_author(run_dir, tmp_path):
     for target in ("grade", "ki67"):
         shutil.copytree(run_dir / "models" / "grade", tmp_path / "models" / target)
-    assert len(Evidence(tmp_path).find("centre_control")) == 2
+    assert len(evidence_in(tmp_path).find("centre_control")) == 2
     manifest = tmp_path / "models" / "ki67" / "manifest.json"
     manifest.write_text(
         json.dumps(json.loads(manifest.read_text(encoding="utf-8")) | {"controls": {"centre_only": {"value": None}}}),
         encoding="utf-8",
     )
-    assert Evidence(tmp_path).find("centre_control") == ()
-    assert len(Evidence(tmp_path).find("folds")) == 4
+    assert evidence_in(tmp_path).find("centre_control") == ()
+    assert len(evidence_in(tmp_path).find("folds")) == 4
 
 
 @pytest.mark.parametrize(
@@ -232,7 +241,7 @@ def test_nothing_is_no_evidence_but_zero_is(tmp_path, value, found):
     path = tmp_path / "models" / "grade" / "manifest.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"settings": {"seed": value}}), encoding="utf-8")
-    assert Evidence(tmp_path).find("seed") == (
+    assert evidence_in(tmp_path).find("seed") == (
         () if found is None else (Pointer(path.relative_to(tmp_path).as_posix(), "settings.seed", found),)
     )
 
@@ -258,26 +267,26 @@ def test_updating_points_at_the_recalibration_that_the_benchmark_wrote(run_dir):
     for item in ("12f", "24"):
         row = rows_of(run_dir)["tripod_ai", item]
         assert row.status is Status.FILLED
-        assert "benchmark/grade/recalibration.csv" in {pointer.file for pointer in row.pointers}
+        assert "report/benchmark/grade/recalibration.csv" in {pointer.file for pointer in row.pointers}
 
 
 @pytest.mark.parametrize(("centres", "found"), [(("east", "east"), False), (("east", "N/A"), False), (("east", "west"), True)])
 def test_several_centres_are_two_that_are_named(tmp_path, centres, found):
     write_csv(tmp_path / "tables" / "acquisition.csv", "centre", *((centre,) for centre in centres))
-    assert bool(Evidence(tmp_path).find("centres")) is found
+    assert bool(evidence_in(tmp_path).find("centres")) is found
 
 
 def test_a_preset_that_is_not_the_one_that_was_used_is_not_told(run_dir, tmp_path):
     left = shutil.copytree(run_dir, tmp_path / "run")
     manifest = left / "models" / "grade" / "manifest.json"
-    assert Evidence(left).find("resampling")
+    assert evidence_in(left).find("resampling")
     content = json.loads(manifest.read_text(encoding="utf-8"))
     content["preset"]["preset_sha256"] = "0" * 64
     reseal(manifest, content)
     shutil.rmtree(left / "benchmark")
-    write_report(left)
-    assert not list(left.glob("tables/preset_*.json"))
-    assert not Evidence(left).find("resampling")
+    report_run(read_run(left))
+    assert not list(left.glob("report/tables/preset_*.json"))
+    assert not evidence_in(left).find("resampling")
 
 
 def reseal(manifest: Path, content: dict) -> None:
@@ -289,7 +298,7 @@ def test_a_damaged_record_is_refused_in_one_line(tmp_path):
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "segmentation.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match=r"segmentation\.json is not readable JSON") as caught:
-        Evidence(tmp_path).find("segmentation")
+        evidence_in(tmp_path).find("segmentation")
     assert "\n" not in str(caught.value)
 
 
@@ -300,20 +309,20 @@ def test_report_writes_the_sheets_as_csv_and_as_a_page(run_dir, tmp_path):
     left = shutil.copytree(run_dir, tmp_path / "run", ignore=shutil.ignore_patterns("sheets*"))
     done = CliRunner().invoke(app, ["report", str(left)])
     assert done.exit_code == 0, done.output
-    page = (left / "sheets.html").read_text(encoding="utf-8")
+    page = (left / "report" / "sheets.html").read_text(encoding="utf-8")
     for name, guideline in GUIDELINES.items():
-        frame = pd.read_csv(left / "sheets" / f"{name}.csv", dtype=str, keep_default_na=False)
+        frame = pd.read_csv(left / "report" / "sheets" / f"{name}.csv", dtype=str, keep_default_na=False)
         assert list(frame["item"]) == [item.number for part in guideline.sections.values() for item in part]
         assert set(frame["status"]) <= {status.value for status in Status}
         assert ((frame["evidence"] == "") == (frame["status"] == Status.AUTHOR)).all()
         assert set(frame["source"]) == {f"doi:{guideline.doi}"}
         assert page.count(f"doi:{guideline.doi}") == 1
-    assert "weight" in pd.read_csv(left / "sheets" / "metrics.csv")
-    assert "weight" not in pd.read_csv(left / "sheets" / "clear.csv")
+    assert "weight" in pd.read_csv(left / "report" / "sheets" / "metrics.csv")
+    assert "weight" not in pd.read_csv(left / "report" / "sheets" / "clear.csv")
 
 
 def test_the_page_of_the_sheets_asks_for_nothing_and_escapes_what_users_wrote(run_dir):
-    page = (run_dir / "sheets.html").read_text(encoding="utf-8")
+    page = (run_dir / "report" / "sheets.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in page
     assert not re.search(r"https?://|@import|url\(|<script|<img|<link(?! rel=\"icon\" href=\"data:,\")", page)
     assert set(re.findall(r'href="([^#][^"]*)"', page)) == {"data:,", "report.html"}
@@ -322,7 +331,7 @@ def test_the_page_of_the_sheets_asks_for_nothing_and_escapes_what_users_wrote(ru
 
 
 def test_the_report_counts_the_rows_and_links_to_them(run_dir):
-    page = (run_dir / "report.html").read_text(encoding="utf-8")
+    page = (run_dir / "report" / "report.html").read_text(encoding="utf-8")
     rows = rows_of(run_dir)
     clear = [row.status for (name, _), row in rows.items() if name == "clear"]
     counted = "".join(f"<td>{clear.count(status)}</td>" for status in Status)
@@ -334,7 +343,7 @@ def test_the_report_counts_the_rows_and_links_to_them(run_dir):
 
 
 def test_the_report_tells_how_features_were_extracted(run_dir):
-    page = re.sub(r"<[^>]+>", " ", (run_dir / "report.html").read_text(encoding="utf-8"))
+    page = re.sub(r"<[^>]+>", " ", (run_dir / "report" / "report.html").read_text(encoding="utf-8"))
     for words in (
         "3 × 3 × 3",
         "BSpline",
@@ -345,7 +354,7 @@ def test_the_report_tells_how_features_were_extracted(run_dir):
         "−190 to 300 HU",
     ):
         assert words in page
-    frame = pd.read_csv(run_dir / "tables" / "features_used.csv")
+    frame = pd.read_csv(run_dir / "report" / "tables" / "features_used.csv")
     assert list(frame.columns) == ["region", "scale", "grade"]
     manifest = json.loads((run_dir / "models" / "grade" / "pipeline.json").read_text(encoding="utf-8"))
     names = {feature["name"] for member in manifest["members"] for feature in member["features"]}
@@ -370,7 +379,7 @@ SECTIONS = [
 
 @pytest.fixture(scope="module")
 def card(run_dir) -> str:
-    return (run_dir / "model_cards" / "grade.md").read_text(encoding="utf-8")
+    return (run_dir / "report" / "model_cards" / "grade.md").read_text(encoding="utf-8")
 
 
 def test_a_model_card_has_the_published_sections_in_order(card):
@@ -392,8 +401,8 @@ def test_a_model_card_is_filled_from_manifest_and_benchmark(card, run_dir):
 
 def test_a_model_without_a_benchmark_says_so(run_dir, tmp_path):
     left = shutil.copytree(run_dir, tmp_path / "run", ignore=shutil.ignore_patterns("benchmark"))
-    write_report(left)
-    card = (left / "model_cards" / "grade.md").read_text(encoding="utf-8")
+    report_run(read_run(left))
+    card = (left / "report" / "model_cards" / "grade.md").read_text(encoding="utf-8")
     assert "No external cohort was scored" in card
     assert "The run holds no benchmark of this model." in card
     assert "Sex, age, ethnicity and other groups of patients: the run records none." in card

@@ -1,0 +1,40 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Card = Annotated[Path, typer.Argument(help="Cohort card (YAML).", show_default=False)]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="Folder that the card's paths are relative to; the card's own by default.")
+]
+OutFolder = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the result.")]
+OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File for the result.", show_default=False)]
+OutTable = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help=".parquet, or .csv.", show_default=False)]
+
+LockedModel = Annotated[Path, typer.Argument(help="Folder that `ccrcc fit` wrote.")]
+Network = Annotated[Path, typer.Option(help="Trained nnU-Net folder.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps.")]
+TrustCheckpoint = Annotated[
+    bool, typer.Option(help="Load checkpoints that contain pickled objects. This executes code from the file.")
+]
+
+PresetName = Annotated[str, typer.Option(help="Name of a preset (multiscale, quick), or a folder of your own.")]
+BackendName = Annotated[str | None, typer.Option(help="Backend that computes the features; the usual one by default.")]
+ModeName = Annotated[
+    Literal["canonical", "pyradiomics"],
+    typer.Option(help="Filter a scan once for all regions, or crop to each as PyRadiomics."),
+]
+CasesFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the result files; FILE's name with .cases by default.")
+]
+
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one core each.")]
+ShardOption = Annotated[
+    str | None, typer.Option(metavar="i/N", help="Only every N-th case from the i-th on, i from 0: one job of an array.")
+]
+SchedulerAddress = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Dask cluster that does the work instead.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]

@@ -1,0 +1,96 @@
+"""``ccrcc segment``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccrcc_model.commands.options import DataRoot, Device, Jobs, Network, OutFolder, ShardOption, TrustCheckpoint
+from nnunet_ext.ground.case import Cohort, Refusal
+from nnunet_ext.ground.errors import InputError
+
+
+def segment(
+    scans: Annotated[Path, typer.Argument(help="Cohort card, one NIfTI file, or a folder with one DICOM series.")],
+    out: OutFolder,
+    model: Network,
+    data_root: DataRoot = None,
+    fold: Annotated[list[str], typer.Option(help="Fold to use, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
+    device: Device = "cpu",
+    mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies: slower, a little better.")] = False,
+    whole_scan: Annotated[
+        bool, typer.Option("--whole-scan", help="Run the fine pass everywhere, not around the kidneys only.")
+    ] = False,
+    trust_checkpoint: TrustCheckpoint = False,
+    jobs: Jobs = 1,
+    shard: ShardOption = None,
+) -> None:
+    """Write the masks of a cohort or of one scan.
+
+    Each mask is also checked against anatomy: `self_check.csv`.
+
+    A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
+    """
+    from ccrcc_model.commands.console import finish, note, progress_bar
+    from ccrcc_model.commands.output_kinds import SEGMENTED
+    from nnunet_ext.ground.shard import Shard
+    from nnunet_ext.segmentation import segment as segment_cohort
+
+    SEGMENTED.claim(out, inputs=[scans])
+    cohort = _read(scans, data_root, out)
+    if shard is not None:
+        cohort = Shard.parse(shard).of(cohort)
+    with progress_bar(f"Segmenting {cohort.name}") as on_progress:
+        segmented, refusals = segment_cohort(
+            cohort,
+            model,
+            out,
+            folds=fold,
+            device=device,
+            mirroring=mirroring,
+            whole_scan=whole_scan,
+            trusted=trust_checkpoint,
+            jobs=jobs,
+            on_progress=on_progress,
+            on_note=note,
+        )
+    masks = f"{len(segmented.cases)} of {len(cohort.cases)}"
+    if shard is not None:
+        line = (
+            f"Shard {shard}: {masks} masks are in {out}; when all shards are done, run the same without --shard for the card"
+        )
+    else:
+        line = f"{masks} scans segmented{_write_cohort(segmented, refusals, out)}"
+    raise typer.Exit(finish(line, refusals))
+
+
+def _read(scans: Path, data_root: Path | None, out: Path) -> Cohort:
+    """Return the cohort of a card, or one scan as a cohort."""
+    from nnunet_ext.cohort.cards import load_cohort
+    from nnunet_ext.segmentation import single_scan
+
+    if out.exists() and scans.exists() and out.samefile(scans):
+        msg = f"{scans} is the folder of the scan, and masks in it would become part of the series; choose another with --out"
+        raise InputError(msg)
+    if scans.suffix in {".yaml", ".yml"}:
+        return load_cohort(scans, data_root)
+    if data_root is not None:
+        msg = f"--data-root is for the paths of a cohort card, and {scans.name} is a scan; leave it out"
+        raise InputError(msg)
+    return single_scan(scans)
+
+
+def _write_cohort(segmented: Cohort, refusals: Sequence[Refusal], out: Path) -> str:
+    """Write the card, the quarantine and the record beside the masks; return where to look."""
+    from ccrcc_model.commands.output_kinds import SEGMENTED
+    from nnunet_ext.cohort.cards import save_cohort
+    from nnunet_ext.documents.quarantine import write_quarantine
+    from nnunet_ext.segmentation import SELF_CHECKS
+
+    write_quarantine(out / "quarantine.csv", refusals)
+    card = save_cohort(segmented, out)
+    flagged = sum(bool(case.flags) for case in segmented.cases)
+    SEGMENTED.mark(out, cases=len(segmented.cases), refused=len(refusals), flagged=flagged)
+    advice = f", {flagged} to look at first ({out / SELF_CHECKS})" if flagged else ""
+    return f"{advice}; card: {card}"

@@ -1,0 +1,33 @@
+"""The synthetic study of the demo: its cohorts, its targets, how long each stage takes."""
+
+from nnunet_ext.ground.case import Role
+from nnunet_ext.phantom import CohortPlan
+
+EXPECTED_S = {
+    "Synthetic scans": 40.0,
+    "Gate": 5.0,
+    "nnU-Net training": 240.0,
+    "Segmentation": 75.0,
+    "Features": 90.0,
+    "Models": 30.0,
+    "Benchmark and report": 16.0,
+}
+"""Seconds of each stage on two cores."""
+
+DEVELOPMENT_PATIENTS = 64
+EXTERNAL_PATIENTS = 24
+"""In each of the two external cohorts."""
+
+
+def study_plan(*, development: int, external: int) -> tuple[CohortPlan, ...]:
+    """Return one development cohort of four centres, and two external cohorts of one centre each.
+
+    Args:
+        development: Patients of the development cohort.
+        external: Patients of each external cohort.
+    """
+    return (
+        CohortPlan("development", Role.DEVELOPMENT, ("centre-1", "centre-2", "centre-3", "centre-4"), development),
+        CohortPlan("external-1", Role.EXTERNAL, ("centre-6",), external),
+        CohortPlan("external-2", Role.EXTERNAL, ("centre-7",), external),
+    )
