@@ -6,12 +6,10 @@ from pathlib import Path
 from ccrcc_model.commands.console import say
 from ccrcc_model.commands.output_kinds import BENCHMARK
 from ccrcc_model.commands.outputs import refuse_sealed
-from ccrcc_model.models.folder import GRADED_KINDS, model_kind
-from ccrcc_model.models.graded_model import GradedModel
 from ccrcc_model.models.model import Model
 from ccrcc_model.multicentre.result_file import refuse_foreign_result, share_of_model
 from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
-from ccrcc_model.outcomes.target import outcomes_of
+from ccrcc_model.outcomes.table import outcomes_of
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
 from ccrcc_model.statistics.metrics import PrintRule
 from ccrcc_model.statistics.prevalence import check_prevalence
@@ -90,11 +88,11 @@ class BenchmarkOrder:
 def run_benchmark(order: BenchmarkOrder) -> None:
     """Score a locked model of either kind, write its tables and say where they are."""
     order.claim()
-    locked = GradedModel.load(order.model) if model_kind(order.model) in GRADED_KINDS else Model.load(order.model)
+    locked = Model.load(order.model)
     cards = [load_cohort(card) for card in order.cards]
     external = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, order.tables, strict=True)]
     check_tables(cards, [features for features, _ in external])
-    if isinstance(locked, GradedModel):
+    if locked.target.kind != "binary":
         order.refuse_for_graded()
         graded = benchmark_graded(locked, external, cards=cards)
         graded.write(order.out)

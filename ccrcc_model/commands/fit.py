@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from ccrcc_model.commands.console import note, progress_bar, say
-from ccrcc_model.fitting.comparators import clinical_covariates, comparator_line
+from ccrcc_model.fitting.comparators import comparator_line
 from ccrcc_model.fitting.controls import control_lines
+from ccrcc_model.fitting.covariates import clinical_covariates
 from ccrcc_model.fitting.fit import fit
-from ccrcc_model.fitting.graded_fit import fit_graded
-from ccrcc_model.fitting.nested import Settings
+from ccrcc_model.fitting.ordering import measure_of
+from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.fitting.studies import try_studies
-from ccrcc_model.fitting.targets import AnyTarget, check_targets, find_targets, model_folders, refuse_for_graded
+from ccrcc_model.fitting.targets import check_targets, find_targets, model_folders
 from ccrcc_model.models.combat import Harmonisation
-from ccrcc_model.outcomes.graded import GradedTarget
-from ccrcc_model.outcomes.target import KI67_CUT, ki67, read_outcomes
+from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.table import read_outcomes
+from ccrcc_model.outcomes.target import KI67_CUT, Target, ki67
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.outputs import try_folder
-from nnunet_ext.ground.progress import OnProgress
 from radiomics_cfg.contour_stability import PerturbedValues
 from radiomics_cfg.table import FeatureTable
 
@@ -45,34 +45,43 @@ class FitOrder:
     stability: Path | None
     studies: str | None
 
-    def find(self) -> tuple[AnyTarget, ...]:
+    @property
+    def settings(self) -> Settings:
+        """How each model is fitted.
+
+        Raises:
+            InputError: If no fit takes a setting.
+        """
+        return Settings(
+            self.folds,
+            self.repeats,
+            self.trials,
+            self.seed,
+            harmonise=self.harmonise,
+            balanced=self.balanced,
+            sensitivity=self.sensitivity,
+        )
+
+    def find(self) -> tuple[Target, ...]:
         """Return the targets.
 
         Raises:
-            InputError: If one is unknown, or a graded one is asked for with what only models of yes or no have.
+            InputError: If one is unknown, or a setting makes no sense for one.
         """
         targets = find_targets(self.targets, ki67_cut=self.ki67_cut)
-        given = {
-            "--harmonise": self.harmonise != "none",
-            "--balanced": self.balanced,
-            "--sensitivity": self.sensitivity is not None,
-            "--stability": self.stability is not None,
-            "--clinical": bool(self.clinical),
-            "--ablation": self.ablation,
-        }
-        refuse_for_graded(targets, given)
+        for target in targets:
+            self.settings.refuse_for(target)
         if self.ki67_cut != KI67_CUT and not any(target.name == ki67().name for target in targets):
             msg = f"--ki67-cut is of the target {ki67().name}, which is not asked for; add the target, or leave it out"
             raise InputError(msg)
         return targets
 
     def check(self) -> None:
-        """Refuse, before anything is read, settings that no fit takes, and places that take no result.
+        """Refuse, before anything is read, places that take no result.
 
         Raises:
             InputError: If there is one.
         """
-        Settings(self.folds, self.repeats, self.trials, self.seed, harmonise=self.harmonise, sensitivity=self.sensitivity)
         try_folder(self.out)
         if self.studies is not None:
             try_studies(self.studies)
@@ -83,65 +92,36 @@ def run_fit(order: FitOrder, *, jobs: int) -> None:
     targets = order.find()
     order.check()
     folders = model_folders(targets, order.out)
-    table, outcomes = FeatureTable.read(order.table), read_outcomes(order.outcomes)
-    for line in check_targets(table, outcomes, targets, folds=order.folds):
+    study = Study(None, FeatureTable.read(order.table), read_outcomes(order.outcomes))
+    for line in check_targets(study, targets, order.settings):
         note(line)
     for target in targets:
-        if order.clinical and not isinstance(target, GradedTarget):
-            clinical_covariates(outcomes, order.clinical, target_column=target.column)
+        if order.clinical:
+            clinical_covariates(study.outcomes, order.clinical, target_column=target.column)
     perturbed = PerturbedValues.read(order.stability) if order.stability is not None else None
     for target, folder in zip(targets, folders, strict=True):
         with progress_bar(f"Fitting {target.name}") as on_progress:
-            headline, *beside = _lines(order, target, folder, (table, outcomes), perturbed, jobs=jobs, on_progress=on_progress)
-        say(f"{headline}: {folder}")
-        for line in beside:
+            model = fit(
+                study,
+                target,
+                settings=order.settings,
+                out=folder,
+                perturbed=perturbed,
+                clinical=order.clinical,
+                ablation=order.ablation,
+                controls=order.controls,
+                studies=order.studies,
+                jobs=jobs,
+                on_progress=on_progress,
+            )
+        say(f"{model.headline}: {folder}")
+        for line in lines_beside(model):
             say(line)
 
 
-def _lines(
-    order: FitOrder,
-    target: AnyTarget,
-    folder: Path,
-    data: tuple[FeatureTable, pd.DataFrame],
-    perturbed: PerturbedValues | None,
-    *,
-    jobs: int,
-    on_progress: OnProgress,
-) -> list[str]:
-    """Fit one model; return its headline, and the lines that follow it."""
-    if isinstance(target, GradedTarget):
-        graded = fit_graded(
-            *data,
-            target,
-            out_dir=folder,
-            folds=order.folds,
-            repeats=order.repeats,
-            trials=order.trials,
-            seed=order.seed,
-            controls=order.controls,
-            studies=order.studies,
-            jobs=jobs,
-            on_progress=on_progress,
-        )
-        return [graded.headline]
-    model = fit(
-        *data,
-        target,
-        out_dir=folder,
-        folds=order.folds,
-        repeats=order.repeats,
-        trials=order.trials,
-        seed=order.seed,
-        harmonise=order.harmonise,
-        balanced=order.balanced,
-        sensitivity=order.sensitivity,
-        perturbed=perturbed,
-        clinical=order.clinical,
-        ablation=order.ablation,
-        controls=order.controls,
-        studies=order.studies,
-        jobs=jobs,
-        on_progress=on_progress,
-    )
-    rivals = [comparator_line(each) for each in model.manifest["comparators"]]
-    return [model.headline, *rivals, *control_lines(model.manifest.get("controls")), *model.manifest["cautions"]]
+def lines_beside(model: Model) -> list[str]:
+    """Return what stands beside a model: its rivals, its negative controls, and what a reader should know."""
+    manifest = model.manifest
+    rivals = [comparator_line(each) for each in manifest.get("comparators", ())]
+    controls = control_lines(manifest.get("controls"), measure=measure_of(model.target))
+    return [*rivals, *controls, *manifest.get("cautions", ())]

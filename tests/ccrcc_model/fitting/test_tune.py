@@ -4,10 +4,12 @@ import numpy as np
 import optuna
 import pytest
 
-from ccrcc_model.fitting.tune import MAX_FEATURES, InnerFold, inner_folds, tune
+from ccrcc_model.fitting.inner import MAX_FEATURES, InnerFold, inner_folds
+from ccrcc_model.fitting.tune import tune
 from ccrcc_model.models.member import Hyperparameters
+from ccrcc_model.outcomes.cases import label
 from ccrcc_model.outcomes.seen import leaking_steps, patient_hashes
-from ccrcc_model.outcomes.target import GRADE, label
+from ccrcc_model.outcomes.target import GRADE
 
 
 @pytest.fixture(scope="module")

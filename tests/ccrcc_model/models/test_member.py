@@ -7,19 +7,12 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from ccrcc_model.models.member import (
-    FeatureFilter,
-    Hyperparameters,
-    Member,
-    choose_features,
-    fit_member,
-    rank_features,
-    rank_matrix,
-    usable_features,
-)
+from ccrcc_model.fitting.filter import FeatureFilter, choose_features, rank_features, rank_matrix, usable_features
+from ccrcc_model.models.member import Hyperparameters, Member, fit_member
 from ccrcc_model.models.volume import fit_volume
+from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.seen import patient_hashes
-from ccrcc_model.outcomes.target import GRADE, LabelledCases, label
+from ccrcc_model.outcomes.target import GRADE
 from nnunet_ext.ground.errors import InputError
 
 
@@ -30,7 +23,7 @@ def cases(planted) -> LabelledCases:
 
 def fitted(cases: LabelledCases, **choice: float) -> Member:
     hyperparameters = Hyperparameters(**choice)
-    return fit_member(cases, fit_volume(cases), choose_features(cases, most=10), hyperparameters, seed=3)
+    return fit_member(cases, fit_volume(cases), choose_features(cases, most=10), hyperparameters, seed=3)[0]
 
 
 def test_products_of_ranks_are_spearman_correlations():
@@ -158,7 +151,7 @@ def test_a_value_that_was_missing_in_training_is_left_to_the_trees(cases):
     informative = 1
     features[(cases.y == 1) & (np.arange(60) % 3 == 0), informative] = np.nan
     holed = LabelledCases(cases.names, features, cases.patient_id, cases.centre, cases.y)
-    member = fit_member(holed, fit_volume(holed), [cases.names[informative]], Hyperparameters(feature_fraction=1.0), seed=0)
+    member = fit_member(holed, fit_volume(holed), [cases.names[informative]], Hyperparameters(feature_fraction=1.0), seed=0)[0]
     assert np.isnan(member.typical).all()
     known = holed.take(np.array([0]))
     without = LabelledCases(known.names, known.features.copy(), known.patient_id, known.centre, known.y)

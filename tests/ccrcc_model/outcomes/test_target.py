@@ -9,7 +9,9 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from ccrcc_model.outcomes.target import GRADE, LabelledCases, check_outcomes, find_target, ki67, label, read_outcomes
+from ccrcc_model.outcomes.cases import LabelledCases, label
+from ccrcc_model.outcomes.table import check_outcomes, read_outcomes
+from ccrcc_model.outcomes.target import GRADE, find_target, ki67
 from nnunet_ext.ground.case import Case, Cohort, Role
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
