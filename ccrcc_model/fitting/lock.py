@@ -17,7 +17,7 @@ from ccrcc_model.models.member import Member
 from ccrcc_model.models.pipeline import EXPLANATION, IMPORTANCE, OUT_OF_FOLD, STEPS, json_text, pipeline_files
 from ccrcc_model.models.scorer import Scorer, truth_column, value_columns
 from ccrcc_model.outcomes.cases import LabelledCases
-from ccrcc_model.outcomes.seen import Scored, Step, leaking_steps, patient_hash, patient_hashes
+from ccrcc_model.outcomes.seen import Step, leaking_steps, patient_hash, patient_hashes
 from ccrcc_model.outcomes.target import Target
 from nnunet_ext.documents.csv_table import csv_text
 
@@ -103,7 +103,7 @@ def _out_of_fold(
     )
 
 
-def prove_no_leak(steps: Sequence[Step], outer: Sequence[Scored], patients: npt.NDArray[np.str_]) -> dict[str, Any]:
+def prove_no_leak(steps: Sequence[Step], outer: Sequence[OuterResult], patients: npt.NDArray[np.str_]) -> dict[str, Any]:
     """Return ``audit_steps``.
 
     Raises:
@@ -116,7 +116,7 @@ def prove_no_leak(steps: Sequence[Step], outer: Sequence[Scored], patients: npt.
     return audit
 
 
-def audit_steps(steps: Sequence[Step], outer: Sequence[Scored], patients: npt.NDArray[np.str_]) -> dict[str, Any]:
+def audit_steps(steps: Sequence[Step], outer: Sequence[OuterResult], patients: npt.NDArray[np.str_]) -> dict[str, Any]:
     """Return whether the evaluation is free of leaks, from what each step recorded of the rows that it was given.
 
     Args:

@@ -44,14 +44,12 @@ class Procedure:
         model: The ensemble.
         baseline: Tumour volume alone.
         hyperparameters: What tuning chose for all members.
-        loss: Inner loss of that choice.
         steps: What the inner folds saw and scored, in tuning and for a calibration.
     """
 
     model: Scorer
     baseline: Scorer
     hyperparameters: Hyperparameters
-    loss: float
     steps: tuple[Step, ...]
 
     @property
@@ -109,11 +107,11 @@ def fit_procedure(
         members = tuple(member.after(fold.projections) for member, fold in zip(of_folds, folds, strict=True))
         if likelihood.calibrated_on == "outer":
             model, baseline = Scorer(members, likelihood), Scorer((fit_volume(cases, likelihood),), likelihood)
-            return Procedure(model, baseline, chosen, tuned.loss, tuned.steps)
+            return Procedure(model, baseline, chosen, tuned.steps)
         starts = tuple(fit_volume(fold.train, likelihood) for fold in folds)
         model = Scorer(members, likelihood, _calibrate(cases, folds, of_folds, likelihood))
         baseline = Scorer(starts, likelihood, _calibrate(cases, folds, starts, likelihood))
-    return Procedure(model, baseline, chosen, tuned.loss, (*tuned.steps, *_inner_steps(folds, of_folds)))
+    return Procedure(model, baseline, chosen, (*tuned.steps, *_inner_steps(folds, of_folds)))
 
 
 def _calibrate(
