@@ -32,7 +32,7 @@ from ccrcc_model.models.member_inputs import input_names, with_components
 from ccrcc_model.models.model import Model
 from ccrcc_model.models.pipeline import DOMAIN, SCANS
 from ccrcc_model.models.scan_prints import ScanPrints, fitted_rows
-from ccrcc_model.outcomes.cases import label
+from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target, find_target
 from nnunet_ext.documents.csv_table import csv_text
@@ -81,13 +81,8 @@ def fit(
     """
     target = find_target(target) if isinstance(target, str) else target
     settings.refuse_for(target)
-    refuse_external(study)
     table, folder = study.table, None if out is None else Path(out)
-    cases = label(table, study.outcomes, target)
-    refuse_too_few(cases, target)
-    refuse_useless_volume(cases)
-    refuse_repeated_scans(table, cases)
-    refuse_foreign_stability(cases, preset_of(table), perturbed)
+    cases = _usable_cases(study, target, perturbed)
     covariates = clinical_covariates(study.outcomes, clinical, target_column=target.column) if clinical else None
     beside = {
         "clinical": list(clinical),
@@ -104,28 +99,42 @@ def fit(
     if studies is not None:
         open_studies(studies)  # fails here, not in every process
     kept = (studies, request.sha256) if studies is not None else None
-    shared: dict[str, Any] = {"perturbed": perturbed, "jobs": jobs, "on_progress": on_progress}
+    shared: dict[str, Any] = {"jobs": jobs, "on_progress": on_progress}
     with nullcontext() if folder is None else reserve(folder.parent, MODEL_BYTES):
         folds = Folds.of(cases, settings)
-        outer, final = run_nested(cases, target, settings, folds=folds, studies=kept, **shared)
+        outer, final = run_nested(cases, target, settings, folds=folds, perturbed=perturbed, studies=kept, **shared)
         manifest, files = lock(cases, outer, final, target, settings)
         rivals = rivals_of(cases, target, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
         score = mean_over_repeats(cases, outer, "predicted")[:, 0]
-        found = compare_with_rivals(
-            *(cases, target, score, rivals), folds=folds, seed=settings.seed, jobs=jobs, on_progress=on_progress
-        )
+        found = compare_with_rivals(cases, target, score, rivals, folds=folds, seed=settings.seed, **shared)
         manifest["cautions"] = list(cautions(cases))
         manifest["comparators"] = [one.to_json() for one in found]
-        seen = with_components(table, final.members)
         files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
+        seen = with_components(table, final.members)
         files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()
         if controls:
-            manifest["controls"] = run_controls(cases, target, settings, folds=folds, **shared).to_json()
+            ran = run_controls(cases, target, settings, folds=folds, perturbed=perturbed, **shared)
+            manifest["controls"] = ran.to_json()
     kind = {} if target.kind == "binary" else {"kind": target.file_kind}
-    model = Model.lock(files, kind | request.about | manifest)
+    return _keep(Model.lock(files, kind | request.about | manifest), request, folder)
+
+
+def _usable_cases(study: Study, target: Target, perturbed: PerturbedValues | None) -> LabelledCases:
+    """Return the cases of a study with their outcomes, unless no model can be fitted on them."""
+    refuse_external(study)
+    cases = label(study.table, study.outcomes, target)
+    refuse_too_few(cases, target)
+    refuse_useless_volume(cases)
+    refuse_repeated_scans(study.table, cases)
+    refuse_foreign_stability(cases, preset_of(study.table), perturbed)
+    return cases
+
+
+def _keep(model: Model, request: FitRequest, folder: Path | None) -> Model:
+    """Write a model where it is wanted, unless another process was faster."""
     if folder is None:
         return model
-    if (faster := request.existing(folder)) is not None:  # another process was faster
+    if (faster := request.existing(folder)) is not None:
         return faster
     model.save(folder)
     return model
