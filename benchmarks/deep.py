@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from ccrcc_model.fitting.fit import fit
-from ccrcc_model.outcomes.target import GRADE, Target, ki67, outcomes_of
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.target import GRADE, Target, ki67
 from ccrcc_model.statistics.metrics import auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.cohort.cards import load_cohort
@@ -91,12 +93,10 @@ def ablate(work: Path, options: argparse.Namespace) -> list[Ablation]:
     for target in TARGETS:
         models = {
             name: fit(
-                table,
-                outcomes_of(development),
+                Study(development, table),
                 target,
-                out_dir=work / "models" / f"{target.name} of {name}",
-                trials=options.trials,
-                seed=options.seed,
+                settings=Settings(trials=options.trials, seed=options.seed),
+                out=work / "models" / f"{target.name} of {name}",
                 jobs=options.jobs,
             )
             for name, table in tables.items()

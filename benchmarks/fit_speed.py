@@ -29,7 +29,10 @@ from sklearn.model_selection import RandomizedSearchCV
 
 from ccrcc_model.fitting.fit import fit
 from ccrcc_model.fitting.folds import patient_folds
-from ccrcc_model.outcomes.target import GRADE, label
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.outcomes.cases import label
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.target import GRADE
 from radiomics_cfg.table import FeatureTable
 
 VOLUME = "tumour__1mm__original_shape_MeshVolume"
@@ -91,7 +94,8 @@ def time_ours(jobs: int) -> float:
     table, outcomes = planted(150, 5000)
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        fit(table, outcomes, GRADE, out_dir=Path(folder) / "m", folds=FOLDS, repeats=REPEATS, trials=TRIALS, jobs=jobs)
+        settings = Settings(folds=FOLDS, repeats=REPEATS, trials=TRIALS)
+        fit(Study(None, table, outcomes), GRADE, settings=settings, out=Path(folder) / "m", jobs=jobs)
         return time.monotonic() - began
 
 
@@ -121,7 +125,8 @@ def memory_of_a_wide_table(jobs: int) -> tuple[float, float]:
     watcher.start()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        fit(table, outcomes, GRADE, out_dir=Path(folder) / "m", folds=5, repeats=1, trials=5, jobs=jobs)
+        settings = Settings(folds=5, repeats=1, trials=5)
+        fit(Study(None, table, outcomes), GRADE, settings=settings, out=Path(folder) / "m", jobs=jobs)
     done.set()
     watcher.join()
     return peak / 2**30, time.monotonic() - began

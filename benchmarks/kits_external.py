@@ -19,6 +19,8 @@ from modelling import DATA, kits23
 
 from ccrcc_model.fitting.comparators import comparator_line
 from ccrcc_model.fitting.fit import fit
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.report import read_run, report_run
 from ccrcc_model.validation.benchmark import benchmark
@@ -41,12 +43,10 @@ def main() -> None:
     out = options.out or Path(tempfile.mkdtemp()) / "kits"
     development, external, outcomes = cohorts()
     model = fit(
-        development,
-        outcomes,
+        Study(None, development, outcomes),
         GRADE,
-        out_dir=out / "models" / "grade",
-        trials=options.trials,
-        repeats=5,
+        settings=Settings(trials=options.trials, repeats=5),
+        out=out / "models" / "grade",
         clinical=("age", "sex"),
         controls=True,
         jobs=os.cpu_count() or 1,

@@ -37,10 +37,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ccrcc_model.fitting.folds import patient_folds
-from ccrcc_model.fitting.nested import Settings, fit_procedure
-from ccrcc_model.models.model import patient_score
+from ccrcc_model.fitting.nested import fit_procedure
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.models.scorer import patient_score
 from ccrcc_model.models.volume import fit_volume
-from ccrcc_model.outcomes.target import Cases, LabelledCases
+from ccrcc_model.outcomes.cases import Cases, LabelledCases
+from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.statistics.metrics import auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from radiomics_cfg import Extractor
@@ -108,7 +110,7 @@ def models_of(trials: int) -> dict[str, Fit]:
 
 def fit_ours(cases: LabelledCases, *, trials: int) -> Callable[[Cases], Score]:
     """Run the whole procedure: choose features, tune, fit the ensemble."""
-    fitted = fit_procedure(cases, Settings(folds=5, repeats=1, trials=trials, seed=0), seed=0)
+    fitted = fit_procedure(cases, GRADE, Settings(folds=5, repeats=1, trials=trials, seed=0), seed=0)
     return lambda test: patient_score(fitted.members, test)
 
 

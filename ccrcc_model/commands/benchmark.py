@@ -42,11 +42,9 @@ def benchmark(
 
     from ccrcc_model.commands.console import say
     from ccrcc_model.commands.output_kinds import BENCHMARK
-    from ccrcc_model.models.folder import GRADED_KINDS, model_kind
-    from ccrcc_model.models.graded_model import GradedModel
     from ccrcc_model.models.model import Model
     from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
-    from ccrcc_model.outcomes.target import outcomes_of
+    from ccrcc_model.outcomes.table import outcomes_of
     from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
     from ccrcc_model.statistics.prevalence import check_prevalence
     from ccrcc_model.validation.benchmark import benchmark as score
@@ -66,12 +64,11 @@ def benchmark(
     if prevalence is not None:
         check_prevalence(prevalence)
     _claim_share(share)
-    is_graded = model_kind(model) in GRADED_KINDS
-    locked = GradedModel.load(model) if is_graded else Model.load(model)
+    locked = Model.load(model)
     cards = [load_cohort(card) for card in cohort]
     external = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)]
     check_tables(cards, [features for features, _ in external])
-    if isinstance(locked, GradedModel):
+    if locked.target.kind != "binary":
         given = {"share": share is not None, "prevalence": prevalence is not None, "replicates": replicates != REPLICATES}
         _refuse_for_graded({**given, "seed": seed != SEED, "print-rule": print_rule != "round"})
         graded = benchmark_graded(locked, external, cards=cards)

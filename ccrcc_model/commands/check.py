@@ -16,7 +16,7 @@ def check(
     """Read every scan of a cohort; list what fails and why."""
     from ccrcc_model.commands.console import finish, progress_bar, say
     from ccrcc_model.commands.output_kinds import REFUSALS
-    from ccrcc_model.outcomes.target import check_outcomes
+    from ccrcc_model.outcomes.table import check_outcomes
     from nnunet_ext.cohort.acquisition import check_acquisition
     from nnunet_ext.cohort.cards import load_cohort
     from nnunet_ext.documents.quarantine import write_quarantine

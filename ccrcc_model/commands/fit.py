@@ -1,7 +1,7 @@
 """``ccrcc fit``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,9 +9,8 @@ from ccrcc_model.commands.options import Jobs, OutFolder, Seed
 from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
-    from ccrcc_model.fitting.targets import AnyTarget
-    from ccrcc_model.models.graded_model import GradedModel
     from ccrcc_model.models.model import Model
+    from ccrcc_model.outcomes.target import Target
 
 
 def fit(
@@ -57,50 +56,53 @@ def fit(
     Patient-grouped nested cross-validation; tumour volume alone is the baseline.
     """
     from ccrcc_model.commands.console import note, progress_bar, say
-    from ccrcc_model.fitting.comparators import clinical_covariates
-    from ccrcc_model.fitting.fit import fit as fit_binary
-    from ccrcc_model.fitting.graded_fit import fit_graded
-    from ccrcc_model.fitting.nested import Settings
+    from ccrcc_model.fitting.covariates import clinical_covariates
+    from ccrcc_model.fitting.fit import fit as fit_model
+    from ccrcc_model.fitting.settings import Settings
     from ccrcc_model.fitting.studies import try_studies
-    from ccrcc_model.fitting.targets import check_targets, model_folders, refuse_for_graded
-    from ccrcc_model.outcomes.graded import GradedTarget
-    from ccrcc_model.outcomes.target import read_outcomes
+    from ccrcc_model.fitting.targets import check_targets, model_folders
+    from ccrcc_model.outcomes.study import Study
+    from ccrcc_model.outcomes.table import read_outcomes
     from nnunet_ext.ground.outputs import try_folder
     from radiomics_cfg.contour_stability import PerturbedValues
     from radiomics_cfg.table import FeatureTable
 
     targets = _find(target, ki67_cut)
-    of_all: dict[str, Any] = {"folds": folds, "repeats": repeats, "trials": trials, "seed": seed}
-    of_binary: dict[str, Any] = {"harmonise": harmonise, "balanced": balanced, "sensitivity": sensitivity}
-    beside: dict[str, Any] = {"clinical": tuple(clinical or ()), "ablation": ablation}
-    given = {**of_binary, "stability": stability, **beside}
-    refuse_for_graded(targets, {f"--{name}": value not in {None, False, "none", ()} for name, value in given.items()})
-    Settings(**of_all, **of_binary)
+    settings = Settings(folds, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
+    for each in targets:
+        settings.refuse_for(each)
     try_folder(out)
     if studies is not None:
         try_studies(studies)
     folders = model_folders(targets, out)
-    features, known = FeatureTable.read(table), read_outcomes(outcomes)
-    for line in check_targets(features, known, targets, folds=folds):
+    study = Study(None, FeatureTable.read(table), read_outcomes(outcomes))
+    for line in check_targets(study, targets, settings):
         note(line)
     for each in targets:
-        if clinical and not isinstance(each, GradedTarget):
-            clinical_covariates(known, clinical, target_column=each.column)
-    beside["perturbed"] = PerturbedValues.read(stability) if stability is not None else None
+        if clinical:
+            clinical_covariates(study.outcomes, clinical, target_column=each.column)
+    perturbed = PerturbedValues.read(stability) if stability is not None else None
     for each, folder in zip(targets, folders, strict=True):
         with progress_bar(f"Fitting {each.name}") as on_progress:
-            run: dict[str, Any] = {"controls": controls, "studies": studies, "jobs": jobs, "on_progress": on_progress}
-            model: Model | GradedModel
-            if isinstance(each, GradedTarget):
-                model = fit_graded(features, known, each, out_dir=folder, **of_all, **run)
-            else:
-                model = fit_binary(features, known, each, out_dir=folder, **of_all, **of_binary, **beside, **run)
+            model = fit_model(
+                study,
+                each,
+                settings=settings,
+                out=folder,
+                perturbed=perturbed,
+                clinical=tuple(clinical or ()),
+                ablation=ablation,
+                controls=controls,
+                studies=studies,
+                jobs=jobs,
+                on_progress=on_progress,
+            )
         say(f"{model.headline}: {folder}")
         for line in _beside(model):
             say(line)
 
 
-def _find(names: list[str], ki67_cut: float) -> "tuple[AnyTarget, ...]":
+def _find(names: list[str], ki67_cut: float) -> "tuple[Target, ...]":
     """Return the targets of these names.
 
     Raises:
@@ -116,14 +118,13 @@ def _find(names: list[str], ki67_cut: float) -> "tuple[AnyTarget, ...]":
     return targets
 
 
-def _beside(model: "Model | GradedModel") -> list[str]:
-    """Return what stands beside a model: its comparators, its controls, and what to be careful about."""
+def _beside(model: "Model") -> list[str]:
+    """Return what stands beside a model: its comparators, its controls, and what a reader should know."""
     from ccrcc_model.fitting.comparators import comparator_line
     from ccrcc_model.fitting.controls import control_lines
-    from ccrcc_model.models.graded_model import GradedModel
+    from ccrcc_model.fitting.ordering import measure_of
 
-    if isinstance(model, GradedModel):
-        return []
     about = model.manifest
-    rivals = [comparator_line(each) for each in about["comparators"]]
-    return [*rivals, *control_lines(about.get("controls")), *about["cautions"]]
+    rivals = [comparator_line(each) for each in about.get("comparators", ())]
+    controls = control_lines(about.get("controls"), measure=measure_of(model.target))
+    return [*rivals, *controls, *about.get("cautions", ())]

@@ -20,8 +20,11 @@ import pandas as pd
 from ccrcc_model.demo.flow import CaseFlow
 from ccrcc_model.demo.plan import DEVELOPMENT_PATIENTS, EXTERNAL_PATIENTS, study_plan
 from ccrcc_model.fitting.fit import fit
+from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.models.model import Model
-from ccrcc_model.outcomes.target import GRADE, Target, ki67, outcomes_of
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.table import outcomes_of
+from ccrcc_model.outcomes.target import GRADE, Target, ki67
 from ccrcc_model.plots.overlay import save_overlay
 from ccrcc_model.report import read_run, report_run
 from ccrcc_model.report.summary import summarise
@@ -206,10 +209,10 @@ def _extract(
 def _fit(
     table: FeatureTable, development: Cohort, folder: Path, *, seed: int, jobs: int, on_progress: OnProgress
 ) -> list[Model]:
-    outcomes = outcomes_of(development)
+    study = Study(development, table)
     listeners = _parts(on_progress, len(TARGETS))
     return [
-        fit(table, outcomes, target, out_dir=folder / target.name, seed=seed, jobs=jobs, on_progress=listener)
+        fit(study, target, settings=Settings(seed=seed), out=folder / target.name, jobs=jobs, on_progress=listener)
         for target, listener in zip(TARGETS, listeners, strict=True)
     ]
 

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from ccrcc_model.fitting.folds import MIN_PER_FOLD, possible_folds
+from ccrcc_model.fitting.settings import MIN_FOLDS
 from ccrcc_model.models.components import DEEP
 from ccrcc_model.models.folder import MANIFEST
 from ccrcc_model.models.made_by import made_by, other_versions
 from ccrcc_model.models.scan_prints import fitted_rows, patients_of_one_scan
 from ccrcc_model.models.volume import volume_column
-from ccrcc_model.outcomes.target import Cases, LabelledCases
+from ccrcc_model.outcomes.cases import Cases, LabelledCases
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.target import Target
 from nnunet_ext.ground.case import Role
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.contour_stability import PerturbedValues
@@ -23,12 +27,16 @@ MIN_POSITIVE_VOLUMES = 0.75
 """Share of the cases whose tumour volume must be known and above 0. Ours; the others get the mean."""
 
 
-def refuse_external(table: FeatureTable) -> None:
-    """Refuse a table that is not of development cohorts alone.
+def refuse_external(study: Study) -> None:
+    """Refuse a study that is not of development cohorts alone.
 
     Raises:
         InputError: If a cohort is external, or its role is not known.
     """
+    table, card = study.table, study.card
+    if card is not None and card.role != Role.DEVELOPMENT:
+        msg = f"Models are fitted on development cohorts only; cohort {card.name} is {card.role}"
+        raise InputError(msg)
     roles = table.provenance.get("cohorts", {})
     external = [name for name, role in roles.items() if role != Role.DEVELOPMENT]
     if external:
@@ -38,6 +46,23 @@ def refuse_external(table: FeatureTable) -> None:
     if unknown:
         msg = f"The feature table does not say the role of cohort {unknown[0]}; make the table with `ccrcc extract`"
         raise InputError(msg)
+
+
+def refuse_too_few(cases: LabelledCases, target: Target) -> None:
+    """Refuse cases that cannot be split into the fewest outer folds.
+
+    Raises:
+        InputError: If a class, or one side of the cut, has too few patients.
+    """
+    below, above = np.bincount(cases.patient_stratum, minlength=2)
+    needed = MIN_FOLDS * MIN_PER_FOLD
+    if target.kind != "binary" and min(below, above) < needed:
+        msg = (
+            f"Target {target.name} needs at least {needed} patients on each side of {target.column} {cases.split_at:g} "
+            f"({MIN_FOLDS} folds with {MIN_PER_FOLD} each); there are {below} below it and {above} from it up"
+        )
+        raise InputError(msg)
+    possible_folds(cases, folds=MIN_FOLDS, at_least=MIN_FOLDS)
 
 
 def refuse_useless_volume(cases: Cases) -> None:
@@ -83,19 +108,21 @@ def cautions(cases: LabelledCases) -> tuple[str, ...]:
     """Return a line, with a code, for what a fit accepts and a reader should know.
 
     ``FC001``: a patient has cases in several centres. ``FC002``: the centre tells the outcome without exception. ``FC003``: so
-    do features, which are then suspected to hold it. ``FC004``: features have no value in any case, or the same in all.
+    do features, which are then suspected to hold it. ``FC004``: features have no value in any case, or the same in all. The
+    classes of grades and percentages are the two sides of the cut that stratifies the folds.
     """
     lines = []
     pairs = np.unique(np.stack([cases.patient_id, cases.centre]), axis=1)
     _, n_centres = np.unique(pairs[0], return_counts=True)
     if several := int((n_centres > 1).sum()):
         lines.append(f"FC001: {several} patients have cases in several centres; each counts for the centre of the first")
-    outcomes = [np.unique(cases.y[cases.centre == centre]) for centre in np.unique(cases.centre)]
+    outcomes = [np.unique(cases.stratum[cases.centre == centre]) for centre in np.unique(cases.centre)]
     if len(outcomes) > 1 and all(len(one) == 1 for one in outcomes):
         lines.append(
             "FC002: every centre has one class only, so it tells the outcome; a model of these cases cannot be judged"
         )
-    positive, negative = cases.features[cases.y == 1], cases.features[cases.y == 0]
+    stratum = cases.stratum
+    positive, negative = cases.features[stratum == 1], cases.features[stratum == 0]
     with warnings.catch_warnings(action="ignore"):  # of columns without any value
         low_1, low_0 = (np.nanmin(part, axis=0) for part in (positive, negative))
         high_1, high_0 = (np.nanmax(part, axis=0) for part in (positive, negative))

@@ -1,4 +1,4 @@
-"""Two negative controls of an evaluation: what it says where there is nothing to find, and what the site alone would tell."""
+"""Two negative controls of an evaluation: what it finds where there is nothing to find, and what the site alone predicts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -6,27 +6,31 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
-from ccrcc_model.fitting.folds import patient_folds
-from ccrcc_model.fitting.nested import Settings, run_nested
-from ccrcc_model.outcomes.target import LabelledCases
-from ccrcc_model.statistics.metrics import Estimate, auc
-from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.fitting.folds import Fold, Folds
+from ccrcc_model.fitting.nested import run_nested
+from ccrcc_model.fitting.ordering import MEASURES, order_of
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.outcomes.cases import LabelledCases
+from ccrcc_model.outcomes.target import Target
+from ccrcc_model.statistics.metrics import Estimate
 from nnunet_ext.ground.progress import OnProgress, silent
 from radiomics_cfg.contour_stability import PerturbedValues
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """AUCs of the negative controls, over the same folds as the model's.
+    """AUCs of the negative controls, or concordances for grades and percentages.
 
     Args:
-        shuffled_labels: Of the whole procedure where patients carry each other's labels. An interval that lies above 0.5 is a
-            leak.
-        centre_only: Of the centre as the only feature: what differences in case mix between sites would give a model that
-            recognises the site.
+        shuffled_labels: Of the whole procedure where patients carry each other's outcomes, on folds that are stratified by
+            these. An interval that lies above 0.5 is a leak.
+        centre_only: Of the centre as the only feature, on the model's folds: what differences in case mix between sites would
+            give a model that recognises the site.
     """
 
     shuffled_labels: Estimate
@@ -37,69 +41,91 @@ class Controls:
         return asdict(self)
 
 
-def control_lines(content: Mapping[str, Any] | None) -> list[str]:
-    """Return what a manifest says of the controls, a line each; none if they were not run."""
+def control_lines(content: Mapping[str, Any] | None, *, measure: str = "auc") -> list[str]:
+    """Return what a manifest states of the controls, one line each; none if they were not run."""
     if content is None:
         return []
-    shuffled_labels, centre = (Estimate(**content[name]) for name in ("shuffled_labels", "centre_only"))
-    by_centre = f"AUC {centre}" if centre.value is not None else f"not estimable, {centre.reason}"
-    return [f"Control, shuffled labels: AUC {shuffled_labels}; 0.5 is chance", f"Control, the centre alone: {by_centre}"]
+    name = MEASURES[measure]
+    shuffled_labels, centre = (Estimate(**content[key]) for key in ("shuffled_labels", "centre_only"))
+    by_centre = f"{name} {centre}" if centre.value is not None else f"not estimable, {centre.reason}"
+    return [f"Control, shuffled labels: {name} {shuffled_labels}; 0.5 is chance", f"Control, the centre alone: {by_centre}"]
 
 
 def run_controls(
     cases: LabelledCases,
+    target: Target,
     settings: Settings,
     *,
+    folds: Folds,
     perturbed: PerturbedValues | None = None,
     jobs: int = 1,
     on_progress: OnProgress = silent,
 ) -> Controls:
-    """Run both controls, the first with one repeat of the outer folds.
+    """Run both controls, each with one repeat of the outer folds.
 
     Args:
         cases: As the model was fitted on.
+        target: What is predicted.
         settings: Of the model's fit.
+        folds: That the model was judged on.
         perturbed: As the model's fit had them.
         jobs: Processes.
-        on_progress: Told of each outer fold.
+        on_progress: Called after each outer fold.
     """
     once = replace(settings, repeats=1)
-    outer, _ = run_nested(shuffled(cases, seed=settings.seed), once, perturbed=perturbed, jobs=jobs, on_progress=on_progress)
-    patients = [result.patients for result in outer]
+    dealt = shuffled(cases, seed=settings.seed)
+    of_dealt = Folds.of(dealt, once)
+    outer, _ = run_nested(dealt, target, once, folds=of_dealt, perturbed=perturbed, jobs=jobs, on_progress=on_progress)
+    patients, scores = [result.patients for result in outer], [result.score for result in outer]
     return Controls(
-        _auc(shuffled(cases, seed=settings.seed), patients, [result.score for result in outer]), _centre_only(cases, once)
+        _order(dealt, target, patients, scores, seed=settings.seed),
+        _centre_only(cases, target, folds.once, seed=settings.seed),
     )
 
 
 def shuffled(cases: LabelledCases, *, seed: int) -> LabelledCases:
-    """Return the cases with the labels of patients dealt out anew; all cases of a patient keep one label."""
+    """Return the cases with the outcomes of patients dealt out anew; all cases of a patient keep one outcome."""
     dealt = np.random.default_rng([seed, 2]).permutation(cases.patient_y)
     return replace(cases, y=dealt[np.searchsorted(cases.patients, cases.patient_id)])
 
 
-def _centre_only(cases: LabelledCases, settings: Settings) -> Estimate:
-    centres = np.unique(cases.centre)
-    if len(centres) < 2:
+def _centre_only(cases: LabelledCases, target: Target, folds: Folds, *, seed: int) -> Estimate:
+    if len(np.unique(cases.centre)) < 2:
         return Estimate(None, reason="all patients are of one centre")
-    is_centre = (cases.centre[:, None] == centres).astype(np.float64)
-    patients, scores = [], []
-    for fold in patient_folds(cases, folds=settings.folds, repeats=1, seed=settings.seed):
-        train, test = cases.take(fold.train), cases.take(fold.test)
-        fitted = LogisticRegression(C=1.0).fit(is_centre[fold.train], train.y, sample_weight=train.weight)
-        patients.append(test.patients)
-        scores.append(test.per_patient(fitted.decision_function(is_centre[fold.test])))
-    return _auc(cases, patients, scores)
+    scored = _by_logistic_regression if target.kind == "binary" else _by_mean_rank
+    patients = [cases.take(fold.test).patients for fold in folds.splits]
+    return _order(cases, target, patients, [scored(cases, fold) for fold in folds.splits], seed=seed)
 
 
-def _auc(
-    cases: LabelledCases, patients: Sequence[npt.NDArray[np.str_]], scores: Sequence[npt.NDArray[np.float64]]
+def _by_logistic_regression(cases: LabelledCases, fold: Fold) -> Floats:
+    train, test = cases.take(fold.train), cases.take(fold.test)
+    is_centre = (cases.centre[:, None] == np.unique(cases.centre)).astype(np.float64)
+    fitted = LogisticRegression(C=1.0).fit(is_centre[fold.train], train.y, sample_weight=train.weight)
+    return test.per_patient(fitted.decision_function(is_centre[fold.test]))
+
+
+def _by_mean_rank(cases: LabelledCases, fold: Fold) -> Floats:
+    """Return the mean rank that a patient's centre has in the training part, minus that of the training part."""
+    train, test = cases.take(fold.train), cases.take(fold.test)
+    rank = rankdata(train.patient_y) - (len(train.patients) + 1) / 2
+    sums = {centre: (rank[train.patient_centre == centre]).sum() for centre in np.unique(cases.centre)}
+    counts = {centre: int((train.patient_centre == centre).sum()) for centre in sums}
+    return np.array([sums[centre] / (counts[centre] + 1) for centre in test.patient_centre])
+
+
+def _order(
+    cases: LabelledCases,
+    target: Target,
+    patients: Sequence[npt.NDArray[np.str_]],
+    scores: Sequence[Floats],
+    *,
+    seed: int,
 ) -> Estimate:
-    """AUC of out-of-fold scores, each of them centred within its fold.
+    """Measure out-of-fold scores; log odds are centred within their fold.
 
     A fold whose training part holds more positives scores everyone higher and tests fewer of them. Pooled as they are, such
-    scores would pull the AUC of nothing below 0.5.
+    log odds would pull the AUC of nothing below 0.5. Scores of grades and percentages hold no level.
     """
     order = np.argsort(np.concatenate(patients))
-    centred = np.concatenate([score - score.mean() for score in scores])[order]
-    probability = np.asarray(expit(centred), dtype=np.float64)
-    return auc(Predictions("control", "", cases.patients, cases.patient_centre, cases.patient_y, probability))
+    levelled = [score - score.mean() for score in scores] if target.kind == "binary" else scores
+    return order_of(cases, target, np.concatenate(levelled)[order], seed=seed)

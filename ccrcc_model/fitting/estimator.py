@@ -9,19 +9,25 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ccrcc_model.fitting.nested import INNER_FOLDS, INNER_REPEATS, Procedure, Settings, fit_procedure
-from ccrcc_model.outcomes.target import Cases, LabelledCases
+from ccrcc_model.fitting.nested import Procedure, fit_procedure
+from ccrcc_model.fitting.settings import INNER_FOLDS, INNER_REPEATS, Settings
+from ccrcc_model.outcomes.cases import Cases, LabelledCases
+from ccrcc_model.outcomes.target import Target
 
 _NO_VOLUME = "tumour__none__original_shape_MeshVolume"
 """Stands in for a volume that is not there: the same for everyone, so it carries nothing."""
 
 
+_TARGET = Target("class", "y", 1, "the second class")
+"""What is predicted of labels that are 0 and 1 already."""
+
+
 class RadiomicsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
     """Feature filter, Optuna tuning and an ensemble of LightGBM models that start from tumour volume.
 
-    What ``ccrcc fit`` fits on each training part, for two classes and one row a patient. Missing values may stay. Calibration
-    and threshold need out-of-fold scores and so are ``fit``'s: here probabilities are the ensemble's own, and ``predict``
-    cuts at one half.
+    What ``ccrcc fit`` fits on each training part, for two classes and one row per patient. Missing values may stay.
+    Calibration and threshold need out-of-fold scores and so are ``fit``'s: here probabilities are the ensemble's own, and
+    ``predict`` cuts at one half.
 
     Args:
         volume: Column of ``X`` with the tumour's volume in mm³; without one the model starts from nothing.
@@ -72,7 +78,7 @@ class RadiomicsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cases = self._cases(X)
         settings = Settings(3, 1, self.trials, 0, self.inner_folds, self.inner_repeats, balanced=self.balanced)
         labelled = LabelledCases(cases.names, cases.features, cases.patient_id, cases.centre, place.astype(np.int_))
-        self.procedure_: Procedure = fit_procedure(labelled, settings, seed=self.random_state)
+        self.procedure_: Procedure = fit_procedure(labelled, _TARGET, settings, seed=self.random_state)
         return self
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803

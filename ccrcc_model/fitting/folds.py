@@ -1,12 +1,14 @@
 """Cross-validation by patient: cases of one patient never straddle a split, and every part holds both classes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold
 
-from ccrcc_model.outcomes.target import LabelledCases
+from ccrcc_model.fitting.settings import MIN_FOLDS, Settings
+from ccrcc_model.outcomes.cases import LabelledCases
 from nnunet_ext.ground.errors import InputError
 
 MIN_PER_FOLD = 2
@@ -30,13 +32,41 @@ class Fold:
     test: npt.NDArray[np.intp]
 
 
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """The outer folds, drawn once: whatever is compared with a model is handed the folds that the model was judged on.
+
+    Args:
+        splits: Repeat by repeat.
+        repeats: Shufflings.
+    """
+
+    splits: tuple[Fold, ...]
+    repeats: int
+
+    @classmethod
+    def of(cls, cases: LabelledCases, settings: Settings) -> Self:
+        """Draw the folds.
+
+        Raises:
+            InputError: If the rarer class has too few patients.
+        """
+        splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=MIN_FOLDS)
+        return cls(tuple(splits), settings.repeats)
+
+    @property
+    def once(self) -> Self:
+        """The folds of the first repeat."""
+        return replace(self, splits=tuple(split for split in self.splits if split.repeat == 0), repeats=1)
+
+
 def possible_folds(cases: LabelledCases, *, folds: int, at_least: int) -> int:
     """Return how many folds these cases allow: ``folds``, or fewer so that each tests two patients of the rarer class.
 
     Raises:
         InputError: If not even ``at_least`` folds are possible.
     """
-    rarer = int(np.bincount(cases.patient_y, minlength=2).min())
+    rarer = int(np.bincount(cases.patient_stratum, minlength=2).min())
     possible = min(folds, rarer // MIN_PER_FOLD)
     if possible < at_least:
         msg = (
@@ -50,11 +80,11 @@ def possible_folds(cases: LabelledCases, *, folds: int, at_least: int) -> int:
 def patient_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int, at_least: int = 2) -> list[Fold]:
     """Split patients into folds of like size and share of positives, ``repeats`` times over.
 
-    A label belongs to a patient, so patients are split and their cases follow: the classes are then balanced exactly,
+    An outcome belongs to a patient, so patients are split and their cases follow: the classes are then balanced exactly,
     which splitting rows under a grouping constraint is not.
 
     Args:
-        cases: Cases of both classes.
+        cases: Cases of both strata.
         folds: Parts of each repeat; fewer if ``possible_folds`` says so.
         repeats: Shufflings.
         seed: Of the shufflings.
@@ -67,7 +97,7 @@ def patient_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int, 
         InputError: If the rarer class has too few patients.
     """
     n_folds = possible_folds(cases, folds=folds, at_least=at_least)
-    patients, y = cases.patients, cases.patient_y
+    patients, y = cases.patients, cases.patient_stratum
     seeds = np.random.default_rng(seed).integers(2**31, size=repeats)
     result = []
     for repeat, shuffle_seed in enumerate(seeds):

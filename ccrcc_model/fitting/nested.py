@@ -4,80 +4,36 @@ In each outer training part, and at the end on all patients, the same procedure 
 features and tune in those inner parts, and fit one member on each of ten inner training parts. The members, each with a
 filter of its own, are averaged: on some 80 patients and thousands of features the choice of features is the least stable
 step, and averaging over it gains more than averaging over seeds.
+
+The procedure is the same for every kind of target; its likelihood states what differs. See
+``Likelihood.calibrated_on`` for the one step that grades and percentages have and a yes or no has not: a calibration on the
+inner folds' out-of-fold scores.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 import joblib
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from ccrcc_model.fitting.folds import Fold, patient_folds
+from ccrcc_model.fitting.folds import Fold, Folds
+from ccrcc_model.fitting.inner import InnerFold, inner_folds
+from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.fitting.studies import open_studies
-from ccrcc_model.fitting.tune import inner_folds, tune
-from ccrcc_model.models.combat import Harmonisation
+from ccrcc_model.fitting.tune import tune
 from ccrcc_model.models.explanation import mean_movement
+from ccrcc_model.models.likelihood import Calibration, Likelihood
 from ccrcc_model.models.member import Hyperparameters, Member
-from ccrcc_model.models.model import patient_score
+from ccrcc_model.models.scorer import LIKELIHOODS, Scorer, patient_score
 from ccrcc_model.models.volume import VolumeModel, fit_volume
+from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.seen import Step, patient_hashes
-from ccrcc_model.outcomes.target import LabelledCases
-from nnunet_ext.ground.errors import InputError
+from ccrcc_model.outcomes.target import Target
 from nnunet_ext.ground.progress import OnProgress, silent
 from radiomics_cfg.contour_stability import PerturbedValues
-
-Judged = TypeVar("Judged")
-Final = TypeVar("Final")
-
-MIN_FOLDS = 3
-"""With two outer folds a model would be judged by others fitted on half of the patients."""
-INNER_FOLDS = 5
-INNER_REPEATS = 2
-"""Members are fitted on the training parts of all repeats, tuning uses the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a model is fitted.
-
-    Args:
-        folds: Outer folds.
-        repeats: Times that they are drawn anew.
-        trials: Of Optuna in each training part.
-        seed: Of everything random.
-        inner_folds: Of each training part.
-        inner_repeats: Times that they are drawn anew.
-        harmonise: Whether features go through ComBat, see ``ccrcc_model.models.combat``.
-        balanced: Whether both classes weigh the same; probabilities are corrected for it.
-        sensitivity: That the threshold must reach; Youden's threshold by default.
-    """
-
-    folds: int
-    repeats: int
-    trials: int
-    seed: int
-    inner_folds: int = INNER_FOLDS
-    inner_repeats: int = INNER_REPEATS
-    harmonise: Harmonisation = "none"
-    balanced: bool = False
-    sensitivity: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.harmonise not in get_args(Harmonisation):
-            msg = f"No harmonisation {self.harmonise!r}; known ones are {', '.join(get_args(Harmonisation))}"
-            raise InputError(msg)
-        if self.sensitivity is not None and not 0 < self.sensitivity <= 1:
-            msg = f"The threshold's sensitivity must lie inside (0, 1], not {self.sensitivity:g}"
-            raise InputError(msg)
-        least_of = {"folds": MIN_FOLDS, "repeats": 1, "trials": 1, "seed": 0, "inner_folds": 2, "inner_repeats": 1}
-        for name, least in least_of.items():
-            if getattr(self, name) < least:
-                msg = f"Fitting needs {name} of at least {least}, not {getattr(self, name)}"
-                raise InputError(msg)
 
 
 @dataclass(frozen=True)
@@ -85,28 +41,31 @@ class Procedure:
     """Everything that was fitted on some patients.
 
     Args:
-        members: The ensemble.
-        hyperparameters: What tuning chose for all of them.
-        loss: Inner log loss of that choice.
-        baseline: Volume alone, on the same patients.
-        tuning: What the inner folds saw and scored.
+        model: The ensemble.
+        baseline: Tumour volume alone.
+        hyperparameters: What tuning chose for all members.
+        steps: What the inner folds saw and scored, in tuning and for a calibration.
     """
 
-    members: tuple[Member, ...]
+    model: Scorer
+    baseline: Scorer
     hyperparameters: Hyperparameters
-    loss: float
-    baseline: VolumeModel
-    tuning: tuple[Step, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The members of the ensemble."""
+        return tuple(member for member in self.model.members if isinstance(member, Member))
 
     @property
     def seen(self) -> frozenset[str]:
-        """Hashes of all patients that any part of it was fitted or tuned on."""
-        parts = [member.seen for member in self.members]
-        return frozenset().union(*parts, *(step.seen | step.scored for step in self.tuning))
+        """Hashes of all patients that any part of the model was fitted or tuned on."""
+        return self.model.seen.union(*(step.seen | step.scored for step in self.steps))
 
 
 def fit_procedure(
     cases: LabelledCases,
+    target: Target,
     settings: Settings,
     *,
     seed: int,
@@ -117,7 +76,8 @@ def fit_procedure(
     """Choose features, tune and fit the ensemble and the baseline on ``cases`` and nothing else.
 
     Args:
-        cases: Cases of both classes.
+        cases: As ``label`` returns them.
+        target: What is predicted.
         settings: How to split and tune.
         seed: Of everything random.
         perturbed: Features under perturbed masks, for the stability filter.
@@ -125,14 +85,16 @@ def fit_procedure(
         study: Its name there.
 
     Raises:
-        InputError: If a class has too few patients, or no feature is usable.
+        InputError: If a class (or a side of the cut) has too few patients, or no feature is usable.
     """
+    likelihood = LIKELIHOODS[target.kind]
     with threadpool_limits(1):  # sums then have one order, whatever the number of processes
         folds = inner_folds(
             cases,
             folds=settings.inner_folds,
             repeats=settings.inner_repeats,
             seed=seed,
+            kind=target.kind,
             harmonise=settings.harmonise,
             balanced=settings.balanced,
             perturbed=perturbed,
@@ -140,27 +102,82 @@ def fit_procedure(
         storage = open_studies(studies) if studies is not None else None
         first = folds[: len(folds) // settings.inner_repeats]
         tuned = tune(first, trials=settings.trials, seed=seed, storage=storage, study=study)
-        members = tuple(fold.member(tuned.hyperparameters, seed=seed + place) for place, fold in enumerate(folds))
-        return Procedure(members, tuned.hyperparameters, tuned.loss, fit_volume(cases), tuned.steps)
+        chosen = tuned.hyperparameters
+        of_folds = tuple(fold.fit(chosen, seed=seed + place)[0] for place, fold in enumerate(folds))
+        members = tuple(member.after(fold.projections) for member, fold in zip(of_folds, folds, strict=True))
+        if likelihood.calibrated_on == "outer":
+            model, baseline = Scorer(members, likelihood), Scorer((fit_volume(cases, likelihood),), likelihood)
+            return Procedure(model, baseline, chosen, tuned.steps)
+        starts = tuple(fit_volume(fold.train, likelihood) for fold in folds)
+        model = Scorer(members, likelihood, _calibrate(cases, folds, of_folds, likelihood))
+        baseline = Scorer(starts, likelihood, _calibrate(cases, folds, starts, likelihood))
+    return Procedure(model, baseline, chosen, (*tuned.steps, *_inner_steps(folds, of_folds)))
+
+
+def _calibrate(
+    cases: LabelledCases,
+    folds: Sequence[InnerFold],
+    members: Sequence[Member | VolumeModel],
+    likelihood: type[Likelihood],
+) -> Calibration:
+    """Calibrate on each patient's mean score by the members that never saw the patient."""
+    total, times = np.zeros((2, len(cases.patients)))
+    for fold, member in zip(folds, members, strict=True):
+        place = np.searchsorted(cases.patients, fold.test.patients)
+        total[place] += patient_score([member], fold.test, likelihood)
+        times[place] += 1
+    return likelihood.calibrate(total / times, cases.patient_y)
+
+
+def _inner_steps(folds: Sequence[InnerFold], members: Sequence[Member]) -> list[Step]:
+    """What each inner fold's steps and member saw, and whom they scored for the calibration."""
+    steps = []
+    for place, (fold, member) in enumerate(zip(folds, members, strict=True)):
+        scored = patient_hashes(fold.test.patient_id)
+        steps += [Step(f"inner {place}: {name}", seen, scored) for name, seen in fold.seen_before]
+        steps.append(Step(f"inner {place}", member.seen, scored))
+    return steps
 
 
 @dataclass(frozen=True, eq=False)
 class OuterResult:
-    """What a procedure fitted on one outer training part said about the patients outside it, and what moved it inside."""
+    """What a procedure fitted on one outer training part predicts of the patients outside it, and what moved it inside.
+
+    Args:
+        repeat: Of the outer folds.
+        patients: Shape ``(n_patients,)``.
+        predicted: Score of each patient, and the values of a procedure that calibrates: shape ``(n_patients, 1 + n_values)``.
+        baseline_predicted: The same of tumour volume alone.
+        hyperparameters: What tuning chose.
+        steps: What every step saw and scored.
+        movement: How much each feature moved the model on the training part.
+    """
 
     repeat: int
     patients: npt.NDArray[np.str_]
-    score: npt.NDArray[np.float64]
-    baseline_score: npt.NDArray[np.float64]
+    predicted: npt.NDArray[np.float64]
+    baseline_predicted: npt.NDArray[np.float64]
     hyperparameters: Hyperparameters
     steps: tuple[Step, ...]
     movement: Mapping[str, float]
 
+    @property
+    def score(self) -> npt.NDArray[np.float64]:
+        """Uncalibrated score of each patient."""
+        return self.predicted[:, 0]
+
+    @property
+    def baseline_score(self) -> npt.NDArray[np.float64]:
+        """The same by tumour volume alone."""
+        return self.baseline_predicted[:, 0]
+
 
 def run_nested(
     cases: LabelledCases,
+    target: Target,
     settings: Settings,
     *,
+    folds: Folds,
     perturbed: PerturbedValues | None = None,
     studies: tuple[str, str] | None = None,
     jobs: int = 1,
@@ -169,53 +186,34 @@ def run_nested(
     """Run the procedure on every outer training part and on all cases.
 
     Args:
-        cases: Cases of both classes.
+        cases: As ``label`` returns them.
+        target: What is predicted.
         settings: How to split and tune.
+        folds: Outer folds of these cases.
         perturbed: Features under perturbed masks, for the stability filter.
         studies: Where to keep the tuning of each training part, see ``open_studies``, and what their names begin with.
         jobs: Processes; the result does not depend on their number.
-        on_progress: Told of each fit.
+        on_progress: Called after each fit.
 
     Returns:
         The results of the outer folds, repeat by repeat, and what was fitted on all cases.
 
     Raises:
-        InputError: If a class has too few patients, or no feature is usable.
+        InputError: As ``fit_procedure``.
     """
-    judged = partial(_outer, cases, settings=settings, perturbed=perturbed)
-    final = partial(fit_procedure, cases, settings, perturbed=perturbed)
-    return run_parts(cases, settings, judged, final, studies=studies, jobs=jobs, on_progress=on_progress)
-
-
-def run_parts(
-    cases: LabelledCases,
-    settings: Settings,
-    judge: Callable[..., Judged],
-    fit_all: Callable[..., Final],
-    *,
-    studies: tuple[str, str] | None,
-    jobs: int,
-    on_progress: OnProgress,
-) -> tuple[list[Judged], Final]:
-    """Call ``judge`` for every outer split and ``fit_all`` once, each with a seed and a place for its study.
-
-    Args:
-        cases: To split.
-        settings: How to split.
-        judge: Takes a ``Fold``, ``seed``, and where to keep the study; fits on the training part and scores the test part.
-        fit_all: Takes ``seed`` and where to keep the study; fits on all cases.
-        studies: See ``run_nested``.
-        jobs: Processes.
-        on_progress: Told of each call.
-
-    Returns:
-        What ``judge`` returned, repeat by repeat, and what ``fit_all`` did.
-    """
-    splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=MIN_FOLDS)
+    splits = folds.splits
     seeds = [int(seed) for seed in np.random.default_rng([settings.seed, 1]).integers(2**30, size=len(splits) + 1)]
-    kept = [_kept(studies, f"outer {split.repeat}.{split.index}") for split in splits]
-    calls = [joblib.delayed(judge)(split, seed=seed, **where) for split, seed, where in zip(splits, seeds, kept, strict=False)]
-    calls.append(joblib.delayed(fit_all)(seed=seeds[-1], **_kept(studies, "final")))
+    calls = [
+        joblib.delayed(_outer)(
+            *(cases, target, settings, split),
+            seed=seed,
+            perturbed=perturbed,
+            **_kept(studies, f"outer {split.repeat}.{split.index}"),
+        )
+        for split, seed in zip(splits, seeds, strict=False)
+    ]
+    final = {"seed": seeds[-1], "perturbed": perturbed, **_kept(studies, "final")}
+    calls.append(joblib.delayed(fit_procedure)(cases, target, settings, **final))
     on_progress(0, len(calls))
     results: list[Any] = []
     for result in _in_order(calls, jobs):
@@ -238,24 +236,24 @@ def _in_order(calls: Sequence[Any], jobs: int) -> Iterator[Any]:
 
 def _outer(
     cases: LabelledCases,
+    target: Target,
+    settings: Settings,
     split: Fold,
     *,
-    settings: Settings,
     seed: int,
     perturbed: PerturbedValues | None,
     **kept: str,
 ) -> OuterResult:
     train, test = cases.take(split.train), cases.take(split.test)
-    fitted = fit_procedure(train, settings, seed=seed, perturbed=perturbed, **kept)
-    name = f"outer {split.repeat}.{split.index}"
-    scored = patient_hashes(test.patient_id)
-    steps = [Step(f"{name}: {step.name}", step.seen, step.scored) for step in fitted.tuning]
+    fitted = fit_procedure(train, target, settings, seed=seed, perturbed=perturbed, **kept)
+    name, scored = f"outer {split.repeat}.{split.index}", patient_hashes(test.patient_id)
+    steps = [Step(f"{name}: {step.name}", step.seen, step.scored) for step in fitted.steps]
     steps += [Step(f"{name}: model", fitted.seen, scored), Step(f"{name}: baseline", fitted.baseline.seen, scored)]
     return OuterResult(
         split.repeat,
         test.patients,
-        patient_score(fitted.members, test),
-        patient_score([fitted.baseline], test),
+        fitted.model.predicted(test, target.levels),
+        fitted.baseline.predicted(test, target.levels),
         fitted.hyperparameters,
         tuple(steps),
         mean_movement(train, fitted.members),

@@ -1,38 +1,23 @@
-"""What a fit was asked for: recognised if it is asked for again, and told by the model's manifest."""
+"""What a fit was asked for: recognised if it is asked for again, and stated by the model's manifest."""
 
 import hashlib
 import json
 import platform
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
 from ccrcc_model.fitting.checks import refuse_other_content
-from ccrcc_model.fitting.nested import Settings
+from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.models.domain import acquisition_range
-from ccrcc_model.models.model import preset_of
-from ccrcc_model.outcomes.target import LabelledCases
+from ccrcc_model.models.made_by import preset_of
+from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.cases import LabelledCases
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
-
-
-class Locked(Protocol):
-    """A model that was read from its folder."""
-
-    @property
-    def id(self) -> str:
-        """SHA-256 of its manifest."""
-
-    @property
-    def manifest(self) -> Any:
-        """What the fit left behind."""
-
-
-AnyModel = TypeVar("AnyModel", bound=Locked)
 
 
 @dataclass(frozen=True)
@@ -48,21 +33,18 @@ class FitRequest:
     about: dict[str, Any]
 
     @classmethod
-    def of(
-        cls, table: FeatureTable, cases: LabelledCases, outcome: Any, settings: Settings, *, told: Any, depends_on: Any
-    ) -> "FitRequest":
+    def of(cls, table: FeatureTable, cases: LabelledCases, settings: Settings, *, told: Any, depends_on: Any) -> Self:
         """Describe a fit.
 
         Args:
             table: Features.
-            cases: Of the table, with their labels.
-            outcome: Of each case, shape ``(n_cases,)``.
+            cases: Of the table, with their outcomes.
             settings: Of the fit.
             told: Further settings, by name, for the manifest.
             depends_on: Whatever else the fit depends on, as JSON.
         """
         digest = hashlib.sha256()
-        about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), outcome.tolist(), preset_of(table)]
+        about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
         about += [asdict(acquisition_range(table, cases.patients)), asdict(settings), told, depends_on, versions()]
         digest.update(json.dumps(about).encode())
         digest.update(np.ascontiguousarray(cases.features).tobytes())
@@ -78,16 +60,18 @@ class FitRequest:
             },
         )
 
-    def existing(self, out_dir: Path, load: Callable[[Path], AnyModel]) -> AnyModel | None:
-        """Return the model of this request that a folder holds; None if it is empty or not there.
+    def existing(self, out_dir: Path | None) -> Model | None:
+        """Return the model of this request that a folder holds; None if it is empty, not there, or not asked for.
 
         Raises:
             InputError: If it holds anything else.
         """
+        if out_dir is None:
+            return None
         refuse_other_content(out_dir)
         if not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir())):
             return None
-        model = load(out_dir)
+        model = Model.load(out_dir)
         if model.manifest["request"] != self.sha256:
             msg = f"{out_dir} holds another locked model ({model.id[:12]}); remove it or choose another folder"
             raise InputError(msg)

@@ -1,39 +1,33 @@
 """Several targets from one feature table: which ones, in which folders, and whether each can be fitted before any is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
+from ccrcc_model.fitting.checks import refuse_too_few
 from ccrcc_model.fitting.folds import possible_folds
-from ccrcc_model.fitting.nested import MIN_FOLDS
+from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.models.folder import MANIFEST
-from ccrcc_model.outcomes.graded import GRADED, GradedTarget, label_graded
-from ccrcc_model.outcomes.target import GRADE, LabelledCases, Target, find_target, ki67, label
+from ccrcc_model.outcomes.cases import label
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.target import KI67_CUT, Target, find_target
 from nnunet_ext.ground.errors import InputError
-from radiomics_cfg.table import FeatureTable
-
-AnyTarget = Target | GradedTarget
 
 
-def find_targets(names: Sequence[str], *, ki67_cut: float = 15.0) -> tuple[AnyTarget, ...]:
+def find_targets(names: Sequence[str], *, ki67_cut: float = KI67_CUT) -> tuple[Target, ...]:
     """Return the targets of these names, in order.
 
     Raises:
         InputError: If one is unknown or named twice.
     """
-    known = (GRADE.name, ki67().name, *GRADED)
+    targets = tuple(find_target(name, ki67_cut=ki67_cut) for name in names)
     for name in names:
-        if name not in known:
-            msg = f"Unknown target {name!r}; known ones are {', '.join(known)}"
-            raise InputError(msg)
         if names.count(name) > 1:
             msg = f"Target {name} is asked for {names.count(name)} times; name each once"
             raise InputError(msg)
-    return tuple(GRADED[name] if name in GRADED else find_target(name, ki67_cut=ki67_cut) for name in names)
+    return targets
 
 
-def model_folders(targets: Sequence[AnyTarget], out_dir: Path) -> list[Path]:
+def model_folders(targets: Sequence[Target], out_dir: Path) -> list[Path]:
     """Return the folder of each target's model: ``out_dir`` itself for one, a folder in it named after each for several.
 
     Raises:
@@ -47,49 +41,27 @@ def model_folders(targets: Sequence[AnyTarget], out_dir: Path) -> list[Path]:
     return [out_dir / target.name for target in targets]
 
 
-def check_targets(
-    table: FeatureTable, outcomes: pd.DataFrame, targets: Sequence[AnyTarget], *, folds: int = MIN_FOLDS
-) -> list[str]:
-    """Check that every target has patients enough, so that a long fit of the first does not end in a refusal of the next.
+def check_targets(study: Study, targets: Sequence[Target], settings: Settings) -> list[str]:
+    """Check that every target can be fitted, so that a long fit of the first does not end in a refusal of the next.
 
     Args:
-        table: Features.
-        outcomes: As ``read_outcomes`` gives them.
+        study: Features and outcomes.
         targets: What is fitted.
-        folds: Outer folds that are asked for.
+        settings: Of all fits.
 
     Returns:
-        A line for each target whose patients allow fewer.
+        A line for each target whose patients allow fewer outer folds than are asked for.
 
     Raises:
-        InputError: As ``label``, ``label_graded`` and ``possible_folds``.
+        InputError: As ``Settings.refuse_for``, ``label`` and ``refuse_too_few``.
     """
+    for target in targets:
+        settings.refuse_for(target)
     lines = []
     for target in targets:
-        if isinstance(target, GradedTarget):
-            cases: LabelledCases = label_graded(table, outcomes, target)
-        else:
-            cases = label(table, outcomes, target)
-            possible_folds(cases, folds=MIN_FOLDS, at_least=MIN_FOLDS)
-        if (possible := possible_folds(cases, folds=folds, at_least=1)) < folds:
-            lines.append(
-                f"{target.name} is judged by {possible} outer folds, not {folds}: each tests two patients of either class"
-            )
+        cases = label(study.table, study.outcomes, target)
+        refuse_too_few(cases, target)
+        if (possible := possible_folds(cases, folds=settings.folds, at_least=1)) < settings.folds:
+            judged = f"{target.name} is judged by {possible} outer folds, not {settings.folds}"
+            lines.append(f"{judged}: each tests two patients of either class")
     return lines
-
-
-def refuse_for_graded(targets: Sequence[AnyTarget], asked: Mapping[str, bool]) -> None:
-    """Refuse options that only models of yes or no have.
-
-    Args:
-        targets: What is fitted.
-        asked: Whether each option, named as the command line has it, was given.
-
-    Raises:
-        InputError: If one was given for a graded target.
-    """
-    graded = [target.name for target in targets if isinstance(target, GradedTarget)]
-    given = [option for option, is_given in asked.items() if is_given]
-    if graded and given:
-        msg = f"{given[0]} is for {GRADE.name} and {ki67().name} only, not for {graded[0]}; fit that one without it"
-        raise InputError(msg)

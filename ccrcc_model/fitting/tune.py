@@ -2,89 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from math import inf, isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import optuna
 
-from ccrcc_model.fitting.folds import patient_folds
-from ccrcc_model.models.combat import ComBat, Harmonisation, fit_combat
-from ccrcc_model.models.components import DEEP, Projections, fit_projections, project
-from ccrcc_model.models.member import Hyperparameters, Member, choose_features, fit_member
-from ccrcc_model.models.volume import VolumeModel, fit_volume
+from ccrcc_model.fitting.inner import MAX_FEATURES, InnerFold
+from ccrcc_model.models.member import Hyperparameters
 from ccrcc_model.outcomes.seen import Step, patient_hashes
-from ccrcc_model.outcomes.target import LabelledCases
 from nnunet_ext.ground.errors import InputError
-from radiomics_cfg.contour_stability import PerturbedValues
-
-MAX_FEATURES = 60
-"""Most features that a trial may ask for; on some 80 patients more add noise."""
-
-
-class TunedFold(Protocol):
-    """An inner split on whose test part hyperparameters are judged."""
-
-    @property
-    def train(self) -> LabelledCases:
-        """What is fitted on."""
-
-    @property
-    def test(self) -> LabelledCases:
-        """What is scored."""
-
-    def losses(self, hyperparameters: Hyperparameters, *, seed: int) -> npt.NDArray[np.float64]:
-        """Fit on the training part and return the loss of each test case, shape ``(n_test_cases,)``."""
-
-
-@dataclass(frozen=True)
-class InnerFold:
-    """One inner split with what was fitted on its training part: volume model, harmonisation, features by association.
-
-    Deep features, if there were any, are projected already, in both parts as the training part has it. ``stability_seen``
-    has the hashes of the patients whose perturbed masks the stability filter looked at.
-    """
-
-    train: LabelledCases
-    test: LabelledCases
-    start: VolumeModel
-    chosen: tuple[str, ...]
-    harmoniser: ComBat | None = None
-    balanced: bool = False
-    projections: Projections = ()
-    stability_seen: frozenset[str] = frozenset()
-
-    def fit(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
-        """Fit a member on the training part; it scores the test part."""
-        member = fit_member(
-            self.train,
-            self.start,
-            self.chosen,
-            hyperparameters,
-            seed=seed,
-            balanced=self.balanced,
-            harmoniser=self.harmoniser,
-        )
-        return replace(member, seen=member.seen | self.stability_seen)
-
-    @property
-    def seen_before(self) -> list[tuple[str, frozenset[str]]]:
-        """Name and patients of each step that was fitted before the members."""
-        fitted = [("deep components", one.seen) for one in self.projections]
-        if self.harmoniser is not None:
-            fitted.append(("harmonisation", self.harmoniser.seen))
-        return fitted + ([("stability filter", self.stability_seen)] if self.stability_seen else [])
-
-    def losses(self, hyperparameters: Hyperparameters, *, seed: int) -> npt.NDArray[np.float64]:
-        """Return the log loss of each test case, shape ``(n_test_cases,)``."""
-        sign = 1 - 2 * self.test.y
-        return np.logaddexp(0, sign * self.fit(hyperparameters, seed=seed).log_odds(self.test))
-
-    def member(self, hyperparameters: Hyperparameters, *, seed: int) -> Member:
-        """Fit the same member; it scores cases of a feature table."""
-        return self.fit(hyperparameters, seed=seed).after(self.projections)
 
 
 @dataclass(frozen=True)
@@ -93,7 +21,7 @@ class Tuned:
 
     Args:
         hyperparameters: Of the best trial.
-        loss: Its mean log loss over the inner test parts.
+        loss: Its mean loss over the inner test parts.
         n_trials: Trials that were finished.
         steps: What the inner folds saw and scored.
     """
@@ -104,70 +32,8 @@ class Tuned:
     steps: tuple[Step, ...]
 
 
-def inner_folds(
-    cases: LabelledCases,
-    *,
-    folds: int,
-    repeats: int,
-    seed: int,
-    harmonise: Harmonisation = "none",
-    balanced: bool = False,
-    perturbed: PerturbedValues | None = None,
-) -> list[InnerFold]:
-    """Split ``cases`` by patient; project deep features, harmonise and choose features in each training part.
-
-    Args:
-        cases: Of both classes.
-        folds: Of each repeat.
-        repeats: Shufflings.
-        seed: Of the shufflings.
-        harmonise: Whether features other than tumour volume go through ComBat.
-        balanced: Whether both classes weigh the same in fitting.
-        perturbed: Where given, only features that are stable under these masks in the training part may be chosen.
-
-    Raises:
-        InputError: If the rarer class has too few patients to split, or no feature is usable.
-    """
-    result = []
-    for split in patient_folds(cases, folds=folds, repeats=repeats, seed=seed):
-        train, test = cases.take(split.train), cases.take(split.test)
-        projections = fit_projections(train)
-        train, test = project(train, projections), project(test, projections)
-        start = fit_volume(train)
-        judged_by = perturbed.of(train.patients) if perturbed is not None else None
-        names = _stable_names(train, judged_by)
-        harmoniser = None
-        if harmonise != "none":
-            others = [name for name in names if name != start.column]
-            harmoniser = fit_combat(train, others, transductive=harmonise == "combat-transductive")
-        judged = train if harmoniser is None else harmoniser.apply(train)
-        chosen = choose_features(judged if names == judged.names else judged.only(names), most=MAX_FEATURES)
-        needed = tuple(dict.fromkeys((start.column, *chosen)))
-        kept = harmoniser.only(chosen) if harmoniser is not None else None
-        seen = patient_hashes(judged_by.patient_id) if judged_by is not None else frozenset()
-        parts = train.only(needed), test.only(needed)
-        result.append(InnerFold(*parts, start, chosen, kept, balanced, projections, stability_seen=seen))
-    return result
-
-
-def _stable_names(train: LabelledCases, perturbed: PerturbedValues | None) -> tuple[str, ...]:
-    """Return the features that are stable under the perturbed masks of the training part.
-
-    Raises:
-        InputError: If none is.
-    """
-    if perturbed is None:
-        return train.names
-    stable = set(perturbed.stable())
-    names = tuple(name for name in train.names if name in stable or DEEP in name)
-    if not names:
-        msg = f"None of the {len(train.names)} features is stable under the perturbed masks; are they of another preset?"
-        raise InputError(msg)
-    return names
-
-
 def tune(
-    folds: Sequence[TunedFold],
+    folds: Sequence[InnerFold],
     *,
     trials: int,
     seed: int,
@@ -176,8 +42,8 @@ def tune(
 ) -> Tuned:
     """Find the hyperparameters with the least loss on inner test parts, in exactly ``trials`` trials.
 
-    The first trial is the default, so that nothing is chosen that looked worse than it. The log loss, because it is a proper
-    score and less noisy than the AUC of a dozen patients.
+    The first trial is the default, so that nothing is chosen that looked worse than it. The loss is the
+    likelihood's (the log loss for a yes or no), because it is a proper score and less noisy than the AUC of a dozen patients.
 
     A study that ``storage`` holds is carried on, and several processes may work on one: trials that a killed process left
     unfinished do not count, and of more finished ones than ``trials`` the first count.
@@ -249,18 +115,17 @@ def _suggest(trial: optuna.Trial, *, n_cases: int) -> Hyperparameters:
     )
 
 
-def _loss(folds: Sequence[TunedFold], hyperparameters: Hyperparameters, *, seed: int) -> float:
+def _loss(folds: Sequence[InnerFold], hyperparameters: Hyperparameters, *, seed: int) -> float:
     """Mean loss over the cases of all test parts, every patient counting once."""
     losses = [fold.losses(hyperparameters, seed=seed) for fold in folds]
     return float(np.average(np.concatenate(losses), weights=np.concatenate([fold.test.weight for fold in folds])))
 
 
-def _steps(folds: Sequence[TunedFold]) -> tuple[Step, ...]:
+def _steps(folds: Sequence[InnerFold]) -> tuple[Step, ...]:
     steps = []
     for place, fold in enumerate(folds):
         scored = patient_hashes(fold.test.patient_id)
-        if isinstance(fold, InnerFold):
-            steps += [Step(f"tuning {place}: {name}", seen, scored) for name, seen in fold.seen_before]
+        steps += [Step(f"tuning {place}: {name}", seen, scored) for name, seen in fold.seen_before]
         steps.append(Step(f"tuning {place}", patient_hashes(fold.train.patient_id), scored))
     return tuple(steps)
 

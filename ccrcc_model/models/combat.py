@@ -12,8 +12,8 @@ from typing import Any, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.outcomes.cases import Cases
 from ccrcc_model.outcomes.seen import patient_hashes
-from ccrcc_model.outcomes.target import Cases
 
 Harmonisation = Literal["none", "combat", "combat-transductive"]
 """``combat-transductive`` also estimates the shift and scale of a centre that is met in prediction, from that centre's own

@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.outcomes.cases import Cases
 from ccrcc_model.outcomes.seen import patient_hashes
-from ccrcc_model.outcomes.target import Cases
 
 COMPONENTS = 10
 """Of each region at most; the filter and the tuned number of features choose among them."""

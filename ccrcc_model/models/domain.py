@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from ccrcc_model.models.acquisition import MOST, AcquisitionRange
 from ccrcc_model.models.distance import FeatureDistance, Values, distance_limit, farthest, left_out_distances
-from ccrcc_model.outcomes.target import feature_matrix
+from ccrcc_model.outcomes.cases import feature_matrix
 from radiomics_cfg.table import KEYS, FeatureTable
 
 DECLINED = 0.04

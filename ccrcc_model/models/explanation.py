@@ -7,14 +7,14 @@ They describe the model; they do not say how well it predicts, nor what causes a
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import fsum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ccrcc_model.models.member import Member
-from ccrcc_model.outcomes.target import Cases
+from ccrcc_model.outcomes.cases import Cases
 from radiomics_cfg.feature_name import FeatureName
 
 PARTS = ("region", "scale", "image", "family")
@@ -26,6 +26,23 @@ TOP = 10
 AGREE = 0.4
 """Stability of the top features below which the folds are said to disagree; from 0.4 to 0.75 agreement is intermediate to good
 (Nogueira et al. 2018, after Fleiss)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """How much a feature moves the model.
+
+    Args:
+        feature: Its name in the feature table.
+        log_odds: Mean absolute contribution to the log odds over the development patients and the members.
+        share: The same as a share of all features'.
+        members: Members whose filter kept the feature, of all.
+    """
+
+    feature: str
+    log_odds: float
+    share: float
+    members: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,11 @@ class Explanation:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
         return asdict(self) | {"verdict": self.verdict}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return what ``to_json`` described."""
+        return cls(tuple(GroupShare(**one) for one in content["groups"]), content["stability"], content["n_folds"])
 
 
 def mean_movement(cases: Cases, members: Sequence[Member]) -> dict[str, float]:

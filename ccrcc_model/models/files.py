@@ -1,6 +1,7 @@
 """What the files of a model folder may hold, by type and range: a valid seal says that one is whole, not that it is sound.
 
-The models here only check; what is used is built by ``Model.load`` and ``GradedModel.load`` from the same text.
+The models here only check; what is used is built by ``Model.load`` from the same text.
+Those of the members and their calibration stand in ``ccrcc_model.models.member_files``.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from ccrcc_model.models.acquisition import RANGED
-from ccrcc_model.models.threshold import CALIBRATIONS, MIN_SLOPE
+from ccrcc_model.models.threshold import MIN_SLOPE
 from ccrcc_model.models.tree_text import FARTHEST
-from ccrcc_model.outcomes.target import MAX_MAGNITUDE
+from ccrcc_model.outcomes.cases import MAX_MAGNITUDE
 from nnunet_ext.documents.foreign_json import parse_json
 
 Number = Annotated[float, Field(ge=-MAX_MAGNITUDE, le=MAX_MAGNITUDE, allow_inf_nan=False)]
@@ -36,152 +37,15 @@ class Sound(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-def _expect(holds: bool, otherwise: str) -> None:
+def expect(holds: bool, otherwise: str) -> None:
+    """Refuse a content in which something does not hold."""
     if not holds:
         raise ValueError(otherwise)
 
 
-def _unique(names: Sequence[object], of: str) -> None:
-    _expect(len(set(names)) == len(names), f"{of} are given twice")
-
-
-class Volume(Sound):
-    """Tumour volume: its scale, slope and intercept."""
-
-    column: Annotated[str, StringConstraints(pattern=r"^tumour__.+__original_shape_(Mesh|Voxel)Volume$")]
-    mean_log: LogOdds
-    sd_log: Positive
-    slope: LogOdds
-    intercept: LogOdds
-
-
-class Feature(Sound):
-    """What a member holds of a feature."""
-
-    name: Name
-    typical: Number | None
-    centre: Number
-    spread: Spread
-    weight: LogOdds
-
-
-class Centre(Sound):
-    """ComBat's shift and scale of each feature in a centre."""
-
-    shift: list[Number]
-    scale: list[Spread]
-
-
-class Harmoniser(Sound):
-    """ComBat."""
-
-    names: list[Name]
-    mean: list[Number]
-    spread: list[Spread]
-    centres: dict[str, Centre]
-    transductive: bool
-
-    @model_validator(mode="after")
-    def _of_one_length(self) -> Self:
-        _unique(self.names, "features")
-        lists = [self.mean, self.spread, *(one.shift for one in self.centres.values())]
-        lists += [one.scale for one in self.centres.values()]
-        _expect(all(len(one) == len(self.names) for one in lists), "lists are not of one length")
-        return self
-
-
-class Member(Sound):
-    """One member of the ensemble."""
-
-    trees: Annotated[str, StringConstraints(pattern=r"^member_\d{2,}\.txt$")]
-    volume: Volume
-    features: Annotated[list[Feature], Field(min_length=1)]
-    harmoniser: Harmoniser | None
-    projections: Annotated[str, StringConstraints(pattern=r"^projections_\d{2,}\.json$")] | None = None
-
-    @model_validator(mode="after")
-    def _of_its_features(self) -> Self:
-        names = [feature.name for feature in self.features]
-        _unique(names, "features")
-        if self.harmoniser is not None:
-            _expect(set(self.harmoniser.names) <= set(names), "ComBat holds features that the member has not")
-        return self
-
-
-class Pipeline(Sound):
-    """``pipeline.json`` of a model of yes or no."""
-
-    members: Annotated[list[Member], Field(min_length=1)]
-    baseline: Volume
-
-    @model_validator(mode="after")
-    def _each_its_own(self) -> Self:
-        _unique([member.trees for member in self.members], "trees")
-        return self
-
-
-class Grades(Sound):
-    """Link of ordered grades."""
-
-    levels: Annotated[list[Number], Field(min_length=2)]
-    thresholds: list[LogOdds]
-
-    @model_validator(mode="after")
-    def _rising(self) -> Self:
-        rises = all((np.diff(one) > 0).all() for one in (self.levels, self.thresholds))
-        _expect(rises and len(self.thresholds) == len(self.levels) - 1, "levels and thresholds do not rise, one between two")
-        return self
-
-
-class Percent(Sound):
-    """Link of a percentage."""
-
-    mean: LogOdds
-    sd: Positive
-
-
-class CalibratedLink(Sound):
-    """A slope and a link."""
-
-    slope: Positive
-    link: Grades | Percent
-
-
-class GradedPipeline(Sound):
-    """``pipeline.json`` of a graded model."""
-
-    members: Annotated[list[Member], Field(min_length=1)]
-    calibration: CalibratedLink
-    baseline: Annotated[list[Volume], Field(min_length=1)]
-    baseline_calibration: CalibratedLink
-
-    @model_validator(mode="after")
-    def _each_its_own(self) -> Self:
-        _unique([member.trees for member in self.members], "trees")
-        return self
-
-
-class OneDecision(Sound):
-    """Calibration and threshold of a score."""
-
-    slope: Slope
-    intercept: LogOdds
-    threshold: Inside
-    calibration: Literal["none", "in the large", "logistic"]
-
-    @model_validator(mode="after")
-    def _of_its_kind(self) -> Self:
-        simple = CALIBRATIONS.index(self.calibration)
-        _expect(simple > 0 or self.intercept == 0, "no calibration, yet an intercept")
-        _expect(simple > 1 or self.slope == 1, "no calibration of the slope, yet a slope")
-        return self
-
-
-class Decisions(Sound):
-    """``decisions.json``."""
-
-    model: OneDecision
-    baseline: OneDecision
+def unique(names: Sequence[object], of: str) -> None:
+    """Refuse names that are given twice."""
+    expect(len(set(names)) == len(names), f"{of} are given twice")
 
 
 class Important(Sound):
@@ -212,26 +76,6 @@ class Explained(Sound):
     verdict: str
 
 
-class Projected(Sound):
-    """Principal components of one region's deep features."""
-
-    names: list[Name]
-    sources: list[Name]
-    typical: list[Number]
-    centre: list[Number]
-    spread: list[Spread]
-    axes: list[list[Annotated[float, Field(ge=-1 - 1e-9, le=1 + 1e-9, allow_inf_nan=False)]]]
-
-    @model_validator(mode="after")
-    def _of_one_length(self) -> Self:
-        _unique(self.names, "components")
-        _unique(self.sources, "deep features")
-        lists = [self.typical, self.centre, self.spread, *self.axes]
-        whole = all(len(one) == len(self.sources) for one in lists) and len(self.axes) == len(self.names)
-        _expect(whole, "lists are not of one length")
-        return self
-
-
 class Acquisition(Sound):
     """How the development scans were acquired."""
 
@@ -240,8 +84,8 @@ class Acquisition(Sound):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        _expect(set(self.ranges) <= set(RANGED), "a range of what is not compared")
-        _expect(all(low <= high for low, high in self.ranges.values()), "a range that ends before it begins")
+        expect(set(self.ranges) <= set(RANGED), "a range of what is not compared")
+        expect(all(low <= high for low, high in self.ranges.values()), "a range that ends before it begins")
         return self
 
 
@@ -261,16 +105,16 @@ class Domain(Sound):
     @model_validator(mode="after")
     def _of_one_length(self) -> Self:
         n = len(self.features)
-        _unique(self.features, "features")
-        _expect(self.most_missing <= n, "more missing features than there are")
+        unique(self.features, "features")
+        expect(self.most_missing <= n, "more missing features than there are")
         whole = all(len(one) == n for one in (self.median, self.spread, self.mean, self.covariance_lower))
-        _expect(whole and [len(row) for row in self.covariance_lower] == list(range(1, n + 1)), "lists are not of one length")
+        expect(whole and [len(row) for row in self.covariance_lower] == list(range(1, n + 1)), "lists are not of one length")
         lower = np.zeros((n, n))
         for place, row in enumerate(self.covariance_lower):
             lower[place, : place + 1] = row
         values = np.linalg.eigvalsh(lower) if n else np.ones(1)
         # It is written to nine decimals, so that the least eigenvalue is known to some 1e-7.
-        _expect(bool(values.min() > -1e-6 * values.max()), "the covariance is none: a variance is negative")
+        expect(bool(values.min() > -1e-6 * values.max()), "the covariance is none: a variance is negative")
         return self
 
 
@@ -290,9 +134,9 @@ class Steps(Sound):
 
     @model_validator(mode="after")
     def _of_its_patients(self) -> Self:
-        _unique(self.patients, "patients")
+        unique(self.patients, "patients")
         places = {place for step in self.steps for place in (*step.seen, *step.scored)}
-        _expect(not places or max(places) < len(self.patients), "a step saw a patient that is not listed")
+        expect(not places or max(places) < len(self.patients), "a step saw a patient that is not listed")
         return self
 
     @property

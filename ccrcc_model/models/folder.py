@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,22 @@ MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
 BINARY = "binary"
 """Kind of a model that answers yes or no; its manifest need not say so."""
-GRADED_KINDS = ("ordinal", "regression")
+KINDS = (BINARY, "ordinal", "regression")
+
+
+def seal(files: Mapping[str, str], manifest: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, bytes]]:
+    """Return the model's id, its manifest as it is read back, and the content of every file of its folder.
+
+    Args:
+        files: Text of each file by name.
+        manifest: What else the manifest says.
+    """
+    contents = {name: text.encode() for name, text in files.items()}
+    sealed = {"format": FORMAT, **manifest, "files": {name: _digest(content) for name, content in contents.items()}}
+    contents[MANIFEST] = (json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    model_id = _digest(contents[MANIFEST])
+    contents[SEAL] = f"{model_id}\n".encode()
+    return model_id, json.loads(contents[MANIFEST]), contents
 
 
 def write_model_folder(folder: Path, files: Mapping[str, str], manifest: Mapping[str, Any]) -> None:
@@ -39,11 +54,7 @@ def write_model_folder(folder: Path, files: Mapping[str, str], manifest: Mapping
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
     try:
-        contents = {name: text.encode() for name, text in files.items()}
-        sealed = {"format": FORMAT, **manifest, "files": {name: _digest(content) for name, content in contents.items()}}
-        contents[MANIFEST] = (json.dumps(sealed, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-        contents[SEAL] = f"{_digest(contents[MANIFEST])}\n".encode()
-        for name, content in contents.items():
+        for name, content in seal(files, manifest)[2].items():
             (temporary / name).write_bytes(content)
         temporary.chmod(0o755)
         temporary.replace(folder)
@@ -52,32 +63,27 @@ def write_model_folder(folder: Path, files: Mapping[str, str], manifest: Mapping
 
 
 def model_kind(folder: Path) -> str:
-    """Return what kind of model a folder holds, ``"binary"`` or one of ``GRADED_KINDS``.
+    """Return what kind of model a folder holds, one of ``KINDS``.
 
     Raises:
         InputError: If it holds none, or its manifest was changed.
     """
     _, manifest = _read_manifest(folder)
-    kind = manifest.get("kind", BINARY)
-    if kind not in (BINARY, *GRADED_KINDS):
-        msg = f"The model in {folder} is of the kind {kind!r:.40}; known ones are {', '.join((BINARY, *GRADED_KINDS))}"
-        raise InputError(msg)
-    return str(kind)
+    return _kind(folder, manifest)
 
 
-def read_model_folder(folder: Path, *, kinds: Sequence[str] = (BINARY,)) -> tuple[str, dict[str, Any], dict[str, str]]:
+def read_model_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
     """Read a sealed folder.
 
     Args:
         folder: As ``write_model_folder`` wrote it.
-        kinds: Kinds of model that will do.
 
     Returns:
         The model's id, its manifest, and the text of every file by name.
 
     Raises:
-        InputError: If a file is missing, changed, or not one of the model's, if a newer version wrote the folder, or if the
-            model is of another kind.
+        InputError: If a file is missing, changed, or not one of the model's, if a newer version wrote the folder, or if it
+            is of an unknown kind.
     """
     manifest_id, manifest = _read_manifest(folder)
     version = manifest.get("format")
@@ -85,10 +91,7 @@ def read_model_folder(folder: Path, *, kinds: Sequence[str] = (BINARY,)) -> tupl
         remedy = "update the software" if isinstance(version, int) and version > FORMAT else "fit it again"
         msg = f"The model in {folder} has format {version}, this version reads {FORMAT}: {remedy}"
         raise InputError(msg)
-    if (kind := manifest.get("kind", BINARY)) not in kinds:
-        reader = "Model" if kind == BINARY else "GradedModel"
-        msg = f"The model in {folder} is {kind}, not {' or '.join(kinds)}; {reader}.load reads it"
-        raise InputError(msg)
+    _kind(folder, manifest)
     hashes = _hashes(folder, manifest)
     present = {path.name for path in folder.iterdir()} - {MANIFEST, SEAL}
     if missing := sorted(set(hashes) - present):
@@ -103,6 +106,13 @@ def read_model_folder(folder: Path, *, kinds: Sequence[str] = (BINARY,)) -> tupl
         msg = f"The model in {folder} was changed: {changed[0]} differs from what was locked; copy the model again"
         raise InputError(msg)
     return manifest_id, manifest, {name: _text(folder / name, content) for name, content in contents.items()}
+
+
+def _kind(folder: Path, manifest: Mapping[str, Any]) -> str:
+    if (kind := manifest.get("kind", BINARY)) not in KINDS:
+        msg = f"The model in {folder} is of the kind {kind!r:.40}; known ones are {', '.join(KINDS)}"
+        raise InputError(msg)
+    return str(kind)
 
 
 def _read_manifest(folder: Path) -> tuple[str, dict[str, Any]]:

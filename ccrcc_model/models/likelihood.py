@@ -1,257 +1,132 @@
-"""From a location-free score to a graded outcome: proportional odds for grades, a line for the logarithm of a percentage.
+"""From a member's score to an outcome: what the kinds of target differ in, and the logistic likelihood of a yes or no.
 
-A link is fitted twice: together with the linear model that boosting starts from, whose derivatives then drive the trees; and
-again on out-of-fold scores, which calibrates what was boosted.
+A likelihood states everything in which the kinds of target differ: what the linear start is fitted by, what drives the trees,
+by which loss hyperparameters are chosen, how scores are averaged, and how an averaged score becomes a probability, a grade or
+a percentage. Those of grades and percentages stand in ``ccrcc_model.models.graded``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 
-from ccrcc_model.models.threshold import MIN_SLOPE
+from ccrcc_model.models.threshold import fit_decision
+from ccrcc_model.outcomes.cases import Cases
 
 Floats = npt.NDArray[np.float64]
+Objective = Callable[[Floats, Any], tuple[Floats, Floats]]
+"""Gradient and Hessian of the loss at scores of shape ``(n,)``; the second argument is LightGBM's data set."""
 
-CALIBRATION_RIDGE = 0.1
-"""Keeps the calibration's slope finite where out-of-fold scores separate the grades, and hardly shrinks it elsewhere."""
+
+class Calibration(Protocol):
+    """Makes of a patient's score what a reader wants to know."""
+
+    def values(self, score: Floats, levels: Sequence[float]) -> Floats:
+        """Return the columns of ``value_columns``, shape ``(n, n_columns)``."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the calibration as a model folder holds it."""
 
 
-@dataclass(frozen=True)
-class Link(ABC):
-    """How a score tells an outcome; the outcome's level is the link's, so that a score of 0 means an average case."""
+class LinearFit(NamedTuple):
+    """A linear score, and the likelihood of an outcome given that score."""
+
+    coefficients: Floats
+    intercept: float
+    likelihood: "Likelihood"
+
+
+class Likelihood(ABC):
+    """How an outcome follows from a score."""
+
+    calibrated_on: ClassVar[Literal["outer", "inner"]]
+    """Whose out-of-fold scores calibrate: those of the outer folds, or those of the inner folds of each training part.
+
+    The one difference between the procedures of the kinds, with its reason. Out-of-fold, a yes or no is judged by the order of
+    patients, which no calibration changes: calibration and threshold are fitted once, on the outer folds' scores. Of grades
+    and percentages an outer fold also judges the values themselves (error in percent, kappa of the nearest grade). These need
+    a calibration that has not seen the patients it is judged on, so it is part of the procedure.
+    """
 
     @classmethod
     @abstractmethod
-    def fit(
-        cls, design: Floats, outcome: Floats, *, weight: Floats, ridge: float, least: float | None = None
-    ) -> tuple[Floats, Self]:
-        """Fit a linear score and its link together, by penalised maximum likelihood.
+    def fit(cls, design: Floats, outcome: npt.NDArray[Any], *, weight: Floats, ridge: float = 1.0) -> LinearFit:
+        """Fit a linear score by penalised maximum likelihood.
 
         Args:
             design: Shape ``(n, k)``, each column about 0.
             outcome: Shape ``(n,)``, of two different values at least.
             weight: Shape ``(n,)``.
             ridge: Half of it times the squared coefficients is added to the summed losses.
-            least: Lower bound of the coefficient, for ``k`` = 1.
-
-        Returns:
-            The coefficients, shape ``(k,)``, and the link of the score ``design @ coefficients``.
         """
 
     @abstractmethod
-    def losses(self, score: Floats, outcome: Floats) -> Floats:
+    def losses(self, score: Floats, outcome: npt.NDArray[Any]) -> Floats:
         """Return the loss of each case, shape ``(n,)``."""
 
     @abstractmethod
-    def derivatives(self, score: Floats, outcome: Floats) -> tuple[Floats, Floats]:
-        """Return the first and the second derivative of each loss by its score, each of shape ``(n,)``."""
+    def objective(self, outcome: npt.NDArray[Any], weight: Floats) -> tuple[str | Objective, Floats | None]:
+        """Return what LightGBM minimises, and the weights that its data set needs for it."""
 
+    @staticmethod
     @abstractmethod
-    def expected(self, score: Floats) -> Floats:
-        """Return the outcome that a score tells, in the outcome's own unit, shape ``(n,)``."""
+    def ranks(outcome: npt.NDArray[Any]) -> npt.NDArray[np.int_]:
+        """Return whole numbers in the order of the outcomes, with which the filter associates features."""
 
+    @staticmethod
     @abstractmethod
-    def probabilities(self, score: Floats, levels: Sequence[float]) -> Floats:
-        """Return the probability of each of ``levels``, shape ``(n, len(levels))``; 0 for one that the fit did not know."""
+    def pooled(score: Floats, cases: Cases) -> Floats:
+        """Return the score of each of ``cases.patients`` from those of their cases."""
+
+    @classmethod
+    @abstractmethod
+    def calibrate(cls, score: Floats, outcome: npt.NDArray[Any], *, sensitivity: float | None = None) -> Calibration:
+        """Fit a calibration on out-of-fold scores.
+
+        Args:
+            score: Shape ``(n_patients,)``.
+            outcome: Shape ``(n_patients,)``.
+            sensitivity: Minimum sensitivity of the threshold, where there is one; Youden's threshold by default.
+        """
 
 
 @dataclass(frozen=True)
-class OrdinalLink(Link):
-    """Proportional odds: the log odds of lying above a level are the score less that level's threshold.
+class Logistic(Likelihood):
+    """The score is the log odds of a positive patient."""
 
-    Args:
-        levels: Grades that the fit knew, in rising order, ``k`` of them.
-        thresholds: Between neighbouring levels, rising, ``k - 1`` of them.
-
-    References:
-        McCullagh 1980, doi:10.1111/j.2517-6161.1980.tb01109.x.
-    """
-
-    levels: tuple[float, ...]
-    thresholds: tuple[float, ...]
+    calibrated_on = "outer"
 
     @classmethod
-    def fit(
-        cls, design: Floats, outcome: Floats, *, weight: Floats, ridge: float, least: float | None = None
-    ) -> tuple[Floats, Self]:
-        """Fit by L-BFGS on the first threshold and the logarithms of the gaps, which keeps the thresholds in order."""
-        levels = np.unique(outcome)
-        place = np.searchsorted(levels, outcome)
-        n_columns, n_gaps = design.shape[1], len(levels) - 2
+    def fit(cls, design: Floats, outcome: npt.NDArray[Any], *, weight: Floats, ridge: float = 1.0) -> LinearFit:
+        """Fit by scikit-learn's logistic regression."""
+        fitted = LogisticRegression(C=1.0 / ridge, max_iter=1000).fit(design, outcome, sample_weight=weight)
+        return LinearFit(np.asarray(fitted.coef_[0], dtype=np.float64), float(fitted.intercept_[0]), cls())
 
-        def loss(parameters: Floats) -> tuple[float, Floats]:
-            slope, gaps = parameters[:n_columns], np.exp(parameters[n_columns + 1 :])
-            thresholds = parameters[n_columns] + np.concatenate([[0.0], np.cumsum(gaps)])
-            upper, lower = _bounds(thresholds, place, design @ slope)
-            value = -(weight * _log_probability(upper, lower)).sum() + ridge / 2 * slope @ slope
-            by_upper, by_lower = _by_bound(upper, lower)
-            n_levels = len(levels)
-            by_threshold = (
-                -np.bincount(place, weight * by_upper, n_levels)[:-1] - np.bincount(place, weight * by_lower, n_levels)[1:]
-            )
-            by_score = weight * (by_upper + by_lower)
-            later = np.cumsum(by_threshold[::-1])[::-1]  # a gap moves every threshold above it
-            return float(value), np.concatenate([design.T @ by_score + ridge * slope, later[:1], later[1:] * gaps])
+    def losses(self, score: Floats, outcome: npt.NDArray[Any]) -> Floats:
+        """Return the log loss of each case."""
+        return np.asarray(np.logaddexp(0, (1 - 2 * outcome) * score), dtype=np.float64)
 
-        share = np.cumsum(np.bincount(place, weight))[:-1] / weight.sum()
-        first = np.log(share / (1 - share))
-        start = np.concatenate([np.full(n_columns, max(least or 0.0, 0.0)), first[:1], np.log(np.diff(first))])
-        bounds = [(least, None)] * n_columns + [(None, None)] + [(np.log(1e-6), np.log(1e3))] * n_gaps
-        found = minimize(
-            loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000}
-        )
-        gaps = np.exp(found.x[n_columns + 1 :])
-        thresholds = found.x[n_columns] + np.concatenate([[0.0], np.cumsum(gaps)])
-        return np.asarray(found.x[:n_columns]), cls(tuple(levels.tolist()), tuple(thresholds.tolist()))
+    def objective(self, outcome: npt.NDArray[Any], weight: Floats) -> tuple[str | Objective, Floats | None]:  # noqa: ARG002
+        """Return LightGBM's own log loss."""
+        return "binary", weight
 
-    def losses(self, score: Floats, outcome: Floats) -> Floats:
-        """Return minus the logarithm of the probability of each case's grade."""
-        return -_log_probability(*self._around(score, outcome))
+    @staticmethod
+    def ranks(outcome: npt.NDArray[Any]) -> npt.NDArray[np.int_]:
+        """Return the labels as they are."""
+        return outcome
 
-    def derivatives(self, score: Floats, outcome: Floats) -> tuple[Floats, Floats]:
-        """Return ``1 - a - b`` and ``a (1 - a) + b (1 - b)``: ``a`` is the probability up to the grade, ``b`` below it."""
-        upper, lower = self._around(score, outcome)
-        a, b = expit(upper), expit(lower)
-        return 1 - a - b, a * (1 - a) + b * (1 - b)
-
-    def expected(self, score: Floats) -> Floats:
-        """Return the mean grade."""
-        mean: Floats = self.probabilities(score, self.levels) @ np.array(self.levels)
-        return mean
-
-    def probabilities(self, score: Floats, levels: Sequence[float]) -> Floats:
-        """Return the probability of each of ``levels``, which hold those of the link."""
-        up_to = expit(np.array(self.thresholds) - score[:, None])
-        edge = np.zeros((len(score), 1))
-        result = np.zeros((len(score), len(levels)))
-        known = [list(levels).index(level) for level in self.levels]
-        result[:, known] = np.diff(np.concatenate([edge, up_to, edge + 1], axis=1), axis=1)
-        return result
-
-    def _around(self, score: Floats, outcome: Floats) -> tuple[Floats, Floats]:
-        """Log odds of lying up to and below each case's grade; a grade that the fit did not know counts as the next one."""
-        place = np.minimum(np.searchsorted(self.levels, outcome), len(self.levels) - 1)
-        return _bounds(np.array(self.thresholds), place, score)
-
-
-@dataclass(frozen=True)
-class PercentLink(Link):
-    """A line: the score counts standard deviations of ``log(1 + percent)`` from its mean.
-
-    The logarithm, because percentages of stained nuclei are skewed and their error grows with them.
-
-    Args:
-        mean: Of the logarithms, at a score of 0.
-        sd: Their standard deviation.
-    """
-
-    mean: float
-    sd: float
+    @staticmethod
+    def pooled(score: Floats, cases: Cases) -> Floats:
+        """Average the probabilities of a patient's cases; return the log odds of the mean."""
+        probability = cases.per_patient(np.asarray(expit(score), dtype=np.float64))
+        return np.asarray(logit(np.clip(probability, 1e-12, 1 - 1e-12)), dtype=np.float64)
 
     @classmethod
-    def fit(
-        cls, design: Floats, outcome: Floats, *, weight: Floats, ridge: float, least: float | None = None
-    ) -> tuple[Floats, Self]:
-        """Fit by least squares."""
-        logarithm = np.log1p(outcome)
-        average = float(np.average(logarithm, weights=weight))
-        sd = float(np.sqrt(np.average((logarithm - average) ** 2, weights=weight)))
-        middle = np.average(design, axis=0, weights=weight)
-        centred = design - middle
-        normal = centred.T @ (weight[:, None] * centred) + ridge * np.eye(design.shape[1])
-        coefficients = np.linalg.lstsq(normal, centred.T @ (weight * (logarithm - average) / sd), rcond=None)[0]
-        if least is not None:
-            coefficients = np.maximum(coefficients, least)
-        return np.asarray(coefficients, dtype=np.float64), cls(average - sd * float(middle @ coefficients), sd)
-
-    def losses(self, score: Floats, outcome: Floats) -> Floats:
-        """Return half the squared distance, in standard deviations."""
-        half: Floats = (self._standard(outcome) - score) ** 2 / 2
-        return half
-
-    def derivatives(self, score: Floats, outcome: Floats) -> tuple[Floats, Floats]:
-        """Return the distance, and 1."""
-        return score - self._standard(outcome), np.ones_like(score)
-
-    def expected(self, score: Floats) -> Floats:
-        """Return the percentage whose logarithm is expected, inside [0, 100]; with even errors it is the median."""
-        return np.clip(np.expm1(self.mean + self.sd * score), 0.0, 100.0)
-
-    def probabilities(self, score: Floats, levels: Sequence[float]) -> Floats:
-        """Return nothing: a percentage has no levels."""
-        return np.zeros((len(score), len(levels)))
-
-    def _standard(self, outcome: Floats) -> Floats:
-        return np.asarray((np.log1p(outcome) - self.mean) / self.sd, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """A link of a score that is first stretched.
-
-    Args:
-        slope: Factor of the score, above 0, so that the order of patients is kept.
-        link: Of the stretched score.
-    """
-
-    slope: float
-    link: Link
-
-    def expected(self, score: Floats) -> Floats:
-        """Return the outcome that a score tells, shape ``(n,)``."""
-        return self.link.expected(self.slope * score)
-
-    def probabilities(self, score: Floats, levels: Sequence[float]) -> Floats:
-        """Return the probability of each of ``levels``, shape ``(n, len(levels))``."""
-        return self.link.probabilities(self.slope * score, levels)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return slope and link as JSON."""
-        return {"slope": self.slope, "link": asdict(self.link)}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
-        link = content["link"]
-        ordinal = "levels" in link
-        return cls(
-            content["slope"], OrdinalLink(tuple(link["levels"]), tuple(link["thresholds"])) if ordinal else PercentLink(**link)
-        )
-
-
-def calibrate_scores(kind: type[Link], score: Floats, outcome: Floats) -> Calibrated:
-    """Fit slope and link on out-of-fold scores.
-
-    Args:
-        kind: Of the link.
-        score: Shape ``(n_patients,)``.
-        outcome: Shape ``(n_patients,)``.
-    """
-    spread = float(score.std())
-    scale = spread if spread > 1e-9 else 1.0  # below it the scores differ by rounding only
-    weight = np.ones(len(score))
-    slope, link = kind.fit(score[:, None] / scale, outcome, weight=weight, ridge=CALIBRATION_RIDGE, least=MIN_SLOPE * scale)
-    return Calibrated(float(slope[0]) / scale, link)
-
-
-def _bounds(thresholds: Floats, place: npt.NDArray[np.intp], score: Floats) -> tuple[Floats, Floats]:
-    padded = np.concatenate([[-np.inf], thresholds, [np.inf]])
-    return padded[place + 1] - score, padded[place] - score
-
-
-def _log_probability(upper: Floats, lower: Floats) -> Floats:
-    """Logarithm of ``expit(upper) - expit(lower)``, also where both are almost 0 or almost 1."""
-    return np.asarray(-np.logaddexp(0, -upper) - np.logaddexp(0, lower) + np.log1p(-np.exp(lower - upper)), dtype=np.float64)
-
-
-def _by_bound(upper: Floats, lower: Floats) -> tuple[Floats, Floats]:
-    """Derivatives of that logarithm by ``upper`` and by ``lower``."""
-    with np.errstate(over="ignore"):
-        common = 1 / np.expm1(upper - lower)
-    return expit(-upper) + common, -expit(lower) - common
+    def calibrate(cls, score: Floats, outcome: npt.NDArray[Any], *, sensitivity: float | None = None) -> Calibration:
+        """Fit calibration and threshold."""
+        return fit_decision(score, outcome, sensitivity=sensitivity)

@@ -6,6 +6,7 @@ from typing import Any
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.foreign_table import FOREIGN
 from radiomics_cfg.modes import AS_STORED
+from radiomics_cfg.table import FeatureTable
 
 OUR_OWN = ("engine", "extraction")
 """Versions of this package's values, which count up."""
@@ -29,6 +30,18 @@ def made_by(provenance: Mapping[str, Any]) -> dict[str, Any]:
     known = provenance.get("versions", {})
     versions = {name: known[name] for name in VALUE_VERSIONS if name in known}
     return found | ({"versions": versions} if versions else {})
+
+
+def preset_of(table: FeatureTable) -> dict[str, Any]:
+    """Return what a table's features were made by: two tables mix only if it is the same.
+
+    Raises:
+        InputError: If the table does not say.
+    """
+    if "preset_sha256" not in table.provenance:
+        msg = "The feature table does not say which preset made it; make one with `ccrcc extract`"
+        raise InputError(msg)
+    return made_by(table.provenance)
 
 
 def other_versions(own: MadeBy, found: MadeBy) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from ccrcc_model.models.files import Count, Hash, Name, Sound
-from ccrcc_model.outcomes.target import GRADE, OUTCOMES, Target, find_target
+from ccrcc_model.outcomes.table import OUTCOMES
+from ccrcc_model.outcomes.target import GRADE, Target, find_target
 from nnunet_ext.cohort.cards import file_name
 from radiomics_cfg.modes import Mode
 
@@ -32,7 +33,7 @@ class Estimated(Sound):
 
 
 class Area(Estimated):
-    """An AUC."""
+    """An AUC, or a concordance."""
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -85,6 +86,21 @@ class Rival(Sound):
 
 class Controls(Sound):
     """What is found where there is nothing to find."""
+
+    shuffled_labels: Area
+    centre_only: Area
+
+
+class GradedRival(Sound):
+    """What else was fitted on a graded model's outer folds."""
+
+    name: Name
+    concordance: Area
+    model_less_it: Estimated
+
+
+class GradedControls(Sound):
+    """The same of a graded model, as concordances."""
 
     shuffled_labels: Area
     centre_only: Area
@@ -204,8 +220,11 @@ class Manifest(_Manifest):
 
 
 class GradedManifest(_Manifest):
-    """Of a graded model."""
+    """Of a graded model; those of before had no cautions and no comparators."""
 
     kind: Literal["ordinal", "regression"]
     target: dict[str, Any]
     development: GradedDevelopment
+    cautions: list[str] = Field(default_factory=list)
+    comparators: list[GradedRival] = Field(default_factory=list)
+    controls: GradedControls | None = None

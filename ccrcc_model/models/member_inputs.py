@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.models.member import Member
-from ccrcc_model.outcomes.target import Cases, feature_matrix
+from ccrcc_model.outcomes.cases import Cases, feature_matrix
 from radiomics_cfg.table import FeatureTable
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ccrcc_model.outcomes.target import Cases
+from ccrcc_model.outcomes.cases import Cases
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
 

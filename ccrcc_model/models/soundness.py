@@ -5,7 +5,6 @@ threshold has to change more than the threshold.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,40 +12,21 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 
-from ccrcc_model.models.files import (
-    Decisions,
-    Domain,
-    Explained,
-    GradedPipeline,
-    Important,
-    Member,
-    OneDecision,
-    Pipeline,
-    Projected,
-    Steps,
-    sound,
-    sound_value,
-)
+from ccrcc_model.models.files import Domain, Explained, Important, Steps, sound, sound_value
+from ccrcc_model.models.folder import BINARY
 from ccrcc_model.models.manifest import GradedManifest, Manifest
+from ccrcc_model.models.member_files import Decisions, GradedPipeline, Member, OneDecision, Pipeline, Projected
+from ccrcc_model.models.pipeline import DECISIONS, DOMAIN, EXPLANATION, IMPORTANCE, OUT_OF_FOLD, PIPELINE, STEPS
+from ccrcc_model.models.scorer import value_columns
 from ccrcc_model.models.tree_text import check_trees
+from ccrcc_model.outcomes.target import ISUP, KI67_PERCENT
 from ccrcc_model.statistics.metrics import auc
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.documents.csv_table import parse_csv
 from nnunet_ext.ground.errors import InputError
 
-PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS, DOMAIN = (
-    "pipeline.json",
-    "decisions.json",
-    "out_of_fold.csv",
-    "importance.json",
-    "explanation.json",
-    "steps.json",
-    "applicability.json",
-)
-"""As `ccrcc_model.models.model`, which asks here, names them."""
-
 OF_BOTH = (PIPELINE, OUT_OF_FOLD, IMPORTANCE, STEPS)
-"""Files of models of both kinds."""
+"""Files of models of every kind; folders of graded models that are older than these hold no explanation and no domain."""
 
 ROUNDING = 1e-9
 """Largest difference between a figure and the same figure computed again, on another machine."""
@@ -55,11 +35,11 @@ Model = TypeVar("Model")
 Files = Mapping[str, str]
 
 
-def check_model(folder: Path, manifest: Mapping[str, Any], files: Files, build: Callable[[], Model]) -> Model:
-    """Return a model of yes or no, if its folder is sound.
+def check_model(where: str, manifest: Mapping[str, Any], files: Files, build: Callable[[], Model]) -> Model:
+    """Return a model, if what it is made of is sound.
 
     Args:
-        folder: Of the model, for the message.
+        where: It is, for the message.
         manifest: As it was read.
         files: Text of each other file by name.
         build: Makes the model of them.
@@ -67,34 +47,12 @@ def check_model(folder: Path, manifest: Mapping[str, Any], files: Files, build: 
     Raises:
         InputError: If a file holds what none can hold, or two contradict each other.
     """
-    return _refusing(folder, lambda: _check_binary(manifest, files), build)
-
-
-def check_graded_model(
-    folder: Path, manifest: Mapping[str, Any], files: Files, build: Callable[[], Model], *, known: Mapping[str, Any]
-) -> Model:
-    """Return a graded model, if its folder is sound.
-
-    Args:
-        folder: Of the model, for the message.
-        manifest: As it was read.
-        files: Text of each other file by name.
-        build: Makes the model of them.
-        known: Every graded target as JSON, by name.
-
-    Raises:
-        InputError: As ``check_model``, or if the target is none of those.
-    """
-    return _refusing(folder, lambda: _check_graded(manifest, files, known), build)
-
-
-def _refusing(folder: Path, check: Callable[[], None], build: Callable[[], Model]) -> Model:
     try:
-        check()
+        (_check_binary if manifest.get("kind", BINARY) == BINARY else _check_graded)(manifest, files)
         return build()
     except (ValueError, KeyError, TypeError, OverflowError, pd.errors.ParserError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        msg = f"The model in {folder} is sealed but not sound: {reason:.300}; copy the model again, or fit it again"
+        msg = f"The model {where} is sealed but not sound: {reason:.300}; copy the model again, or fit it again"
         raise InputError(msg) from error
 
 
@@ -103,12 +61,7 @@ def _check_binary(manifest: Mapping[str, Any], files: Files) -> None:
     _need(files, (*OF_BOTH, DECISIONS, EXPLANATION, DOMAIN))
     pipeline = sound(Pipeline, files[PIPELINE], PIPELINE)
     decisions = sound(Decisions, files[DECISIONS], DECISIONS)
-    sound(Explained, files[EXPLANATION], EXPLANATION)
-    domain = sound(Domain, files[DOMAIN], DOMAIN)
-    seen = _check_members(pipeline.members, files)
-    if unknown := sorted(set(domain.features) - seen):
-        _contradict(f"{DOMAIN} compares {unknown[0]}, which no member sees")
-    _check_rest(said.audit.steps, len(pipeline.members), set(said.patients), files)
+    _check_rest(said, pipeline.members, files)
     frame = _out_of_fold(files, ("y_true", "score", "probability", "baseline_score", "baseline_probability"), said.patients)
     truth = frame["y_true"].to_numpy()
     if not np.isin(truth, (0, 1)).all() or truth.sum() != said.n_positive:
@@ -118,25 +71,25 @@ def _check_binary(manifest: Mapping[str, Any], files: Files) -> None:
         _check_scores(frame, prefix, decision, area=areas[prefix])
 
 
-def _check_graded(manifest: Mapping[str, Any], files: Files, known: Mapping[str, Any]) -> None:
+def _check_graded(manifest: Mapping[str, Any], files: Files) -> None:
     said = sound_value(GradedManifest, dict(manifest), "manifest.json")
     name = said.target.get("name")
-    if said.target != known.get(str(name)) or said.kind != said.target["kind"]:
+    target = next((one for one in (ISUP, KI67_PERCENT) if one.name == name), None)
+    if target is None or said.target != target.to_json() or said.kind != said.target["kind"]:
         _contradict(f"manifest.json predicts {name!r:.60}, as which this version knows another target or none")
+        return
     _need(files, OF_BOTH)
     pipeline = sound(GradedPipeline, files[PIPELINE], PIPELINE)
-    _check_members(pipeline.members, files)
-    _check_rest(said.audit.steps, len(pipeline.members), set(said.patients), files)
-    levels = said.target.get("levels") or ()
+    _check_rest(said, pipeline.members, files)
+    levels = target.levels
     for one in (pipeline.calibration.link, pipeline.baseline_calibration.link):
         if bool(levels) != hasattr(one, "levels") or not set(getattr(one, "levels", ())) <= set(levels):
-            _contradict(f"{PIPELINE} is calibrated for another outcome than {said.target['name']}")
-    of_level = [f"grade_{level:g}" for level in levels]
-    names = ["score", *of_level, "expected_grade" if levels else "percent"]
+            _contradict(f"{PIPELINE} is calibrated for another outcome than {target.name}")
+    names = ("score", *value_columns(target))
     frame = _out_of_fold(files, ("outcome", *names, *(f"baseline_{name}" for name in names)), said.patients)
     outcome = frame["outcome"].to_numpy()
     if not (np.isin(outcome, levels) if levels else (outcome >= 0) & (outcome <= 100)).all():
-        _contradict(f"{OUT_OF_FOLD} holds an outcome that is no {said.target['column']}")
+        _contradict(f"{OUT_OF_FOLD} holds an outcome that is no {target.column}")
     for prefix in ("", "baseline_"):
         _check_grades(frame, prefix, levels)
 
@@ -157,14 +110,23 @@ def _check_members(members: Sequence[Member], files: Files) -> set[str]:
     return seen
 
 
-def _check_rest(n_steps: int, n_members: int, patients: set[str], files: Files) -> None:
+def _check_rest(said: Manifest | GradedManifest, members: Sequence[Member], files: Files) -> None:
+    """Check the files that models of every kind have."""
+    seen = _check_members(members, files)
+    if EXPLANATION in files:
+        sound(Explained, files[EXPLANATION], EXPLANATION)
+    if DOMAIN in files:
+        domain = sound(Domain, files[DOMAIN], DOMAIN)
+        if unknown := sorted(set(domain.features) - seen):
+            _contradict(f"{DOMAIN} compares {unknown[0]}, which no member sees")
     for entry in sound(list[Important], files[IMPORTANCE], IMPORTANCE):
-        if entry.members > n_members:
-            _contradict(f"{IMPORTANCE}: {entry.feature} is kept by {entry.members} of {n_members} members")
+        if entry.members > len(members):
+            _contradict(f"{IMPORTANCE}: {entry.feature} is kept by {entry.members} of {len(members)} members")
     steps = sound(Steps, files[STEPS], STEPS)
-    if len(steps.steps) != n_steps or steps.leaks:
-        _contradict(f"{STEPS} holds {len(steps.steps)} steps of which {len(steps.leaks)} leak, the manifest says {n_steps}")
-    if set(steps.patients) != patients:
+    if len(steps.steps) != said.audit.steps or steps.leaks:
+        found = f"{len(steps.steps)} steps of which {len(steps.leaks)} leak"
+        _contradict(f"{STEPS} holds {found}, the manifest says {said.audit.steps}")
+    if set(steps.patients) != set(said.patients):
         _contradict(f"{STEPS} is of other patients than the manifest")
 
 

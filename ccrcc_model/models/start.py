@@ -1,4 +1,4 @@
-"""What every member starts from: logistic regression on tumour volume, and on the chosen features under a tuned ridge.
+"""What every member starts from: a linear model of tumour volume, and of the chosen features under a tuned ridge.
 
 Volume has a slope of its own that is hardly shrunk. The features share a Gaussian prior, so that many small linear effects add
 up without any one of them being trusted; the narrower the prior, the closer the start is to tumour volume alone.
@@ -10,10 +10,10 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
+from ccrcc_model.models.likelihood import Likelihood, Logistic
 from ccrcc_model.models.volume import VolumeModel
-from ccrcc_model.outcomes.target import Cases, LabelledCases
+from ccrcc_model.outcomes.cases import Cases, LabelledCases
 
 FARTHEST = 3.0
 """Spreads from the median beyond which a feature counts no further: radiomic features have long tails."""
@@ -21,7 +21,7 @@ FARTHEST = 3.0
 
 @dataclass(frozen=True, eq=False)
 class LinearStart:
-    """Log odds of a case before any tree.
+    """Score (log odds, for a yes or no) of a case before any tree.
 
     Args:
         volume: Slope of volume, and the intercept, fitted together with the features.
@@ -58,31 +58,28 @@ def fit_linear(
     *,
     prior: float,
     weight: npt.NDArray[np.float64] | None = None,
-) -> LinearStart:
-    """Fit volume and features together.
+    likelihood: type[Likelihood] = Logistic,
+) -> tuple[LinearStart, Likelihood]:
+    """Fit volume and features together, and the likelihood of their score.
 
     Args:
-        cases: Of both classes.
+        cases: Of two different outcomes at least.
         volume: Fitted on the same cases; gives the scale of volume.
         names: Features, each known for some case.
-        prior: Standard deviation of a feature's log odds before the data are seen, where that of volume is 1.
+        prior: Standard deviation of a feature's effect before the data are seen, where that of volume is 1.
         weight: Of each case, shape ``(n_cases,)``; by default every patient counts once.
+        likelihood: Of the outcome.
     """
-    unit = unit_start(cases, volume, names)
-    design = np.column_stack([volume.standard(cases), prior * unit.contributions(cases)])
-    of_cases = cases.weight if weight is None else weight
-    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(design, cases.y, sample_weight=of_cases)
-    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    of_features = np.asarray(prior * fitted.coef_[0, 1:], dtype=np.float64)
-    return replace(unit, volume=replace(volume, slope=slope, intercept=intercept), weights=of_features)
-
-
-def unit_start(cases: LabelledCases, volume: VolumeModel, names: Sequence[str]) -> LinearStart:
-    """Return a start that knows centre and spread of the features in ``cases`` and gives each the weight 1."""
     values = cases.columns(names)
     centre = np.nanmedian(values, axis=0)
     spread = np.sqrt(np.nanmean((values - centre) ** 2, axis=0))
-    return LinearStart(volume, tuple(names), centre, np.where(spread > 0, spread, 1.0), np.ones(len(names)))
+    unit = LinearStart(volume, tuple(names), centre, np.where(spread > 0, spread, 1.0), np.ones(len(names)))
+    design = np.column_stack([volume.standard(cases), prior * unit.contributions(cases)])
+    fitted = likelihood.fit(design, cases.y, weight=cases.weight if weight is None else weight)
+    slope = float(fitted.coefficients[0])
+    of_features = np.asarray(prior * fitted.coefficients[1:], dtype=np.float64)
+    scaled = replace(volume, slope=slope, intercept=fitted.intercept)
+    return replace(unit, volume=scaled, weights=of_features), fitted.likelihood
 
 
 def _standard(

@@ -1,7 +1,9 @@
 """From a score to a probability and a call: calibration and threshold, fitted on out-of-fold scores only."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,14 @@ class Decision:
         """Return calibrated probabilities of uncalibrated log odds, of the same shape."""
         return np.asarray(expit(self.intercept + self.slope * log_odds), dtype=np.float64)
 
+    def values(self, score: npt.NDArray[np.float64], _levels: Sequence[float] = ()) -> npt.NDArray[np.float64]:
+        """Return the probabilities as one column, shape ``(n, 1)``."""
+        return self.probability(score)[:, None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the decision as a model folder holds it."""
+        return asdict(self)
+
 
 def fit_decision(log_odds: npt.NDArray[np.float64], y: npt.NDArray[np.int_], *, sensitivity: float | None = None) -> Decision:
     """Choose and fit the calibration, then the threshold.
@@ -49,7 +59,7 @@ def fit_decision(log_odds: npt.NDArray[np.float64], y: npt.NDArray[np.int_], *, 
     Args:
         log_odds: Out-of-fold scores, shape ``(n_patients,)``.
         y: Shape ``(n_patients,)``, both classes.
-        sensitivity: That the threshold must reach; by default it is Youden's.
+        sensitivity: Minimum sensitivity of the threshold; by default it is Youden's.
     """
     calibration = choose_calibration(log_odds, y)
     slope, intercept = _fit(calibration, log_odds, y)

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
+from ccrcc_model.models.likelihood import Likelihood, Logistic
+from ccrcc_model.outcomes.cases import Cases, LabelledCases
 from ccrcc_model.outcomes.seen import patient_hashes
-from ccrcc_model.outcomes.target import Cases, LabelledCases
 from nnunet_ext.ground.errors import InputError
 
 _VOLUME = (r"tumour__.+__original_shape_MeshVolume", r"tumour__.+__original_shape_VoxelVolume")
@@ -35,14 +35,14 @@ def volume_column(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VolumeModel:
-    """Logistic regression on the logarithm of the tumour's volume.
+    """A line through the logarithm of the tumour's volume.
 
     Args:
         column: Feature that holds the volume in mm³.
         mean_log: Mean of the logarithms fitted on; stands in for a missing volume.
         sd_log: Their standard deviation.
-        slope: Log odds for each standard deviation.
-        intercept: Log odds at the mean.
+        slope: Score (log odds, for a yes or no) for each standard deviation.
+        intercept: Score at the mean; 0 where the likelihood holds the level.
         seen: Hashes of the patients fitted on.
     """
 
@@ -52,6 +52,11 @@ class VolumeModel:
     slope: float
     intercept: float
     seen: frozenset[str]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The one column of a feature table that predicting needs."""
+        return (self.column,)
 
     def log_odds(self, cases: Cases) -> npt.NDArray[np.float64]:
         """Return the uncalibrated log odds, shape ``(n_cases,)``."""
@@ -66,18 +71,22 @@ class VolumeModel:
         return np.nan_to_num((_log_volume(cases, self.column) - self.mean_log) / self.sd_log, nan=0.0)
 
 
-def fit_volume(cases: LabelledCases) -> VolumeModel:
-    """Fit the volume model; a light ridge keeps it finite where volume separates the classes."""
+def scale_volume(cases: LabelledCases) -> VolumeModel:
+    """Return a volume model that knows the scale of volume in these cases, and no effect of it yet."""
     column = volume_column(cases.names)
     logarithm = _log_volume(cases, column)
     known = ~np.isnan(logarithm)
     mean = float(logarithm[known].mean()) if known.any() else 0.0
     spread = float(logarithm[known].std()) if known.any() else 0.0
     sd = spread if spread > 1e-9 else 1.0
-    standard = np.nan_to_num((logarithm - mean) / sd, nan=0.0)
-    fitted = LogisticRegression(C=1.0).fit(standard[:, None], cases.y, sample_weight=cases.weight)
-    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    return VolumeModel(column, mean, sd, slope, intercept, patient_hashes(cases.patient_id))
+    return VolumeModel(column, mean, sd, 0.0, 0.0, patient_hashes(cases.patient_id))
+
+
+def fit_volume(cases: LabelledCases, likelihood: type[Likelihood] = Logistic) -> VolumeModel:
+    """Fit the volume model; a light ridge keeps it finite where volume separates the classes."""
+    scale = scale_volume(cases)
+    fitted = likelihood.fit(scale.standard(cases)[:, None], cases.y, weight=cases.weight)
+    return replace(scale, slope=float(fitted.coefficients[0]), intercept=fitted.intercept)
 
 
 def _log_volume(cases: Cases, column: str) -> npt.NDArray[np.float64]:

@@ -16,8 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from ccrcc_model.multicentre.result_faults import fault
 from ccrcc_model.multicentre.small_cells import SMALLEST_CELL, WITHHELD, SharedHistogram, shared_histogram
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target
 from ccrcc_model.statistics.calibration import brier_score, calibration_intercept, calibration_slope
+from ccrcc_model.statistics.graded_metrics import yes_or_no
 from ccrcc_model.statistics.metrics import Estimate, auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.cohort.cards import file_name
@@ -177,7 +179,9 @@ def site_result(
         InputError: If the cohort cannot be predicted (see ``Model.predict``), a class has fewer than ``smallest`` patients,
             or ``smallest`` is below 5.
     """
-    return share_of_model(model, model.predict(table, outcomes), model.predict_baseline(table, outcomes), smallest=smallest)
+    study = Study(None, table, outcomes)
+    pair = (yes_or_no(one) for one in (model.predict(study), model.predict_baseline(study)))
+    return share_of_model(model, *pair, smallest=smallest)
 
 
 def refuse_foreign_result(path: Path) -> None:

@@ -3,10 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 
 def patient_hash(patient_id: str) -> str:
@@ -36,18 +32,6 @@ class Step:
     name: str
     seen: frozenset[str]
     scored: frozenset[str] = frozenset()
-
-
-class Scored(Protocol):
-    """The patients whom an outer fold scored."""
-
-    @property
-    def repeat(self) -> int:
-        """Which repeat the fold is of."""
-
-    @property
-    def patients(self) -> npt.NDArray[np.str_]:
-        """Shape ``(n_patients,)``."""
 
 
 def leaking_steps(steps: Iterable[Step]) -> list[str]:

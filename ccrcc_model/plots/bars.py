@@ -26,7 +26,7 @@ from ccrcc_model.plots.style import (
 )
 
 if TYPE_CHECKING:
-    from ccrcc_model.models.model import Importance
+    from ccrcc_model.models.explanation import Importance
 
 
 @dataclass(frozen=True, eq=False)

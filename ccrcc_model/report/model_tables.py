@@ -25,8 +25,10 @@ def comparators(model: Model) -> Table | None:
     )
 
 
-def explanation(model: Model) -> Table:
-    """Which regions, scales, image filters and families of features move the model."""
+def explanation(model: Model) -> Table | None:
+    """Which regions, scales, image filters and families of features move the model; None where it was not kept."""
+    if model.explanation is None:  # a graded model of before
+        return None
     kept = [one for one in model.explanation.groups if one.share >= SMALLEST_SHARE]
     rows = [[one.by, one.group, f"{one.share:.0%}", f"{one.lowest:.0%} to {one.highest:.0%}"] for one in kept]
     verdict = model.explanation.verdict

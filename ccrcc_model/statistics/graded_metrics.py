@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ccrcc_model.outcomes.graded import GradedTarget
+from ccrcc_model.outcomes.target import Target
 from ccrcc_model.statistics.calibration import calibrate
 from ccrcc_model.statistics.metrics import LEVEL, Estimate
 from ccrcc_model.statistics.predictions import Predictions
+from nnunet_ext.ground.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats, Floats, Floats], Floats]
@@ -38,16 +39,18 @@ class GradedPredictions:
         score: Orders the patients, shape ``(n,)``.
         expected: Mean grade, or percent, shape ``(n,)``.
         probability: Of each of the target's levels, shape ``(n, n_levels)``.
+        abstained: Shape ``(n,)``, True where the patient is unlike those of the development; None where nobody asked.
     """
 
     cohort: str
-    target: GradedTarget
+    target: Target
     patient_id: npt.NDArray[np.str_]
     centre: npt.NDArray[np.str_]
     outcome: Floats
     score: Floats
     expected: Floats
     probability: Floats
+    abstained: npt.NDArray[np.bool_] | None = None
 
     @property
     def high(self) -> Predictions:
@@ -56,7 +59,19 @@ class GradedPredictions:
         above = np.array(self.target.levels) >= cut
         probability = np.clip(self.probability[:, above].sum(axis=1), 0, 1)
         truth = (self.outcome >= cut).astype(np.int_)
-        return Predictions(self.cohort, self.target.name, self.patient_id, self.centre, truth, probability)
+        return Predictions(self.cohort, self.target.name, self.patient_id, self.centre, truth, probability, self.abstained)
+
+
+def yes_or_no(predictions: Predictions | GradedPredictions) -> Predictions:
+    """Return the predictions of a yes or no as they are.
+
+    Raises:
+        InputError: If they are of grades or percentages.
+    """
+    if isinstance(predictions, GradedPredictions):
+        msg = f"Predictions of {predictions.target.name} are no yes or no"
+        raise InputError(msg)
+    return predictions
 
 
 @dataclass(frozen=True, slots=True)

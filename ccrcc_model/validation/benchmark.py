@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED, Bootstrap, bootstrap
 from ccrcc_model.statistics.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
 from ccrcc_model.statistics.conformal import ConformalSets
 from ccrcc_model.statistics.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
+from ccrcc_model.statistics.graded_metrics import yes_or_no
 from ccrcc_model.statistics.mcnemar import CallComparison, compare_calls
 from ccrcc_model.statistics.metrics import Counts, Difference, Estimate, PrintRule, auc, auc_difference, counts, one_class
 from ccrcc_model.statistics.predictions import Predictions
@@ -238,7 +240,7 @@ def benchmark(
         msg = f"Two external cohorts are named {min(repeated)}; give each its own name in its card"
         raise InputError(msg)
     result = assemble(
-        Pair(model.out_of_fold, model.baseline_out_of_fold),
+        Pair(yes_or_no(model.out_of_fold), yes_or_no(model.baseline_out_of_fold)),
         external,
         target=model.target,
         threshold=model.decision.threshold,
@@ -271,7 +273,8 @@ def predict_cohorts(
     """
     pairs = []
     for done, cohort in enumerate(cohorts, start=1):
-        pairs.append(Pair(model.predict(*cohort), model.predict_baseline(*cohort)))
+        study = Study(None, *cohort)
+        pairs.append(Pair(yes_or_no(model.predict(study)), yes_or_no(model.predict_baseline(study))))
         on_progress(done, len(cohorts))
     return tuple(pairs)
 

@@ -2,16 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ccrcc_model.outcomes.target import Target
 from nnunet_ext.ground.case import Cohort
 from radiomics_cfg.table import FeatureTable
-
-if TYPE_CHECKING:  # a benchmark of predictions needs no LightGBM
-    from ccrcc_model.outcomes.graded import GradedTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class Coverage:
         return tuple(lines)
 
 
-def coverage(card: Cohort, table: FeatureTable, outcomes: pd.DataFrame, target: "Target | GradedTarget") -> Coverage:
+def coverage(card: Cohort, table: FeatureTable, outcomes: pd.DataFrame, target: Target) -> Coverage:
     """Compare a cohort's card with its feature table.
 
     Args:
@@ -72,7 +68,7 @@ def coverage(card: Cohort, table: FeatureTable, outcomes: pd.DataFrame, target: 
         cases_unlisted=len(measured - listed),
         patients=len(patients),
         patients_absent=len(absent),
-        events_absent=int(target.positive(absent.to_numpy(dtype=float)).sum()) if isinstance(target, Target) else None,
+        events_absent=int(target.positive(absent.to_numpy(dtype=float)).sum()) if target.kind == "binary" else None,
     )
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from ccrcc_model.models.graded_model import GradedModel, verdict_of
+from ccrcc_model.models.headline import verdict_of
+from ccrcc_model.models.model import Model
+from ccrcc_model.models.scorer import AnyPredictions
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.statistics.graded_metrics import Comparison, GradedPredictions, calibrate_high, compare_graded
 from ccrcc_model.validation.audit import AuditAnswer, scan_answers
 from ccrcc_model.validation.coverage import Coverage, coverage
@@ -89,24 +92,25 @@ class GradedBenchmark:
 
 
 def benchmark_graded(
-    model: GradedModel, cohorts: Sequence[tuple[FeatureTable, pd.DataFrame]], *, cards: Sequence[Cohort] = ()
+    model: Model, cohorts: Sequence[tuple[FeatureTable, pd.DataFrame]], *, cards: Sequence[Cohort] = ()
 ) -> GradedBenchmark:
     """Score a locked graded model and tumour volume alone on external cohorts; nothing is refitted.
 
     Args:
-        model: From ``GradedModel.load`` or ``fit_graded``.
+        model: From ``load_model`` or ``fit``.
         cohorts: Feature table and outcomes (as ``read_outcomes`` gives them) of each external cohort.
         cards: The cohorts in the same order, to count the patients without features; may be left out.
 
     Raises:
-        InputError: If two cohorts have one name, or a cohort cannot be predicted: see ``GradedModel.score``.
+        InputError: If two cohorts have one name, or a cohort cannot be predicted: see ``Model.predict``.
     """
-    external = [model.score(table, outcomes) for table, outcomes in cohorts]
+    studies = [Study(None, table, outcomes) for table, outcomes in cohorts]
+    external = [(_graded(model.predict(one)), _graded(model.predict_baseline(one))) for one in studies]
     names = [of_model.cohort for of_model, _ in external]
     if repeated := {name for name in names if names.count(name) > 1}:
         msg = f"Two external cohorts are named {min(repeated)}; give each its own name in its card"
         raise InputError(msg)
-    pairs = [(model.out_of_fold, model.baseline_out_of_fold), *external]
+    pairs = [(_graded(model.out_of_fold), _graded(model.baseline_out_of_fold)), *external]
     return GradedBenchmark(
         model.id,
         model.target.name,
@@ -114,3 +118,10 @@ def benchmark_graded(
         audit=scan_answers(model.scans, [table for table, _ in cohorts]),
         coverage=tuple(coverage(card, *cohort, model.target) for card, cohort in zip(cards, cohorts, strict=False)),
     )
+
+
+def _graded(predictions: AnyPredictions) -> GradedPredictions:
+    if not isinstance(predictions, GradedPredictions):
+        msg = f"Predictions of {predictions.target} are of a yes or no; benchmark them as such"
+        raise InputError(msg)
+    return predictions

@@ -89,19 +89,19 @@ def graded_planted() -> Planted:
 @pytest.fixture(scope="session")
 def graded_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Locked models of ISUP grade and Ki67 percentage, in folders named after them; never to be written to."""
-    from ccrcc_model.fitting.graded_fit import fit_graded
-    from ccrcc_model.outcomes.graded import GRADED
+    from fitted import GRADED, fit
 
     folder = tmp_path_factory.mktemp("graded")
     for name, target in GRADED.items():
-        fit_graded(*_graded_planted(90), target, out_dir=folder / name, folds=3, repeats=1, trials=3, seed=7, controls=True)
+        fit(*_graded_planted(90), target, out_dir=folder / name, folds=3, repeats=1, trials=3, seed=7, controls=True)
     return folder
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A locked model of grade, fitted on 60 planted patients; never to be written to."""
-    from ccrcc_model.fitting.fit import fit
+    from fitted import fit
+
     from ccrcc_model.outcomes.target import GRADE
 
     folder = tmp_path_factory.mktemp("locked") / "grade"

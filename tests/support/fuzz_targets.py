@@ -113,7 +113,7 @@ def write_cohort(folder: Path) -> None:
 
 
 def read_outcomes(folder: Path) -> object:
-    from ccrcc_model.outcomes.target import read_outcomes as read
+    from ccrcc_model.outcomes.table import read_outcomes as read
 
     return read(folder / "outcomes.csv")
 
@@ -161,7 +161,8 @@ def read_table(folder: Path) -> object:
 
 
 def write_model(folder: Path) -> None:
-    from ccrcc_model.fitting.fit import fit
+    from fitted import fit
+
     from ccrcc_model.outcomes.target import GRADE
 
     fit(*cohort("north", Role.DEVELOPMENT, seed=1), GRADE, out_dir=folder / "model", folds=3, repeats=1, trials=1)

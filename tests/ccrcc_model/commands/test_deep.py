@@ -14,7 +14,8 @@ pytest.importorskip("torch")
 pytest.importorskip("nnunetv2")
 
 from ccrcc_model.cli import app
-from ccrcc_model.models.model import Model, preset_of
+from ccrcc_model.models.made_by import preset_of
+from ccrcc_model.models.model import Model
 from nnunet_ext.cohort.cards import save_cohort
 from nnunet_ext.ground.case import Case, Cohort, Role
 from nnunet_ext.ground.errors import InputError
@@ -84,7 +85,7 @@ def test_from_masks_to_a_model_of_deep_features(study: Path, untrained_network: 
     assert any("net4mm__deep_component_" in entry.feature for entry in model.importance)
     assert model.manifest["audit"]["no_leak"]
     new = joined.rows.assign(patient_id="new-" + joined.rows["patient_id"])
-    frame = model.predict_proba(FeatureTable(new, joined.provenance))
+    frame = model.predict_patients(FeatureTable(new, joined.provenance))
     dark = frame["patient_id"].str.removeprefix("new-p").astype(int) % 2 == 1
     assert frame["probability"][dark].median() > frame["probability"][~dark].max(), "the network sees which tumours are dark"
 

@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fitted import fit
 
 from ccrcc_model.fitting.checks import (
     cautions,
     prepare_parent,
     refuse_other_content,
     refuse_repeated_scans,
+    refuse_too_few,
     refuse_useless_volume,
 )
-from ccrcc_model.fitting.comparators import clinical_covariates
-from ccrcc_model.fitting.fit import fit
-from ccrcc_model.outcomes.target import GRADE, LabelledCases, feature_matrix
+from ccrcc_model.fitting.covariates import clinical_covariates
+from ccrcc_model.outcomes.cases import LabelledCases, feature_matrix, label
+from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
@@ -141,3 +143,16 @@ def test_what_a_fit_accepts_and_a_reader_should_know_has_a_code(four: LabelledCa
     assert codes(replace(plain, features=leaking)) == ["FC003"]
     assert codes(replace(plain, features=useless)) == ["FC004"]
     assert "2 of 5 features" in cautions(replace(plain, features=useless))[0]
+
+
+def test_the_fewest_patients_on_one_side_that_can_be_split(graded_planted):
+    table, outcomes = graded_planted(40)
+    enough = outcomes.assign(isup_grade=[3.0] * 6 + [2.0] * 34)
+    refuse_too_few(label(table, enough, ISUP), ISUP)
+    few = outcomes.assign(isup_grade=[3.0] * 5 + [2.0] * 35)
+    with pytest.raises(
+        InputError, match=r"isup needs at least 6 patients on each side of isup_grade 3 .* 35 below it and 5 from"
+    ):
+        refuse_too_few(label(table, few, ISUP), ISUP)
+    with pytest.raises(InputError, match=r"ki67-percent needs at least 6 patients on each side of ki67_percent"):
+        refuse_too_few(label(*graded_planted(13), KI67_PERCENT), KI67_PERCENT)

@@ -3,25 +3,21 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from fitted import fit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ccrcc_model.fitting.comparators import (
-    Rival,
-    ablation_steps,
-    clinical_covariates,
-    comparator_line,
-    compare_with_rivals,
-    rivals_of,
-)
+from ccrcc_model.fitting.comparators import comparator_line, compare_with_rivals
 from ccrcc_model.fitting.controls import run_controls
-from ccrcc_model.fitting.fit import fit
-from ccrcc_model.fitting.folds import patient_folds
-from ccrcc_model.fitting.nested import Settings
-from ccrcc_model.models.member import FeatureFilter
-from ccrcc_model.outcomes.target import GRADE, LabelledCases, label
+from ccrcc_model.fitting.covariates import clinical_covariates
+from ccrcc_model.fitting.filter import FeatureFilter
+from ccrcc_model.fitting.folds import Folds
+from ccrcc_model.fitting.rivals import Rival, ablation_steps, rivals_of
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.outcomes.cases import LabelledCases, label
+from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.statistics.metrics import auc
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
@@ -65,6 +61,12 @@ def study(planted):
     return label(table, outcomes, GRADE), outcomes.assign(age=[f"{one:.1f}" for one in age], sex=sex)
 
 
+def compared(cases, rivals, *, jobs=1):
+    return compare_with_rivals(
+        cases, GRADE, np.zeros(len(cases.patients)), rivals, folds=Folds.of(cases, SETTINGS), seed=0, jobs=jobs
+    )
+
+
 def score_of_age(cases, clinical):
     return clinical["age"].reindex(cases.patients).to_numpy()
 
@@ -74,23 +76,22 @@ def test_clinical_covariates_go_through_the_same_folds(study):
     clinical = clinical_covariates(outcomes, ["age", "sex"], target_column="isup_grade")
     assert clinical["age"].dtype == np.float64
     assert clinical["sex"].iloc[3] == "unknown"
-    rivals = rivals_of(cases, SETTINGS, clinical=clinical)
+    rivals = rivals_of(cases, GRADE, SETTINGS, clinical=clinical)
     assert [one.name for one in rivals] == ["clinical: age, sex", "logistic regression, its own 30 features"]
-    found = compare_with_rivals(cases, np.zeros(60), rivals, SETTINGS)
+    found = compared(cases, rivals)
     by_age = Predictions(
         "x", "grade", cases.patients, cases.patient_centre, cases.patient_y, score_of_age(cases, clinical) / 200
     )
-    assert found[0].auc.value == pytest.approx(auc(by_age).value, abs=0.02)
-    assert found[0].model_less_it.value == pytest.approx(0.5 - found[0].auc.value)
-    assert found[1].auc.value > 0.6
-    splits = patient_folds(cases, folds=3, repeats=2, seed=1, at_least=3)
-    assert len(splits) == 6
+    assert found[0].figure.value == pytest.approx(auc(by_age).value, abs=0.02)
+    assert found[0].model_less_it.value == pytest.approx(0.5 - found[0].figure.value)
+    assert found[1].figure.value > 0.6
+    assert len(Folds.of(cases, SETTINGS).splits) == 6
 
 
 def test_the_result_does_not_depend_on_the_number_of_processes(study):
     cases, _ = study
-    rivals = rivals_of(cases, SETTINGS)
-    one, two = (compare_with_rivals(cases, np.zeros(60), rivals, SETTINGS, jobs=jobs) for jobs in (1, 2))
+    rivals = rivals_of(cases, GRADE, SETTINGS)
+    one, two = (compared(cases, rivals, jobs=jobs) for jobs in (1, 2))
     assert one == two
 
 
@@ -98,7 +99,7 @@ def test_the_diameter_stands_beside_the_model_where_it_was_measured(planted):
     table, outcomes = planted(40)
     rows = table.rows.rename(columns={"tumour__1mm__original_glcm_F5": "tumour__1mm__original_shape_Maximum3DDiameter"})
     cases = label(type(table)(rows, table.provenance), outcomes, GRADE)
-    assert rivals_of(cases, SETTINGS)[0].name == "tumour diameter"
+    assert rivals_of(cases, GRADE, SETTINGS)[0].name == "tumour diameter"
 
 
 def test_the_model_folder_tells_what_stood_beside_it(study, planted, tmp_path):
@@ -133,7 +134,7 @@ def test_logistic_regression_on_noise_is_penalised_to_nothing():
         ids,
         np.arange(60) % 2,
     )
-    (rival,) = rivals_of(cases, SETTINGS)
+    (rival,) = rivals_of(cases, GRADE, SETTINGS)
     # What choosing features on the judged patients too would make of it: the penalty then looks needless.
     ridge = GridSearchCV(LogisticRegression(max_iter=2000), {"C": np.logspace(-4, 2, 7)}, cv=5, scoring="neg_log_loss")
     leaky = make_pipeline(FeatureFilter(30), StandardScaler(), ridge).fit(cases.features, cases.y)
@@ -145,11 +146,11 @@ def test_the_ablation_goes_through_the_stability_filter(study):
     names = (*cases.names, "kidney__1mm__original_glcm_A")
     wider = replace(cases, names=names, features=np.column_stack([cases.features, cases.features[:, 3] ** 2]))
     few = PerturbedValues(names, cases.patients[:9], np.ones((9, 2, len(names))))
-    ablation = next(one for one in rivals_of(wider, SETTINGS, ablation=True, perturbed=few) if "ablation" in one.name)
+    ablation = next(one for one in rivals_of(wider, GRADE, SETTINGS, ablation=True, perturbed=few) if "ablation" in one.name)
     with pytest.raises(InputError, match="at least 10 cases"):
         ablation.fit(wider, 0)
     with pytest.raises(InputError, match="at least 10 cases"):
-        run_controls(wider, SETTINGS, perturbed=few)
+        run_controls(wider, GRADE, SETTINGS, folds=Folds.of(wider, SETTINGS), perturbed=few)
 
 
 def test_a_step_of_the_ablation_that_cannot_be_fitted_says_why(study):
@@ -159,7 +160,7 @@ def test_a_step_of_the_ablation_that_cannot_be_fitted_says_why(study):
         msg = "None of the 3 features is stable"
         raise InputError(msg)
 
-    (found,) = compare_with_rivals(cases, np.zeros(60), [Rival("ablation: tumour", impossible)], SETTINGS)
+    (found,) = compared(cases, [Rival("ablation: tumour", impossible)])
     assert comparator_line(found.to_json()) == "Beside it, ablation: tumour: not estimable, None of the 3 features is stable"
 
 

@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ccrcc_model.fitting.controls import control_lines, run_controls, shuffled
-from ccrcc_model.fitting.nested import Settings
-from ccrcc_model.outcomes.target import LabelledCases
+from ccrcc_model.fitting.controls import Controls, control_lines, run_controls, shuffled
+from ccrcc_model.fitting.folds import Folds
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.outcomes.cases import LabelledCases
+from ccrcc_model.outcomes.target import GRADE
 
 VOLUME = "tumour__1mm__original_shape_MeshVolume"
 SETTINGS = Settings(folds=5, repeats=2, trials=1, seed=4)
@@ -22,6 +24,10 @@ def cases_of(y: np.ndarray, centre: np.ndarray, *, signal: float = 0.0, scans: i
     return LabelledCases(names, features, patients, centre.repeat(scans), y.repeat(scans))
 
 
+def controls_of(cases: LabelledCases, settings: Settings) -> Controls:
+    return run_controls(cases, GRADE, settings, folds=Folds.of(cases, settings))
+
+
 def test_shuffling_deals_the_same_labels_to_whole_patients() -> None:
     y = np.arange(60) % 3 // 2
     cases = cases_of(y, np.full(60, "north"), scans=2)
@@ -35,7 +41,7 @@ def test_shuffling_deals_the_same_labels_to_whole_patients() -> None:
 
 def test_a_strong_signal_is_gone_with_shuffled_labels() -> None:
     y = np.random.default_rng(3).permutation(np.arange(80) % 2)
-    controls = run_controls(cases_of(y, np.full(80, "north"), signal=3.0), SETTINGS)
+    controls = controls_of(cases_of(y, np.full(80, "north"), signal=3.0), SETTINGS)
     assert controls.shuffled_labels.low < 0.5 < controls.shuffled_labels.high
     assert controls.centre_only.value is None
     assert controls.centre_only.reason == "all patients are of one centre"
@@ -45,7 +51,7 @@ def test_a_strong_signal_is_gone_with_shuffled_labels() -> None:
 def test_the_centre_tells_what_its_case_mix_tells(share_north: float, share_south: float, low: float, high: float) -> None:
     y = np.concatenate([np.arange(40) < 40 * share_north, np.arange(40) < 40 * share_south]).astype(int)
     centre = np.array(["north", "south"]).repeat(40)
-    controls = run_controls(cases_of(y, centre), replace(SETTINGS, repeats=1))
+    controls = controls_of(cases_of(y, centre), replace(SETTINGS, repeats=1))
     assert low <= controls.centre_only.value <= high
 
 

@@ -6,7 +6,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from ccrcc_model.fitting.estimator import RadiomicsClassifier
 from ccrcc_model.fitting.leak_audit import LeakAudit
-from ccrcc_model.outcomes.target import GRADE, label
+from ccrcc_model.outcomes.cases import label
+from ccrcc_model.outcomes.target import GRADE
 
 QUICK = RadiomicsClassifier(trials=1, inner_folds=2, inner_repeats=1)
 

@@ -3,18 +3,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fitted import fit
 from sklearn.metrics import roc_auc_score
 
 import ccrcc_model.fitting.fit
 import ccrcc_model.fitting.nested
-from ccrcc_model.fitting.fit import fit
-from ccrcc_model.fitting.folds import Fold, patient_folds
-from ccrcc_model.fitting.nested import Settings, fit_procedure, run_nested
-from ccrcc_model.models.member import Hyperparameters, choose_features, fit_member
+from ccrcc_model.fitting.filter import choose_features
+from ccrcc_model.fitting.folds import Fold, Folds, patient_folds
+from ccrcc_model.fitting.nested import fit_procedure, run_nested
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.models.member import Hyperparameters, fit_member
 from ccrcc_model.models.model import Model
 from ccrcc_model.models.volume import fit_volume
+from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.seen import Step, leaking_steps, patient_hashes
-from ccrcc_model.outcomes.target import GRADE, LabelledCases, ki67, label
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.target import GRADE, ki67
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.contour_stability import PerturbedValues
 
@@ -24,7 +28,7 @@ THREE = Settings(folds=3, repeats=1, trials=2, seed=1, inner_folds=3, inner_repe
 
 def out_of_fold_auc(cases: LabelledCases, settings: Settings = THREE) -> float:
     """Mean AUC of the outer folds, which is free of the bias of pooling scores of several fits."""
-    outer, _ = run_nested(cases, settings)
+    outer, _ = run_nested(cases, GRADE, settings, folds=Folds.of(cases, settings))
     return float(np.mean([roc_auc_score(cases.patient_y[np.isin(cases.patients, r.patients)], r.score) for r in outer]))
 
 
@@ -43,7 +47,7 @@ def test_noise_is_not_predicted_though_selection_could_find_some(seed):
     leaky = []
     for split in patient_folds(cases, folds=3, repeats=1, seed=1):
         train, test = cases.take(split.train), cases.take(split.test)
-        member = fit_member(train, fit_volume(train), chosen, Hyperparameters(), seed=0)
+        member = fit_member(train, fit_volume(train), chosen, Hyperparameters(), seed=0)[0]
         leaky.append(roc_auc_score(test.y, member.log_odds(test)))
     assert np.mean(leaky) > 0.85
     # The standard error of an AUC of 30 against 30 is 0.075: two of them.
@@ -127,7 +131,7 @@ def test_several_cases_of_a_patient_give_one_prediction_and_never_straddle(plant
     assert len(model.out_of_fold) == 40
     assert (model.manifest["n_patients"], model.manifest["n_cases"]) == (40, 80)
     north, truth = planted(30, seed=3, cohort="north", role="external", cases_each=3)
-    assert len(model.predict(north, truth)) == 30
+    assert len(model.predict(Study(None, north, truth))) == 30
 
 
 def test_a_missing_ki67_loses_the_patient_for_ki67_only(planted, tmp_path):
@@ -299,8 +303,8 @@ def test_the_proof_names_the_stability_filter_and_whom_it_saw(planted):
     table, outcomes = planted(60)
     cases = label(table, outcomes, GRADE)
     values = perturbed_values(table, stable=4, n_cases=50)
-    procedure = fit_procedure(cases, THREE, seed=0, perturbed=values)
-    steps = {step.name: step for step in procedure.tuning}
+    procedure = fit_procedure(cases, GRADE, THREE, seed=0, perturbed=values)
+    steps = {step.name: step for step in procedure.steps}
     for place in range(3):
         filtered, tuned = steps[f"tuning {place}: stability filter"], steps[f"tuning {place}"]
         assert filtered.seen == patient_hashes(values.patient_id) & tuned.seen

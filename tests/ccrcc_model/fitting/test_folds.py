@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ccrcc_model.fitting.folds import patient_folds, possible_folds
-from ccrcc_model.outcomes.target import LabelledCases
+from ccrcc_model.outcomes.cases import LabelledCases
 from nnunet_ext.ground.errors import InputError
 
 

@@ -15,10 +15,13 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from ccrcc_model.fitting.nested import Settings, run_nested
+from ccrcc_model.fitting.folds import Folds
+from ccrcc_model.fitting.nested import run_nested
+from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.fitting.studies import open_studies
 from ccrcc_model.fitting.tune import tune
-from ccrcc_model.outcomes.target import GRADE, LabelledCases, label
+from ccrcc_model.outcomes.cases import LabelledCases, label
+from ccrcc_model.outcomes.target import GRADE
 from nnunet_ext.ground.errors import InputError
 
 WORKER = """
@@ -102,14 +105,14 @@ def test_a_fit_keeps_a_study_for_each_training_part_and_goes_on_from_them(plante
     cases: LabelledCases = label(*planted(40, features=30), GRADE)
     settings = Settings(folds=3, repeats=1, trials=3, seed=1)
     place = str(tmp_path / "studies.log")
-    outer, _ = run_nested(cases, settings, studies=(place, "abc"))
+    outer, _ = run_nested(cases, GRADE, settings, folds=Folds.of(cases, settings), studies=(place, "abc"))
     names = optuna.get_all_study_names(open_studies(place))
     assert sorted(names) == ["abc, final", "abc, outer 0.0", "abc, outer 0.1", "abc, outer 0.2"]
-    again, _ = run_nested(cases, settings, studies=(place, "abc"))
+    again, _ = run_nested(cases, GRADE, settings, folds=Folds.of(cases, settings), studies=(place, "abc"))
     assert all(np.array_equal(one.score, other.score) for one, other in zip(outer, again, strict=True))
     storage = open_studies(place)
     assert [len(optuna.load_study(study_name=name, storage=storage).trials) for name in names] == [3] * 4, "all were there"
-    plain, _ = run_nested(cases, settings)
+    plain, _ = run_nested(cases, GRADE, settings, folds=Folds.of(cases, settings))
     assert all(np.array_equal(one.score, other.score) for one, other in zip(outer, plain, strict=True))
 
 
@@ -200,7 +203,7 @@ def test_a_folder_or_a_pipe_is_no_journal(tmp_path: Path) -> None:
     [("loss", float("inf")), ("n_features", 0), ("n_features", 3.5), ("learning_rate", -0.1), ("prior", None), ("other", 1)],
 )
 def test_a_trial_that_cannot_be_ours_is_refused(planted, change: str, value: float | None) -> None:
-    from ccrcc_model.fitting.tune import inner_folds
+    from ccrcc_model.fitting.inner import inner_folds
     from ccrcc_model.models.member import Hyperparameters
 
     folds = inner_folds(label(*planted(40, features=30), GRADE), folds=3, repeats=1, seed=1)
@@ -221,7 +224,7 @@ def test_a_trial_that_cannot_be_ours_is_refused(planted, change: str, value: flo
 
 
 def test_a_study_of_the_largest_value_is_refused(planted) -> None:
-    from ccrcc_model.fitting.tune import inner_folds
+    from ccrcc_model.fitting.inner import inner_folds
 
     folds = inner_folds(label(*planted(40, features=30), GRADE), folds=3, repeats=1, seed=1)
     storage = optuna.storages.InMemoryStorage()
@@ -231,7 +234,7 @@ def test_a_study_of_the_largest_value_is_refused(planted) -> None:
 
 
 def test_the_first_trials_count_where_there_are_more(planted) -> None:
-    from ccrcc_model.fitting.tune import inner_folds
+    from ccrcc_model.fitting.inner import inner_folds
 
     folds = inner_folds(label(*planted(40, features=30), GRADE), folds=3, repeats=1, seed=1)
     storage = optuna.storages.InMemoryStorage()

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from command_line import ccrcc, mistake
 
-from ccrcc_model.fitting.targets import find_targets, refuse_for_graded
-from ccrcc_model.models.graded_model import GradedModel
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.fitting.targets import check_targets, find_targets, model_folders
+from ccrcc_model.models.folder import MANIFEST
 from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT, ki67
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
@@ -43,10 +46,10 @@ def test_all_targets_of_one_table_in_one_command(tables: Path, tmp_path: Path) -
     run = ccrcc(*fit(tables, tmp_path / "m", "grade", "ki67", "isup", "ki67-percent"))
     assert run.returncode == 0, run.stderr
     grade, high = (Model.load(tmp_path / "m" / name) for name in ("grade", "ki67"))
-    isup, percent = (GradedModel.load(tmp_path / "m" / name) for name in ("isup", "ki67-percent"))
+    isup, percent = (Model.load(tmp_path / "m" / name) for name in ("isup", "ki67-percent"))
     assert [len(model.patients) for model in (grade, isup, high, percent)] == [51, 51, 48, 48]
     assert high.target.cut == 8
-    lines = [line for line in run.stdout.splitlines() if not line.startswith("Beside it")]
+    lines = [line for line in run.stdout.splitlines() if line.startswith("Model ")]
     assert len(lines) == 4
     assert lines[0] == f"{grade.headline}: {tmp_path / 'm' / 'grade'}"
     assert lines[1] == f"{high.headline}: {tmp_path / 'm' / 'ki67'}"
@@ -71,7 +74,7 @@ def test_all_targets_of_one_table_in_one_command(tables: Path, tmp_path: Path) -
 def test_one_graded_target_has_the_folder_itself(tables: Path, tmp_path: Path) -> None:
     run = ccrcc(*fit(tables, tmp_path / "m", "ki67-percent"))
     assert run.returncode == 0, run.stderr
-    assert GradedModel.load(tmp_path / "m").target.name == "ki67-percent"
+    assert Model.load(tmp_path / "m").target.name == "ki67-percent"
     assert "holds a model" in mistake(*fit(tables, tmp_path / "m", "grade", "ki67"))
 
 
@@ -91,9 +94,38 @@ def test_a_mistake_of_any_target_is_told_before_anything_is_fitted(tables: Path,
     assert not out.exists()
 
 
-def test_what_only_yes_or_no_models_have_is_refused_for_a_graded_one():
-    asked = {"--balanced": False, "--ablation": True}
-    refuse_for_graded(find_targets(["grade", "ki67"]), asked)
-    refuse_for_graded(find_targets(["isup"]), {"--balanced": False})
-    with pytest.raises(InputError, match="--ablation is for grade and ki67 only, not for isup"):
-        refuse_for_graded(find_targets(["grade", "isup"]), asked)
+def test_a_setting_that_makes_no_sense_for_one_target_is_refused_first(tables: Path, tmp_path: Path) -> None:
+    for option, value, reason in (("--balanced", (), "no two classes"), ("--sensitivity", ("0.9",), "no threshold")):
+        told = mistake(*fit(tables, tmp_path / "m", "grade", "isup"), option, *value)
+        assert f"for grade and ki67 only, not for isup, which has {reason}" in told
+    assert not (tmp_path / "m").exists()
+
+
+def test_targets_are_found_by_name_and_named_once():
+    wanted = ("ki67-percent", "grade", "isup", "ki67")
+    assert find_targets(wanted, ki67_cut=20) == (KI67_PERCENT, GRADE, ISUP, ki67(20))
+    with pytest.raises(InputError, match="Unknown target 'stage'; known ones are grade, ki67, isup, ki67-percent"):
+        find_targets(["grade", "stage"])
+    with pytest.raises(InputError, match="Target grade is asked for 2 times"):
+        find_targets(["grade", "ki67", "grade"])
+
+
+def test_one_target_has_the_folder_and_several_have_folders_in_it(tmp_path):
+    assert model_folders([GRADE], tmp_path) == [tmp_path]
+    assert model_folders([GRADE, ISUP], tmp_path) == [tmp_path / "grade", tmp_path / "isup"]
+    (tmp_path / MANIFEST).touch()
+    assert model_folders([GRADE], tmp_path) == [tmp_path]
+    with pytest.raises(InputError, match="holds a model"):
+        model_folders([GRADE, ISUP], tmp_path)
+
+
+def test_every_target_is_checked_before_one_is_fitted(graded_planted):
+    table, outcomes = graded_planted(40)
+    check_targets(Study(None, table, outcomes), [GRADE, ki67(8), ISUP, KI67_PERCENT], Settings(folds=3))
+    few = outcomes.assign(isup_grade=[3.0] * 5 + [2.0] * 35)
+    with pytest.raises(InputError, match="at least 6 patients of each class"):
+        check_targets(Study(None, table, few), [ki67(8), GRADE], Settings(folds=3))
+    with pytest.raises(InputError, match=r"has one class: .* are negative"):
+        check_targets(Study(None, table, outcomes), [ISUP, ki67(100)], Settings(folds=3))
+    with pytest.raises(InputError, match="patients who differ"):
+        check_targets(Study(None, table, outcomes.assign(isup_grade=2.0)), [ki67(8), ISUP], Settings(folds=3))

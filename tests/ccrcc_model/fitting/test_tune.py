@@ -1,30 +1,17 @@
-from dataclasses import replace
-
-import numpy as np
 import optuna
 import pytest
 
-from ccrcc_model.fitting.tune import MAX_FEATURES, InnerFold, inner_folds, tune
+from ccrcc_model.fitting.inner import InnerFold, inner_folds
+from ccrcc_model.fitting.tune import tune
 from ccrcc_model.models.member import Hyperparameters
+from ccrcc_model.outcomes.cases import label
 from ccrcc_model.outcomes.seen import leaking_steps, patient_hashes
-from ccrcc_model.outcomes.target import GRADE, label
+from ccrcc_model.outcomes.target import GRADE
 
 
 @pytest.fixture(scope="module")
 def folds(planted) -> list[InnerFold]:
     return inner_folds(label(*planted(40, features=100), GRADE), folds=3, repeats=1, seed=1)
-
-
-def test_inner_folds_choose_features_on_their_training_part_alone(planted):
-    cases = label(*planted(40, features=100), GRADE)
-    before = inner_folds(cases, folds=3, repeats=1, seed=1)[0]
-    tested = np.isin(cases.patient_id, before.test.patient_id)
-    features = cases.features.copy()
-    features[tested] = np.random.default_rng(0).normal(size=features[tested].shape) ** 2
-    after = inner_folds(replace(cases, features=features), folds=3, repeats=1, seed=1)[0]
-    assert after.chosen == before.chosen
-    assert after.start == before.start
-    assert len(before.chosen) == MAX_FEATURES
 
 
 def test_tuning_runs_exactly_the_trials_asked_for_and_starts_from_the_default(folds):

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fitted import fit
 
-from ccrcc_model.fitting.fit import fit
-from ccrcc_model.fitting.tune import inner_folds
+from ccrcc_model.fitting.inner import inner_folds
 from ccrcc_model.models.combat import MIN_CASES, ComBat, fit_combat
 from ccrcc_model.models.member import Hyperparameters
 from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.cases import Cases, label
 from ccrcc_model.outcomes.seen import patient_hashes
-from ccrcc_model.outcomes.target import GRADE, Cases, label
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.target import GRADE
 from nnunet_ext.ground.errors import InputError
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "combat.json"
@@ -110,8 +112,8 @@ def test_a_locked_model_harmonises_as_it_was_fitted(planted, tmp_path):
     again = Model.load(tmp_path / "model")
     assert all(member.harmoniser is not None for member in again.members)
     north, _ = planted(20, seed=3, cohort="north", role="external")
-    probability = again.predict_proba(north)["probability"]
-    np.testing.assert_array_equal(probability, model.predict_proba(north)["probability"])
+    probability = again.predict_patients(north)["probability"]
+    np.testing.assert_array_equal(probability, model.predict_patients(north)["probability"])
 
 
 def test_an_unknown_harmonisation_is_refused(planted, tmp_path):
@@ -125,8 +127,8 @@ def test_a_patient_without_outcome_counts_for_a_transductive_harmonisation(plant
     rows = north.rows.assign(centre="new")
     north = type(north)(rows, north.provenance)
     fewer = truth.assign(isup_grade=truth["isup_grade"].where(np.arange(40) % 2 == 0))
-    everyone = model.predict_proba(north).set_index("patient_id")["probability"]
-    some = model.predict(north, fewer)
+    everyone = model.predict_patients(north).set_index("patient_id")["probability"]
+    some = model.predict(Study(None, north, fewer))
     assert len(some) == 20
     np.testing.assert_array_equal(some.y_prob, everyone.loc[some.patient_id])
 
@@ -136,4 +138,4 @@ def test_the_proof_names_harmonisation_and_whom_it_saw(planted):
     fold = inner_folds(cases, folds=3, repeats=1, seed=0, harmonise="combat")[0]
     (step,) = fold.seen_before
     assert step == ("harmonisation", patient_hashes(fold.train.patient_id))
-    assert fold.fit(Hyperparameters(), seed=0).seen == patient_hashes(fold.train.patient_id)
+    assert fold.fit(Hyperparameters(), seed=0)[0].seen == patient_hashes(fold.train.patient_id)

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fitted import GRADED, fit
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from ccrcc_model.fitting.fit import fit
-from ccrcc_model.fitting.graded_fit import fit_graded
-from ccrcc_model.fitting.graded_nested import fit_graded_procedure, graded_inner_folds, mean_score
-from ccrcc_model.fitting.nested import Settings
-from ccrcc_model.fitting.tune import inner_folds, tune
+from ccrcc_model.fitting.inner import inner_folds
+from ccrcc_model.fitting.nested import fit_procedure
+from ccrcc_model.fitting.settings import Settings
+from ccrcc_model.fitting.tune import tune
 from ccrcc_model.models.components import (
     COMPONENTS,
     fit_projections,
@@ -24,12 +24,12 @@ from ccrcc_model.models.components import (
     projections_to_json,
     source_columns,
 )
-from ccrcc_model.models.graded_model import GradedModel
 from ccrcc_model.models.member_inputs import input_names, with_components
 from ccrcc_model.models.model import Model
-from ccrcc_model.outcomes.graded import GRADED, ISUP, LINKS, GradedCases, label_graded
+from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.seen import leaking_steps, patient_hashes
-from ccrcc_model.outcomes.target import GRADE, LabelledCases, label
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.outcomes.target import GRADE, ISUP
 from ccrcc_model.report.facts import facts
 from ccrcc_model.validation.benchmark import benchmark
 from nnunet_ext.ground.errors import InputError
@@ -184,9 +184,10 @@ def test_each_projection_is_a_recorded_step_that_saw_nobody_it_scored(cases):
 def test_a_member_of_a_table_scores_as_the_fold_that_fitted_it(cases):
     fold = inner_folds(cases, folds=3, repeats=1, seed=1)[0]
     hyperparameters = tune([fold], trials=1, seed=5).hyperparameters
-    member = fold.member(hyperparameters, seed=2)
+    of_fold, _ = fold.fit(hyperparameters, seed=2)
+    member = of_fold.after(fold.projections)
     test = cases.take(np.flatnonzero(np.isin(cases.patient_id, fold.test.patient_id)))
-    np.testing.assert_array_equal(member.log_odds(test), fold.fit(hyperparameters, seed=2).log_odds(fold.test))
+    np.testing.assert_array_equal(member.log_odds(test), of_fold.log_odds(fold.test))
     assert member.contributions(test).shape == (len(test), len(member.inputs))
     assert {name.split("__")[-1].split("_")[1] for name in member.columns if "__deep_" in name} <= {"stage0", "stage1"}
     assert member.seen == patient_hashes(fold.train.patient_id)
@@ -200,13 +201,15 @@ def test_the_folder_holds_the_projection_and_predicts_by_it(folder, planted):
     assert any("deep_component" in entry.feature for entry in model.importance)
     external = planted(50, features=20, seed=4, role="external", cohort="north")
     table = with_deep(external, seed=5)
-    predictions = model.predict(table, external[1])
+    predictions = model.predict(Study(None, table, external[1]))
     high = predictions.y_true == 1
     assert np.median(predictions.y_prob[high]) > np.median(predictions.y_prob[~high])
     swapped = table.rows.copy()
     deep = [name for name in table.feature_names if name.startswith(PLACE)]
     swapped[deep] = swapped[deep].to_numpy()[::-1]
-    assert not np.array_equal(model.predict(FeatureTable(swapped, table.provenance), external[1]).y_prob, predictions.y_prob)
+    assert not np.array_equal(
+        model.predict(Study(None, FeatureTable(swapped, table.provenance), external[1])).y_prob, predictions.y_prob
+    )
 
 
 def test_the_report_says_that_deep_features_are_experimental(folder, model_folder, planted):
@@ -222,11 +225,11 @@ def test_a_table_without_its_deep_features_or_of_another_network_is_refused(fold
     model = Model.load(folder)
     plain, outcomes = planted(50, features=20, seed=4, role="external", cohort="north")
     with pytest.raises(InputError, match=r"test \(01234567, canonical, deep features fedcba98\), the table holds test"):
-        model.predict(plain, outcomes)
+        model.predict(Study(None, plain, outcomes))
     deep = with_deep((plain, outcomes))
     other = FeatureTable(deep.rows, {**deep.provenance, "deep_sha256": "0" * 16})
     with pytest.raises(InputError, match="the table holds test .*deep features 00000000"):
-        model.predict(other, outcomes)
+        model.predict(Study(None, other, outcomes))
 
 
 def test_a_model_without_deep_features_has_no_trace_of_them(model_folder):
@@ -264,13 +267,13 @@ def test_components_in_a_table_are_those_that_each_member_makes(folder, planted,
 def test_like_patients_are_answered_and_one_with_other_channels_is_declined(folder, planted):
     model = Model.load(folder)
     table = with_deep(planted(200, features=20, seed=4, role="external", cohort="north"), seed=5)
-    frame = model.predict_proba(table)
+    frame = model.predict_patients(table)
     assert frame["unlike"].mean() < 0.12
     like = int(np.flatnonzero(~frame["unlike"])[0])
     rows = table.rows.copy()
     deep = [name for name in table.feature_names if name.startswith(f"{PLACE}__deep_")]
     rows.loc[like, deep] = rows.loc[like, deep] * 50
-    declined = model.predict_proba(FeatureTable(rows, table.provenance)).loc[like]
+    declined = model.predict_patients(FeatureTable(rows, table.provenance)).loc[like]
     assert declined["unlike"]
     assert "most in tumour__net2mm__deep_component_" in declined["unlike_reason"]
 
@@ -283,18 +286,17 @@ def test_a_table_that_no_projection_needs_is_handed_on_as_it_is(model_folder, pl
 
 
 @pytest.fixture(scope="module")
-def graded_cases(graded_planted) -> GradedCases:
+def graded_cases(graded_planted) -> LabelledCases:
     development = graded_planted(70, features=20)
-    return label_graded(with_deep(development), development[1], ISUP)
+    return label(with_deep(development), development[1], ISUP)
 
 
 def test_a_graded_inner_fold_projects_by_its_training_part_alone(graded_cases):
-    link = LINKS[ISUP.kind]
-    before = graded_inner_folds(graded_cases, ONCE, link=link, seed=1)[0]
+    before = inner_folds(graded_cases, folds=3, repeats=1, seed=1, kind=ISUP.kind)[0]
     tested = np.isin(graded_cases.patient_id, before.test.patient_id)
     features = graded_cases.features.copy()
     features[tested] = np.random.default_rng(0).normal(size=features[tested].shape) ** 2
-    after = graded_inner_folds(replace(graded_cases, features=features), ONCE, link=link, seed=1)[0]
+    after = inner_folds(replace(graded_cases, features=features), folds=3, repeats=1, seed=1, kind=ISUP.kind)[0]
     assert after.chosen == before.chosen
     assert any("deep_component" in name for name in before.chosen)
     assert not any("deep_stage" in name for name in before.chosen)
@@ -304,13 +306,13 @@ def test_a_graded_inner_fold_projects_by_its_training_part_alone(graded_cases):
 
 
 def test_graded_members_score_a_table_as_the_folds_that_fitted_them_and_each_projection_is_a_step(graded_cases):
-    fitted = fit_graded_procedure(graded_cases, ISUP, ONCE, seed=1)
-    folds = graded_inner_folds(graded_cases, ONCE, link=LINKS[ISUP.kind], seed=1)
+    fitted = fit_procedure(graded_cases, ISUP, ONCE, seed=1)
+    folds = inner_folds(graded_cases, folds=3, repeats=1, seed=1, kind=ISUP.kind)
     for place, (fold, member) in enumerate(zip(folds, fitted.model.members, strict=True)):
         test = graded_cases.take(np.flatnonzero(np.isin(graded_cases.patient_id, fold.test.patient_id)))
         of_fold, _ = fold.fit(fitted.hyperparameters, seed=1 + place)
-        np.testing.assert_array_equal(mean_score([member], test), mean_score([of_fold], fold.test))
-    named = [step for step in fitted.steps if step.name.endswith("deep components")]
+        np.testing.assert_array_equal(member.log_odds(test), of_fold.log_odds(fold.test))
+    named = [step for step in fitted.steps if step.name.startswith("inner") and step.name.endswith("deep components")]
     assert [step.seen for step in named] == [patient_hashes(fold.train.patient_id) for fold in folds for _ in range(2)]
     assert [step.scored for step in named] == [patient_hashes(fold.test.patient_id) for fold in folds for _ in range(2)]
     assert not leaking_steps(fitted.steps)
@@ -320,21 +322,21 @@ def test_graded_members_score_a_table_as_the_folds_that_fitted_them_and_each_pro
 def test_a_graded_folder_holds_the_projections_and_predicts_by_them(name, graded_planted, tmp_path):
     development = graded_planted(70, features=20)
     out = tmp_path / name
-    fit_graded(with_deep(development), development[1], GRADED[name], out_dir=out, folds=3, repeats=1, trials=1, seed=7)
-    model = GradedModel.load(out)
+    fit(with_deep(development), development[1], GRADED[name], out_dir=out, folds=3, repeats=1, trials=1, seed=7)
+    model = Model.load(out)
     assert model.manifest["audit"]["no_leak"]
-    projected = [member for member in model.model.members if member.projections]
+    projected = [member for member in model.members if member.projections]
     assert len(list(out.glob("projections_*.json"))) == len(projected) > 0
     assert not any("__deep_stage" in column for member in projected for column in member.inputs)
     external = graded_planted(40, features=20, seed=4, role="external", cohort="north")
     table = with_deep(external, seed=5)
-    said = model.predict(table)
+    said = model.predict_patients(table)
     deep = [column for column in table.feature_names if "__deep_" in column]
     swapped = table.rows.copy()
     swapped[deep] = swapped[deep].to_numpy()[::-1]
-    other = model.predict(FeatureTable(swapped, table.provenance))
+    other = model.predict_patients(FeatureTable(swapped, table.provenance))
     column = "expected_grade" if GRADED[name].levels else "percent"
     assert not np.array_equal(other[column], said[column])
     assert np.array_equal(other[f"baseline_{column}"], said[f"baseline_{column}"])
-    scored, _ = model.score(table, external[1])
+    scored = model.predict(Study(None, table, external[1]))
     np.testing.assert_array_equal(scored.expected, said.set_index("patient_id").loc[scored.patient_id, column])

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fitted import fit
 from typer.testing import CliRunner
 
 from ccrcc_model.cli import app
-from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.domain import ApplicabilityDomain
 from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
@@ -125,17 +126,17 @@ def test_a_model_carries_its_domain_and_predicts_with_it(planted: Planted, devel
     new, truth = planted(40, seed=4, role="external", cohort="north")
     table = scanned(new, phase="excretory")
     table.rows.loc[1, model.columns[0]] *= 1e6
-    frame = model.predict_proba(table)
+    frame = model.predict_patients(table)
     assert frame.columns[-2:].tolist() == ["unlike", "unlike_reason"]
     assert frame["unlike"].iloc[:2].tolist() == [True, True]
     assert frame["unlike"].mean() < 0.2
     assert (frame["unlike"] == (frame["unlike_reason"] != "")).all()
     truth = truth.assign(isup_grade=truth["isup_grade"].where(truth["patient_id"] != "north-001"))
-    for predictions in (model.predict(table, truth), model.predict_baseline(table, truth)):
+    for predictions in (model.predict(Study(None, table, truth)), model.predict_baseline(Study(None, table, truth))):
         known = frame[frame["patient_id"] != "north-001"]
         np.testing.assert_array_equal(predictions.patient_id, known["patient_id"])
         np.testing.assert_array_equal(predictions.abstained, known["unlike"])
-    assert len(model.predict(table, truth).answered) == 40 - 1 - int(frame["unlike"].drop(index=1).sum())
+    assert len(model.predict(Study(None, table, truth)).answered) == 40 - 1 - int(frame["unlike"].drop(index=1).sum())
 
 
 def test_a_fit_on_scans_acquired_otherwise_is_another_model(planted: Planted, tmp_path: Path) -> None:

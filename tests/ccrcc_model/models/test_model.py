@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fitted import fit
 from scipy.special import expit, logit
 
-import ccrcc_model.models.model
+import ccrcc_model.models.pipeline
 from ccrcc_model.models.folder import FORMAT, MANIFEST, SEAL, read_model_folder, write_model_folder
-from ccrcc_model.models.model import Model
+from ccrcc_model.models.model import Model, load_model
+from ccrcc_model.outcomes.cases import Cases
 from ccrcc_model.outcomes.seen import patient_hashes
-from ccrcc_model.outcomes.target import Cases
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.statistics.metrics import auc
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
@@ -69,7 +71,7 @@ def test_damaged_trees_never_reach_lightgbm_whose_parser_can_abort(copy, monkeyp
     def parsed(**_: str) -> None:
         pytest.fail("the parser was called")
 
-    monkeypatch.setattr(ccrcc_model.models.model.lgb, "Booster", parsed)
+    monkeypatch.setattr(ccrcc_model.models.pipeline.lgb, "Booster", parsed)
     text = (copy / "member_03.txt").read_text(encoding="utf-8")
     (copy / "member_03.txt").write_text(text.replace("num_leaves=", "num_leaves=9", 1), encoding="utf-8")
     with pytest.raises(InputError, match=r"member_03\.txt differs"):
@@ -139,7 +141,7 @@ def test_a_folder_that_holds_something_is_never_written_over(tmp_path):
 
 
 def test_locked_predictions_tell_the_planted_signal(model, north):
-    predictions, baseline = model.predict(*north), model.predict_baseline(*north)
+    predictions, baseline = model.predict(Study(None, *north)), model.predict_baseline(Study(None, *north))
     assert len(predictions) == 50
     assert predictions.cohort == "north"
     assert predictions.target == "grade"
@@ -152,7 +154,7 @@ def test_predictions_follow_from_what_the_folder_says(model, north):
     table, _ = north
     cases_odds = np.mean([member.log_odds(_cases(table)) for member in model.members], axis=0)
     expected = expit(model.decision.intercept + model.decision.slope * cases_odds)
-    frame = model.predict_proba(table)
+    frame = model.predict_patients(table)
     np.testing.assert_allclose(frame["probability"], expected)
     np.testing.assert_array_equal(frame["positive"], frame["probability"] >= model.decision.threshold)
     np.testing.assert_array_equal(
@@ -169,25 +171,26 @@ def _cases(table: FeatureTable) -> Cases:
 def test_the_order_of_columns_and_rows_does_not_matter(model, north):
     table, outcomes = north
     turned = replace(table, rows=table.rows.iloc[::-1, ::-1])
-    first, second = model.predict(table, outcomes), model.predict(turned, outcomes.iloc[::-1])
+    first, second = model.predict(Study(None, table, outcomes)), model.predict(Study(None, turned, outcomes.iloc[::-1]))
     np.testing.assert_array_equal(first.patient_id, second.patient_id)
     np.testing.assert_array_equal(first.y_prob, second.y_prob)
 
 
 def test_a_patient_is_predicted_alone_as_among_others(model, north):
     table, _ = north
-    alone = model.predict_proba(replace(table, rows=table.rows.iloc[[3]]))
-    among = model.predict_proba(table)
+    alone = model.predict_patients(replace(table, rows=table.rows.iloc[[3]]))
+    among = model.predict_patients(table)
     pd.testing.assert_frame_equal(alone, among.iloc[[3]].reset_index(drop=True))
 
 
 def test_the_probabilities_of_a_patients_cases_are_averaged(model, north):
     table, outcomes = north
     single = model.decision
-    uncalibrated = replace(model, decision=replace(single, slope=1.0, intercept=0.0))
+    plain = replace(model.ensemble, calibration=replace(single, slope=1.0, intercept=0.0))
+    uncalibrated = replace(model, ensemble=plain)
     two = table.rows.iloc[:2].assign(patient_id="north-000")
-    apart = uncalibrated.predict_proba(replace(table, rows=table.rows.iloc[:2]))["probability"]
-    joined = model.predict(replace(table, rows=two), outcomes)
+    apart = uncalibrated.predict_patients(replace(table, rows=table.rows.iloc[:2]))["probability"]
+    joined = model.predict(Study(None, replace(table, rows=two), outcomes))
     assert len(joined) == 1
     assert joined.y_prob == pytest.approx(single.probability(logit([apart.mean()])))
 
@@ -196,27 +199,26 @@ def test_further_lesions_change_no_prediction(model, north):
     table, outcomes = north
     further = table.rows.assign(lesion=2, **dict.fromkeys(table.feature_names, 99.0))
     both = replace(table, rows=pd.concat([further, table.rows], ignore_index=True))
-    np.testing.assert_array_equal(model.predict(both, outcomes).y_prob, model.predict(table, outcomes).y_prob)
-    np.testing.assert_array_equal(
-        model.predict_baseline(both, outcomes).y_prob, model.predict_baseline(table, outcomes).y_prob
-    )
-    pd.testing.assert_frame_equal(model.predict_proba(both), model.predict_proba(table))
+    first, second = Study(None, both, outcomes), Study(None, table, outcomes)
+    for predict in (model.predict, model.predict_baseline):
+        np.testing.assert_array_equal(predict(first).y_prob, predict(second).y_prob)
+    pd.testing.assert_frame_equal(model.predict_patients(both), model.predict_patients(table))
 
 
 def test_missing_columns_are_counted_and_the_first_named(model, north):
     table, outcomes = north
     gone = list(model.columns[1:4])
     with pytest.raises(InputError, match=f"lacks 3 of the {len(model.columns)} features .* first {gone[0]}"):
-        model.predict(replace(table, rows=table.rows.drop(columns=gone)), outcomes)
+        model.predict(Study(None, replace(table, rows=table.rows.drop(columns=gone)), outcomes))
     spare = [name for name in table.feature_names if name not in model.columns]
-    assert len(model.predict(replace(table, rows=table.rows.drop(columns=spare)), outcomes)) == 50
+    assert len(model.predict(Study(None, replace(table, rows=table.rows.drop(columns=spare)), outcomes))) == 50
 
 
 @pytest.mark.parametrize("key", ["preset_sha256", "mode", "orientation"])
 def test_features_made_in_another_way_are_refused(model, north, key):
     table, outcomes = north
     with pytest.raises(InputError, match="fitted on features of preset test"):
-        model.predict(replace(table, provenance=table.provenance | {key: "other"}), outcomes)
+        model.predict(Study(None, replace(table, provenance=table.provenance | {key: "other"}), outcomes))
 
 
 def test_patients_of_the_development_are_never_scored(model, north, planted):
@@ -225,9 +227,9 @@ def test_patients_of_the_development_are_never_scored(model, north, planted):
     own = planted(60)
     for rows, truth, count in ((known, outcomes, 1), (own[0].rows, own[1], 60)):
         with pytest.raises(InputError, match=f"{count} patients of the table were used to fit the model"):
-            model.predict(replace(table, rows=rows), truth)
+            model.predict(Study(None, replace(table, rows=rows), truth))
         with pytest.raises(InputError, match=f"{count} patients of the table were used to fit the model"):
-            model.predict_proba(replace(table, rows=rows))
+            model.predict_patients(replace(table, rows=rows))
 
 
 def test_one_of_several_cohorts_is_predicted_by_name(model, north, planted):
@@ -236,16 +238,16 @@ def test_one_of_several_cohorts_is_predicted_by_name(model, north, planted):
     both = replace(table, rows=pd.concat([table.rows, south.rows]))
     truth = pd.concat([outcomes, south_outcomes])
     with pytest.raises(InputError, match=r"holds 2 cohorts \(north, south\); name the one"):
-        model.predict(both, truth)
-    assert len(model.predict(both, truth, cohort="south")) == 20
+        model.predict(Study(None, both, truth))
+    assert len(model.predict(Study(None, both, truth), cohort="south")) == 20
     with pytest.raises(InputError, match="No cohort 'east' in the table; it holds north, south"):
-        model.predict(both, truth, cohort="east")
+        model.predict(Study(None, both, truth), cohort="east")
 
 
 def test_a_cohort_of_one_class_and_with_missing_outcomes_is_still_predicted(model, north):
     table, outcomes = north
     grade = np.where(np.arange(50) < 10, np.nan, 4.0)
-    predictions = model.predict(table, outcomes.assign(isup_grade=grade))
+    predictions = model.predict(Study(None, table, outcomes.assign(isup_grade=grade)))
     assert len(predictions) == 40
     assert predictions.y_true.all()
 
@@ -276,3 +278,21 @@ def test_a_sealed_manifest_that_is_not_json_is_refused_in_one_line(copy):
     (copy / "manifest.sha256").write_text(hashlib.sha256(b"\xff").hexdigest() + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="manifest.json is not JSON; copy the model again"):
         Model.load(copy)
+
+
+def test_a_model_in_memory_is_the_one_that_a_folder_holds(model, planted, tmp_path):
+    in_memory = fit(*planted(60), "grade", folds=3, repeats=1, trials=3, seed=7)
+    assert in_memory.id == model.id
+    in_memory.save(tmp_path / "saved")
+    assert load_model(str(tmp_path / "saved")).id == model.id
+    loaded = Model.load(tmp_path / "saved")
+    assert loaded.manifest == in_memory.manifest
+
+
+def test_a_model_says_in_three_lines_what_it_is(model):
+    headline, counts, name = repr(model).splitlines()
+    assert headline == model.headline
+    assert counts == f"60 patients ({model.manifest['n_positive']} positive), 40 features, 10 members"
+    assert name == f"id {model.id}"
+    assert model._repr_html_().count("<br>") == 2
+    assert "&gt;=" in model._repr_html_()

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ccrcc_model.models.folder import MANIFEST, SEAL, model_kind
-from ccrcc_model.models.graded_model import GradedModel
 from ccrcc_model.models.model import Model
 from nnunet_ext.ground.errors import InputError
 
@@ -212,20 +211,20 @@ def test_nonsense_in_a_graded_model_is_refused(
 ) -> None:
     folder = resealed(graded_folders / "isup", place / "graded", file, where, value)
     with pytest.raises(InputError, match=message):
-        GradedModel.load(folder)
+        Model.load(folder)
 
 
 def test_not_a_number_in_the_trees_never_reaches_lightgbm(
     model_folder: Path, graded_folders: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ccrcc_model.models.model.lgb.Booster", lambda **_: pytest.fail("the parser was called"))
-    for source, load in ((model_folder, Model.load), (graded_folders / "isup", GradedModel.load)):
+    monkeypatch.setattr("ccrcc_model.models.pipeline.lgb.Booster", lambda **_: pytest.fail("the parser was called"))
+    for source in (model_folder, graded_folders / "isup"):
         folder = Path(shutil.copytree(source, place / "trees", dirs_exist_ok=True))
         text = (source / "member_00.txt").read_text(encoding="utf-8")
         (folder / "member_00.txt").write_text(text.replace("leaf_value=", "leaf_value=nan ", 1), encoding="utf-8")
         seal(folder)
         with pytest.raises(InputError, match=r"member_00\.txt: it has "):
-            load(folder)
+            Model.load(folder)
         shutil.rmtree(folder)
 
 

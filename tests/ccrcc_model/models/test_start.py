@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ccrcc_model.models.start import fit_linear
 from ccrcc_model.models.volume import fit_volume
-from ccrcc_model.outcomes.target import LabelledCases
+from ccrcc_model.outcomes.cases import LabelledCases
 
 VOLUME = "tumour__1mm__original_shape_MeshVolume"
 
@@ -22,7 +22,7 @@ def cases_of(n: int = 200, *, missing: int = 0) -> LabelledCases:
 
 def test_with_a_prior_as_wide_as_volumes_it_is_ridge_on_all() -> None:
     cases = cases_of()
-    found = fit_linear(cases, fit_volume(cases), ["a", "b"], prior=1.0)
+    found, _ = fit_linear(cases, fit_volume(cases), ["a", "b"], prior=1.0)
     log_volume = np.log(cases.features[:, 0])
     values = cases.features[:, 1:]
     spread = np.sqrt(((values - np.median(values, axis=0)) ** 2).mean(axis=0))
@@ -36,7 +36,7 @@ def test_the_narrower_the_prior_the_nearer_it_is_to_volume() -> None:
     cases = cases_of()
     volume = fit_volume(cases)
     away = [
-        np.abs(fit_linear(cases, volume, ["a", "b"], prior=prior).log_odds(cases) - volume.log_odds(cases)).max()
+        np.abs(fit_linear(cases, volume, ["a", "b"], prior=prior)[0].log_odds(cases) - volume.log_odds(cases)).max()
         for prior in (1.0, 0.1, 0.01, 1e-6)
     ]
     assert away == sorted(away, reverse=True)
@@ -45,7 +45,7 @@ def test_the_narrower_the_prior_the_nearer_it_is_to_volume() -> None:
 
 def test_a_missing_value_is_the_median() -> None:
     cases = cases_of(missing=20)
-    found = fit_linear(cases, fit_volume(cases), ["a", "b"], prior=0.3)
+    found, _ = fit_linear(cases, fit_volume(cases), ["a", "b"], prior=0.3)
     filled = cases.features.copy()
     filled[:20, 1] = np.nanmedian(cases.features[:, 1])
     full = LabelledCases(cases.names, filled, cases.patient_id, cases.centre, cases.y)
@@ -55,7 +55,7 @@ def test_a_missing_value_is_the_median() -> None:
 
 def test_a_value_far_out_counts_no_more_than_one_three_spreads_away() -> None:
     cases = cases_of()
-    found = fit_linear(cases, fit_volume(cases), ["a", "b"], prior=0.3)
+    found, _ = fit_linear(cases, fit_volume(cases), ["a", "b"], prior=0.3)
     far = cases.take(np.array([0, 1]))
     far.features[:, 1] = found.centre[0] + found.spread[0] * np.array([3.0, 1e6])
     first, second = found.contributions(far)[:, 0]

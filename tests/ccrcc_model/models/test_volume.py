@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ccrcc_model.models.volume import fit_volume, volume_column
+from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.seen import Step, leaking_steps, patient_hash, patient_hashes
-from ccrcc_model.outcomes.target import LabelledCases
 from nnunet_ext.ground.errors import InputError
 
 MESH, VOXEL = "tumour__1mm__original_shape_MeshVolume", "tumour__1mm__original_shape_VoxelVolume"

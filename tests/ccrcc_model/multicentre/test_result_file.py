@@ -13,6 +13,7 @@ from scipy.special import expit
 from ccrcc_model.models.model import Model
 from ccrcc_model.multicentre.result_file import SiteResult, _digest, share_predictions, site_result
 from ccrcc_model.outcomes.seen import patient_hash
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.statistics.metrics import Estimate, auc, auc_difference, counts
 from ccrcc_model.statistics.predictions import Predictions
@@ -91,7 +92,7 @@ def test_a_locked_model_is_shared_as_it_is_benchmarked(model_folder: Path, plant
     model = Model.load(model_folder)
     table, outcomes = planted(80, role="external", cohort="away", seed=3)
     result = site_result(model, table, outcomes)
-    predictions = model.predict(table, outcomes)
+    predictions = model.predict(Study(None, table, outcomes))
     assert (result.model_id, result.cohort, result.n) == (model.id, "away", 80)
     assert (result.model.threshold, result.baseline.threshold) == (
         model.decision.threshold,

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from PIL import Image
 from scipy.special import expit
 
-from ccrcc_model.models.model import Importance
+from ccrcc_model.models.explanation import Importance
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.plots import (
     Slice,

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from fitted import fit
 from PIL import Image
 from scipy.special import expit
 
-from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import GRADE, Target, ki67
 from ccrcc_model.report import read_run, report_run, write_report

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fitted import fit
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from ccrcc_model.cli import app
-from ccrcc_model.fitting.fit import fit
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.report import read_run, report_run
 from ccrcc_model.report.model_card import as_text

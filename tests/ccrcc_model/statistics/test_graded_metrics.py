@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import somersd, spearmanr
 from sklearn.metrics import cohen_kappa_score, r2_score, roc_auc_score
 
-from ccrcc_model.outcomes.graded import ISUP, KI67_PERCENT, GradedTarget
+from ccrcc_model.outcomes.target import ISUP, KI67_PERCENT, Target
 from ccrcc_model.statistics.graded_metrics import (
     DRAWS,
     GradedPredictions,
@@ -81,7 +81,7 @@ def test_the_interval_of_a_concordance_of_two_outcomes_is_close_to_delongs() -> 
     assert (found.low, found.high) == pytest.approx((delong.low, delong.high), abs=0.015)
 
 
-def predictions(target: GradedTarget, outcome: np.ndarray, score: np.ndarray) -> GradedPredictions:
+def predictions(target: Target, outcome: np.ndarray, score: np.ndarray) -> GradedPredictions:
     ids = np.arange(len(outcome)).astype(str)
     probability = np.full((len(outcome), len(target.levels)), 0.25)
     return GradedPredictions("home", target, ids, ids, outcome, score, outcome, probability)

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fitted import fit
 from scipy.special import expit
 
-from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.statistics.curves import net_benefit
 from ccrcc_model.statistics.metrics import auc, auc_difference
@@ -91,7 +92,7 @@ def test_a_locked_model_is_scored_on_each_cohort_and_nothing_is_refitted(locked)
     internal, cohort_north = result.groups[:2]
     assert internal.model.auc == auc(locked.out_of_fold)
     assert internal.baseline.auc == auc(locked.baseline_out_of_fold)
-    assert cohort_north.model.auc == auc(locked.predict(*north))
+    assert cohort_north.model.auc == auc(locked.predict(Study(None, *north)))
     assert {group.model.threshold for group in result.groups} == {locked.decision.threshold}
     assert {group.baseline.threshold for group in result.groups} == {locked.baseline_decision.threshold}
 
@@ -380,7 +381,7 @@ def test_external_patients_are_told_apart_by_what_their_files_say(locked):
     assert sexes["n"].to_dict() == {"female": 30, "male": 30, "not stated": 60}
     ages = frame.query("factor == 'age'").set_index("level")
     assert ages["n"].to_dict() == {"under 65": 45, "not stated": 75}
-    scored = locked.predict(north, told)
+    scored = locked.predict(Study(None, north, told))
     women = scored.take(np.isin(scored.patient_id, told["patient_id"][told["sex"] == "F"]))
     assert sexes.loc["female", "auc"] == pytest.approx(auc(women).value)
     assert set(frame["factor"]) == {"sex", "age", "tumour size"}

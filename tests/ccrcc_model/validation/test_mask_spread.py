@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 import yaml
 from balls import write_ball
+from fitted import fit
 from typer.testing import CliRunner, Result
 
 from ccrcc_model.cli import app
-from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.combat import Harmonisation
 from ccrcc_model.models.model import Model
-from ccrcc_model.outcomes.target import GRADE, read_outcomes
+from ccrcc_model.outcomes.table import read_outcomes
+from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.validation.mask_spread import MaskSpread
 from nnunet_ext.cohort.cards import save_cohort
 from nnunet_ext.ground.case import Case, Cohort, Role
@@ -116,7 +117,7 @@ def test_the_command_tells_how_far_each_probability_moves(study: Path, tmp_path:
     assert table["case_id"].tolist() == ["away04-ct", "away09-ct", "away14-ct"]
     assert (table["masks"] == 10).all()
     assert not table["development"].any()
-    frame = Model.load(study / "model").predict_proba(FeatureTable.read(study / "away.parquet"))
+    frame = Model.load(study / "model").predict_patients(FeatureTable.read(study / "away.parquet"))
     np.testing.assert_allclose(table["probability"], frame["probability"], rtol=1e-9)
     assert (table["sd"] > 0).all()
     assert ((table["low"] <= table["probability"]) & (table["probability"] <= table["high"])).all()
@@ -192,5 +193,5 @@ def test_a_harmonised_model_gives_its_own_probability_or_is_refused(
             ccrcc(*arguments)
         return
     assert ccrcc(*arguments).exit_code == 0
-    expected = model.predict_proba(FeatureTable.read(study / "away.parquet"))["probability"]
+    expected = model.predict_patients(FeatureTable.read(study / "away.parquet"))["probability"]
     np.testing.assert_allclose(pd.read_csv(tmp_path / "spread.csv")["probability"], expected, rtol=1e-9)
