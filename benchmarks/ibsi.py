@@ -57,8 +57,8 @@ Some features differ by definition. The value by the definition of the IBSI is a
 *else*:
 
 - **kurtosis**: the kurtosis of PyRadiomics exceeds the excess kurtosis of the IBSI by 3.
-- **axes**: PyRadiomics divides the covariance of n voxel positions by n. The reference values of axis lengths agree with n - 1,
-  which makes a difference in a region of 74 voxels.
+- **axes**: PyRadiomics divides the covariance of n voxel positions by n. The reference values of axis lengths agree with
+  n - 1, which makes a difference in a region of 74 voxels.
 - **numbering**: PyRadiomics begins bins of fixed width at a multiple of the width, and the lowest bin in the region is number
   1. In the IBSI the bin at the lower bound of the range is number 1. In configuration C its bins are the same, with higher
   numbers.
@@ -70,8 +70,8 @@ Others differ because PyRadiomics prepares image and region in another way:
   so that a few bright voxels remain and widen all bins.
 - **grid**: the new grid is aligned with the corner of the image, not with its centre. In configuration D one brighter voxel
   then widens all bins.
-- **mask**: the region is resampled to the new grid by nearest neighbour. The IBSI interpolates it, and keeps voxels that are at
-  least half inside.
+- **mask**: the region is resampled to the new grid by nearest neighbour. The IBSI interpolates it, and keeps voxels that are
+  at least half inside.
 
 The 2.2e-16 that PyRadiomics adds inside logarithms and the way in which it divides the polygons of the mesh have no effect on
 three digits.
@@ -124,8 +124,8 @@ def overview(comparisons: list[Comparison]) -> str:
 ## Matches
 
 {table(head, rows)}
-The IBSI preparation itself agrees with {met} of {published} published diagnostic values of image and region. The region has {ibsi}
-voxels after the IBSI preparation, and {pyradiomics} after that of PyRadiomics.
+The IBSI preparation itself agrees with {met} of {published} published diagnostic values of image and region. The region has
+{ibsi} voxels after the IBSI preparation, and {pyradiomics} after that of PyRadiomics.
 """
 
 
