@@ -1,4 +1,4 @@
-"""Extraction speed beside Pictologics, the fastest radiomics package that we know.
+"""Extraction speed compared with Pictologics, the fastest radiomics package that we know.
 
     uv run python benchmarks/beside_pictologics.py [--repeats 3] [--out FILE]
 

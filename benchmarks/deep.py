@@ -123,7 +123,7 @@ def as_markdown(ablations: list[Ablation]) -> str:
         lines = [
             f"{one.target.sentence}: {n} patients, {positive} of them positive; the best possible AUC is {best:.3f}.",
             "",
-            "| model | AUC (95 % interval) | less radiomic features' | less volume's |",
+            "| model | AUC (95% CI) | difference from radiomic features | difference from volume |",
             "| --- | --- | --- | --- |",
             f"| tumour volume alone | {_area(one.baseline)} | {_less(one.baseline, one.models[RADIOMIC])} | |",
         ]

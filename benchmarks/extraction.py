@@ -1,4 +1,4 @@
-"""Extraction speed beside PyRadiomics.
+"""Extraction speed compared with PyRadiomics.
 
     uv run python benchmarks/extraction.py [--repeats 3] [--out FILE]
 

@@ -134,7 +134,7 @@ def dice(cohort: Cohort, masks: Path) -> dict[str, float]:
         sys.exit(f"{refusals[0]}")
     means = table[table["structure"].isin(STRUCTURES)].groupby("structure")["dice"].mean()
     sensitivity = lesions["detected"].sum() / lesions["lesions"].sum()
-    return {**means, "sensitivity": sensitivity, "false positives a scan": lesions["false_positives"].mean()}
+    return {**means, "sensitivity": sensitivity, "false positives per scan": lesions["false_positives"].mean()}
 
 
 def as_markdown(chosen: Mapping[str, dict[str, float]], rows: pd.DataFrame, seconds: float) -> str:

@@ -1,10 +1,10 @@
-"""IBSI compliance: our features beside the published reference values, the page docs/reference/ibsi.md.
+"""IBSI compliance: our features compared with the published reference values, the page docs/reference/ibsi.md.
 
     uv run python benchmarks/ibsi.py [--data DIR] [--out docs/reference/ibsi.md]
 
-The digital phantom goes through ``Extractor`` as it is. The CT phantom is prepared twice for each of the configurations C, D
-and E: as the IBSI asks, then handed to our feature classes; and by ``Extractor`` with the nearest settings. Between the two
-lie a few steps, taken one by one, which show where a feature leaves its tolerance.
+The digital phantom is measured by ``Extractor`` as it is. The CT phantom is prepared twice for each of the configurations C, D
+and E: as specified by the IBSI, then measured by our feature classes; and by ``Extractor`` with the closest settings. The few
+steps between the two are taken one by one, which shows at which step a feature leaves its tolerance.
 """
 
 import argparse
@@ -27,20 +27,21 @@ INTRODUCTION = """\
 # IBSI compliance
 
 <!-- Written by benchmarks/ibsi.py, tables and text alike: edit the script, not this page. -->
-Written by `uv run python benchmarks/ibsi.py --data FOLDER`, where `FOLDER` holds the phantoms and the reference values.
+This page is written by `uv run python benchmarks/ibsi.py --data FOLDER`, where `FOLDER` holds the phantoms and the reference
+values.
 
-The Image Biomarker Standardisation Initiative (IBSI) published features of two phantoms on which many teams agree
+The Image Biomarker Standardisation Initiative (IBSI) published consensus values of the features of two phantoms
 ([Zwanenburg et al. 2020](https://doi.org/10.1148/radiol.2020191145), [manual](https://arxiv.org/abs/1612.07003)). Our features
-are PyRadiomics', value for value, so they deviate where PyRadiomics does. A value **matches** if, rounded to three digits as
-the IBSI rounded all values, it lies within the published tolerance.
+have the values of PyRadiomics, so they deviate where PyRadiomics does. A value **matches** if it lies within the published
+tolerance when rounded to three digits, as the IBSI rounded all values.
 
 - The **digital phantom** needs no preparation; bins of width 1 keep its intensities as grey levels.
 - The **CT phantom** is resampled to 2 mm, and extreme intensities are cut off. Configuration C: trilinear, -1000 to 400 HU,
   bins of 25 HU. D: trilinear, mean ± 3 standard deviations, 32 bins. E: tricubic, -1000 to 400 HU and then mean ± 3 standard
   deviations, 32 bins.
-  - *IBSI preparation*: a script prepares image and region as the manual says and hands them to our feature classes. This shows
-    what our definitions are worth.
-  - *PyRadiomics preparation*: `Extractor` with the nearest settings. This shows what a user gets.
+  - *IBSI preparation*: a script prepares image and region as specified in the manual and passes them to our feature classes.
+    This validates our definitions.
+  - *PyRadiomics preparation*: `Extractor` with the closest settings. This shows the values that a user obtains.
 
 Texture in 3D is averaged over directions by default (IBSI ITBB), and merged with `weightingNorm: no_weighting` (IAZD). With
 `force2D: true` these are the 2.5D variants (JJUI and ZW7Z).
@@ -52,26 +53,31 @@ Reference values and digital phantom: IBSI, [CC BY 4.0](https://creativecommons.
 REASONS = """\
 ## Why features deviate
 
-By definition. What the IBSI defines is computed too, and stands in the tables after *else*:
+Some features differ by definition. The value by the definition of the IBSI is also computed, and given in the tables after
+*else*:
 
-- **kurtosis**: PyRadiomics' is 3 more than the excess kurtosis that the IBSI means.
-- **axes**: PyRadiomics divides the covariance of n voxel places by n. The reference values of axis lengths fit n - 1, which
-  shows in a region of 74 voxels.
-- **numbering**: PyRadiomics begins bins of fixed width at a multiple of the width, and the lowest in the region is number 1.
-  The IBSI begins with number 1 at the lower bound of the range. In configuration C its bins are the same, with higher numbers.
+- **kurtosis**: the kurtosis of PyRadiomics exceeds the excess kurtosis of the IBSI by 3.
+- **axes**: PyRadiomics divides the covariance of n voxel positions by n. The reference values of axis lengths agree with
+  n - 1, which makes a difference in a region of 74 voxels.
+- **numbering**: PyRadiomics begins bins of fixed width at a multiple of the width, and the lowest bin in the region is number
+  1. In the IBSI the bin at the lower bound of the range is number 1. In configuration C its bins are the same, with higher
+  numbers.
 
-By preparation, as PyRadiomics does it:
+Others differ because PyRadiomics prepares image and region in another way:
 
 - **rounding**: intensities are not rounded to whole HU.
-- **one cut**: it cuts off outliers or a range, not both. Here that is outliers in configuration E, so that a few bright voxels
-  stay and widen all bins.
-- **grid**: the new grid shares the image's corner, not its centre. In configuration D one brighter voxel then widens all bins.
-- **mask**: the region goes to the new grid by nearest neighbour. The IBSI interpolates it, and keeps voxels that are at least
-  half inside.
+- **one cut**: either outliers or intensities outside a range are cut off, not both. In configuration E these are the outliers,
+  so that a few bright voxels remain and widen all bins.
+- **grid**: the new grid is aligned with the corner of the image, not with its centre. In configuration D one brighter voxel
+  then widens all bins.
+- **mask**: the region is resampled to the new grid by nearest neighbour. The IBSI interpolates it, and keeps voxels that are
+  at least half inside.
 
-Without effect on three digits: the 2.2e-16 that PyRadiomics adds inside logarithms, and how it cuts polygons of the mesh.
+The 2.2e-16 that PyRadiomics adds inside logarithms and the way in which it divides the polygons of the mesh have no effect on
+three digits.
 
-Features that match as these steps are added one by one; the last line is the PyRadiomics preparation:
+The table gives the number of features that match as these steps are added one by one; the last line is the PyRadiomics
+preparation:
 """
 
 
@@ -112,14 +118,14 @@ def overview(comparisons: list[Comparison]) -> str:
             why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common() if reason)
             rows.append([comparison.title, preparation, published, n, reasons[""], n - reasons[""], why])
     head = ("data set", "preparation", "published", "offered", "match", "deviate", "why")
-    met, told = (sum(comparison.diagnostics[k] for comparison in comparisons) for k in (0, 1))
+    met, published = (sum(comparison.diagnostics[k] for comparison in comparisons) for k in (0, 1))
     ibsi, pyradiomics = comparisons[-1].voxels
     return f"""\
 ## Matches
 
 {table(head, rows)}
-The IBSI preparation itself agrees with {met} of {told} published diagnostic values of image and region. The region has {ibsi}
-voxels after it, and {pyradiomics} after PyRadiomics'.
+The IBSI preparation itself agrees with {met} of {published} published diagnostic values of image and region. The region has
+{ibsi} voxels after the IBSI preparation, and {pyradiomics} after that of PyRadiomics.
 """
 
 
@@ -153,7 +159,7 @@ def families(comparisons: list[Comparison]) -> str:
         cells = [matches(part, end) if part else "" for part, c in zip(own, comparisons, strict=True) for end in ends(c)]
         rows.append([family, published, max(map(len, own)), *cells])
     head = ("family", "published", "offered", "digital phantom", *ct)
-    return f"## By family\n\nOf the features that we offer, how many match.\n\n{table(head, rows)}"
+    return f"## By family\n\nNumber of the offered features that match.\n\n{table(head, rows)}"
 
 
 def missing(comparisons: list[Comparison]) -> str:

@@ -1,4 +1,4 @@
-"""Our features of the IBSI's phantoms beside the published reference values: the numbers behind benchmarks/ibsi.py.
+"""Our features of the IBSI's phantoms compared with the published reference values: the numbers behind benchmarks/ibsi.py.
 
 References:
     Zwanenburg et al. 2020, doi:10.1148/radiol.2020191145; reference manual, arXiv:1612.07003.

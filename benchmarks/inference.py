@@ -1,4 +1,4 @@
-"""Inference beside stock nnU-Net: the same network, the same full-size scans.
+"""Inference compared with stock nnU-Net: the same network, the same full-size scans.
 
     uv run python benchmarks/inference.py [--cases case_00072 case_00015] [--repeats 1] [--work DIR] [--out FILE]
     uv run python benchmarks/inference.py --device cuda --configuration 3d_fullres --synthetic [--iterations 250]
@@ -241,7 +241,7 @@ def as_markdown(rows: pd.DataFrame, scans: Cohort) -> str:
     median = rows.groupby("method", sort=False).median()
     ours = median.loc["ccrcc segment", "seconds"]
     lines = [
-        "| method | wall clock, s a scan | times `ccrcc segment` | peak memory, MiB | Dice kidney | Dice tumour |",
+        "| method | wall clock, s per scan | times `ccrcc segment` | peak memory, MiB | Dice kidney | Dice tumour |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, row in median.iterrows():

@@ -1,4 +1,4 @@
-"""Modelling beside other models, on tables with a known answer and on real ones.
+"""Modelling compared with other models, on tables with a known answer and on real ones.
 
     uv run python benchmarks/modelling.py [--trials 25] [--jobs 2] [--out FILE]
 
@@ -210,7 +210,7 @@ def scored(fit: Fit, train: LabelledCases, test: LabelledCases) -> Score:
 
 def real_report(cases: LabelledCases, scores: dict[str, Score]) -> str:
     """Return AUCs and paired differences from volume as a table."""
-    lines = ["| model | AUC (95 % interval) | less volume's (95 % interval) |", "| --- | --- | --- |"]
+    lines = ["| model | AUC (95% CI) | difference from volume (95% CI) |", "| --- | --- | --- |"]
     reference = predictions(cases, next(iter(scores.values())))
     for name, score in scores.items():
         value, low, high = area(cases, score)

@@ -1,4 +1,4 @@
-"""Cases an hour of ``extract`` with one and with two worker processes, and what 100,000 cases would take.
+"""Cases per hour of ``extract`` with one and with two worker processes, and what 100,000 cases would take.
 
     uv run python benchmarks/throughput.py [--copies 4] [--out FILE]
 
@@ -74,7 +74,7 @@ def table(seconds: dict[int, float], n_cases: int) -> str:
     lines = [
         f"{n_cases} cases on {len(os.sched_getaffinity(0))} cores:",
         "",
-        f"| workers | s a case | cases an hour | {PROJECTED:,} cases |",
+        f"| workers | s per case | cases per hour | {PROJECTED:,} cases |",
         "| --- | --- | --- | --- |",
     ]
     for jobs, taken in seconds.items():

@@ -99,7 +99,7 @@ def scores(table: pd.DataFrame, lesions: pd.DataFrame) -> dict[str, float]:
         "small tumour": dice["tumour"].loc[small].mean(),
         "n small": len(small),
         "sensitivity": lesions["detected"].sum() / lesions["lesions"].sum(),
-        "false positives a scan": lesions["false_positives"].mean(),
+        "false positives per scan": lesions["false_positives"].mean(),
     }
 
 

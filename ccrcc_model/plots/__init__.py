@@ -1,4 +1,4 @@
-"""Figures: each is a function of a named result, draws on given axes and hands them back; one style, one way to save."""
+"""Figures: each is a function of a named result that draws on given axes and returns them; one style, one way to save."""
 
 from ccrcc_model.plots.bars import DiceGroup, draw_dice, draw_features, group_dice, plot_dice, plot_features, save_dice
 from ccrcc_model.plots.curves import draw_panels, plot_calibration, plot_decision_curve, plot_roc

@@ -1,4 +1,4 @@
-"""Bars: Dice per structure (the supplement's Fig. S1) and the features that a model leans on."""
+"""Bars: Dice per structure (the supplement's Fig. S1) and the features on which a model relies."""
 
 import re
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ class DiceGroup:
 
     Args:
         group: Cohort or centre.
-        structure: Of ``nnunet_ext.ground.labels.STRUCTURES``.
-        dice: Shape ``(n_cases,)``, at least one, none missing.
+        structure: One of ``nnunet_ext.ground.labels.STRUCTURES``.
+        dice: Values of shape ``(n_cases,)`` for at least one case, none missing.
     """
 
     group: str
@@ -58,11 +58,11 @@ class DiceGroup:
 
 
 def group_dice(overlap: pd.DataFrame, *, by: str = "cohort") -> tuple[DiceGroup, ...]:
-    """Gather the Dice values of every cohort or centre and structure, in the order they come in.
+    """Gather the Dice values of every cohort or centre and structure, in the order of their first occurrence.
 
     Args:
-        overlap: One row a case and structure, with the columns ``structure``, ``dice`` and ``by``. A missing Dice (the
-            structure is in neither mask) counts as no case.
+        overlap: One row per case and structure, with the columns ``structure``, ``dice`` and ``by``. Rows without a Dice
+            value (the structure is in neither mask) are left out.
         by: ``"cohort"`` or ``"centre"``.
     """
     present = overlap.dropna(subset=["dice"])
@@ -88,7 +88,7 @@ def save_dice(overlap: pd.DataFrame, stem: Path) -> None:
 
 
 def plot_dice(groups: Sequence[DiceGroup], ax: Axes) -> Axes:
-    """Draw mean ± SD of Dice per group and structure, with one dot a case behind."""
+    """Draw mean ± SD of Dice per group and structure, with one dot per case."""
     if not groups:
         return say(ax, "No case has a reference mask")
     names = list(dict.fromkeys(group.group for group in groups))
@@ -121,7 +121,7 @@ def _dice_bar(ax: Axes, group: DiceGroup, x: float, width: float) -> None:
 
 
 def draw_features(features: Sequence["Importance"], *, top: int = 12) -> Figure:
-    """Return a figure with `plot_features`, high enough for its bars, the names on its left half."""
+    """Return a figure with `plot_features`, tall enough for its bars, with the names in its left half."""
     height_mm = 16 + 8 * max(min(len(features), top), 1)
     figure = Figure(figsize=(WIDTH_MM / MM_PER_INCH, height_mm / MM_PER_INCH))
     plot_features(features, figure.add_axes((0.5, 12 / height_mm, 0.44, 1 - 14 / height_mm)), top=top)
@@ -129,12 +129,12 @@ def draw_features(features: Sequence["Importance"], *, top: int = 12) -> Figure:
 
 
 def plot_features(features: Sequence["Importance"], ax: Axes, *, top: int = 12) -> Axes:
-    """Draw the ``top`` features by how much they move the log odds; their names stand to the left of ``ax``.
+    """Draw the ``top`` features by their effect on the log odds, with their names to the left of ``ax``.
 
     Args:
-        features: The most important first, as ``Model.importance`` holds them.
-        ax: Where to draw.
-        top: How many to draw.
+        features: The most important first, as in ``Model.importance``.
+        ax: Axes on which to draw.
+        top: Number of features to draw.
     """
     chosen = features[:top]
     if not chosen:
@@ -152,23 +152,23 @@ def plot_features(features: Sequence["Importance"], ax: Axes, *, top: int = 12) 
 
 
 def feature_label(name: str) -> tuple[str, str]:
-    """Return where a feature is taken and what it is, for a reader.
+    """Return the region and the description of a feature in readable form.
 
-    ``shell_0_3mm_fat__1mm__log-sigma-3-0-mm-3D_glcm_Contrast`` becomes ``shell 0–3 mm, fat · 1 mm grid`` and
-    ``LoG 3.0 mm, glcm Contrast``. Another form of name is left as it is.
+    ``shell_0_3mm_fat__1mm__log-sigma-3-0-mm-3D_glcm_Contrast`` becomes ``ring 0–3 mm, fat · 1 mm grid`` and
+    ``LoG 3.0 mm, glcm Contrast``. Names of another form are returned unchanged.
     """
     region, _, rest = name.partition("__")
     scale, _, feature = rest.partition("__")
     if not feature:
         return "", name
-    region = re.sub(r"_(\d+(?:p\d+)?)_(\d+(?:p\d+)?)mm(?:_(\w+))?$", _shell, region)
+    region = re.sub(r"^shell_(\d+(?:p\d+)?)_(\d+(?:p\d+)?)mm(?:_(\w+))?$", _ring, region)
     scale = re.sub(r"(?<=\d)mm$", " mm", scale)
     image, _, what = feature.partition("_")
     image = re.sub(r"^log-sigma-(\d+)-(\d+)-mm-3D$", r"LoG \1.\2 mm", image)
     return f"{region} · {scale} grid", f"{image}, {what.replace('_', ' ')}"
 
 
-def _shell(found: re.Match[str]) -> str:
+def _ring(found: re.Match[str]) -> str:
     inner, outer, side = found.groups()
-    distance = f" {inner}–{outer} mm".replace("p", ".")
+    distance = f"ring {inner}–{outer} mm".replace("p", ".")
     return f"{distance}, {side}" if side else distance

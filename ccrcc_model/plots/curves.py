@@ -18,7 +18,7 @@ DASHED = (0, (4, 1.5))
 
 
 def draw_panels(groups: Sequence[GroupResult], plot: Callable[[GroupResult, Axes], Axes], *, height_mm: float = 66) -> Figure:
-    """Draw one panel a group with ``plot``, in even rows of at most three, titled with the group and its numbers."""
+    """Draw one panel per group with ``plot``, in even rows of at most three, titled with the group and its numbers."""
     rows = -(-len(groups) // MOST_COLUMNS)
     columns = -(-len(groups) // rows)
     figure, axes = new_figure(PANEL_MM * columns, height_mm * rows, rows=rows, columns=columns)
@@ -62,9 +62,9 @@ def plot_roc(group: GroupResult, ax: Axes) -> Axes:
 
 
 def plot_calibration(group: GroupResult, ax: Axes) -> Axes:
-    """Draw the model's observed against predicted risk: smoothed, in groups with exact intervals, above a histogram."""
+    """Draw observed against predicted risk of the model: smoothed, and in groups with exact intervals, above a histogram."""
     evaluation = group.model
-    ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="Observed share positive")
+    ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="Observed proportion")
     ax.set_xticks([0, 0.5, 1], [])
     ax.set_yticks([0, 0.5, 1])
     ax.plot([0, 1], [0, 1], color=RULE, linewidth=0.8)
@@ -78,8 +78,8 @@ def plot_calibration(group: GroupResult, ax: Axes) -> Axes:
 
 
 def plot_decision_curve(group: GroupResult, ax: Axes) -> Axes:
-    """Draw the net benefit of model and tumour volume beside treating all and treating none."""
-    ax.set(xlim=(0, 1), xlabel="Risk from which one would treat", ylabel="Net benefit per patient")
+    """Draw the net benefit of model and tumour volume, with that of treating all and of treating none."""
+    ax.set(xlim=(0, 1), xlabel="Threshold probability", ylabel="Net benefit per patient")
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     model, baseline = group.model.decision, group.baseline.decision
     if model is None or baseline is None:

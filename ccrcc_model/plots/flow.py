@@ -1,4 +1,4 @@
-"""How many cases each stage took in, per cohort."""
+"""Flow of cases: how many reached each stage, per cohort."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,14 +17,14 @@ STAGES = {
 _REFUSED_BY = {"check": "passed", "gate": "passed", "segment": "segmented", "extract": "extracted"}
 """The stage that a refused case did not reach, by the stage that refused it."""
 MOST_CODES = 3
-"""Codes under one arrow; further ones are added up."""
+"""Number of codes shown under one arrow; further ones are summed."""
 
 
 def refusal_codes(refusals: pd.DataFrame | None) -> dict[tuple[str, str], tuple[tuple[str, int], ...]]:
-    """Return codes and how many cases each refused, the commonest first, by cohort and the stage that was not reached.
+    """Return the codes and their numbers of refused cases, most frequent first, by cohort and the stage that was not reached.
 
     Args:
-        refusals: Columns cohort, stage, code, one row a case; None for none.
+        refusals: Columns cohort, stage, code, one row per case; None if there are none.
     """
     if refusals is None or refusals.empty:
         return {}
@@ -37,12 +37,12 @@ def refusal_codes(refusals: pd.DataFrame | None) -> dict[tuple[str, str], tuple[
 
 
 def plot_flow(flow: pd.DataFrame, ax: Axes, *, refusals: pd.DataFrame | None = None) -> Axes:
-    """Draw one row a cohort and one box a stage, with the cases lost between two boxes on the arrow, their codes under it.
+    """Draw one row per cohort and one box per stage; arrows show the cases lost between two boxes, with their codes below.
 
     Args:
-        flow: Columns cohort, role, listed, passed, segmented, extracted, modelled (whole numbers).
-        ax: Where to draw; its frame is taken away.
-        refusals: Columns cohort, stage, code, one row a refused case; without them no code is shown.
+        flow: Columns cohort, role, listed, passed, segmented, extracted, modelled (integers).
+        ax: Axes on which to draw; its frame is removed.
+        refusals: Columns cohort, stage, code, one row per refused case; without them no code is shown.
     """
     ax.set_axis_off()
     if flow.empty:

@@ -1,4 +1,4 @@
-"""By how much the model beats tumour volume, in every group of patients."""
+"""Difference between the AUCs of model and tumour volume, in every group of patients."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ SHOWN = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
 
 
 def forest_rows(results: Sequence[BenchmarkResult]) -> list[tuple[str, GroupResult | None]]:
-    """Return the lines of the figure from top to bottom: a heading a target, then its groups but for single centres."""
+    """Return the lines of the figure from top to bottom: one heading per target, then its groups except single centres."""
     rows: list[tuple[str, GroupResult | None]] = []
     for result in results:
         rows.append((result.sentence, None))
@@ -23,12 +23,12 @@ def forest_rows(results: Sequence[BenchmarkResult]) -> list[tuple[str, GroupResu
 
 
 def plot_forest(results: Sequence[BenchmarkResult], ax: Axes) -> Axes:
-    """Draw the difference of the AUCs of model and tumour volume with its paired interval, one line a group.
+    """Draw the difference in AUC (model − tumour volume) with its paired interval, one line per group.
 
-    The names of the lines stand to the left of ``ax``, as wide as ``ax`` itself; `draw_forest` leaves that room.
+    The names of the lines are to the left of ``ax`` and as wide as ``ax`` itself; `draw_forest` leaves room for them.
     """
     rows = forest_rows(results)
-    ax.set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUC of the model less AUC of tumour volume (95 % CI)")
+    ax.set(ylim=(len(rows) - 0.4, -0.6), xlabel="Difference in AUC, model − tumour volume (95% CI)")
     ax.axvline(0, color=BASELINE, linewidth=1)
     ax.spines["left"].set_visible(False)
     ax.set_yticks([])
@@ -40,7 +40,7 @@ def plot_forest(results: Sequence[BenchmarkResult], ax: Axes) -> Axes:
         pooled = group.scope is Scope.POOLED
         ax.text(-1.03, place, name, transform=left, va="center", fontweight="bold" if pooled else "normal")
         ax.text(-0.4, place, f"{group.model.events} of {group.model.n}", transform=left, va="center", ha="right", color=MUTED)
-        aucs = f"{format_number(group.model.auc.value)} against {format_number(group.baseline.auc.value)}"
+        aucs = f"{format_number(group.model.auc.value)} vs {format_number(group.baseline.auc.value)}"
         if group.model.auc.value is not None:
             ax.text(-0.05, place, aucs, transform=left, va="center", ha="right", fontsize=7.5)
         _line(ax, group, place)
@@ -52,7 +52,7 @@ def plot_forest(results: Sequence[BenchmarkResult], ax: Axes) -> Axes:
 
 
 def draw_forest(results: Sequence[BenchmarkResult]) -> Figure:
-    """Return a figure with `plot_forest`, high enough for its lines, the names on its left half."""
+    """Return a figure with `plot_forest`, tall enough for its lines, with the names in its left half."""
     height_mm = 16 + 5.2 * len(forest_rows(results))
     figure = Figure(figsize=(WIDTH_MM / MM_PER_INCH, height_mm / MM_PER_INCH))
     plot_forest(results, figure.add_axes((0.515, 12 / height_mm, 0.475, 1 - 13 / height_mm)))

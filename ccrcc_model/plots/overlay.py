@@ -16,10 +16,10 @@ from nnunet_ext.ground.files import atomic_path
 from nnunet_ext.ground.labels import STRUCTURES, Label
 
 WINDOW_HU = (-120.0, 280.0)
-"""Level 80, width 400: soft tissue with contrast."""
+"""Level 80, width 400: contrast-enhanced soft tissue."""
 ZOOM_MARGIN_MM = 25.0
 ON_CT = {"kidney": "#3fd6bb", "tumour": "#ff74c4", "cyst": "#ffd84d"}
-"""The structures' colours, lightened for a dark ground."""
+"""Colours of the structures, lightened for a dark background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,8 @@ class Slice:
 
     Args:
         image_hu: Shape ``(rows, columns)``.
-        reference: Label values on the same grid; None where there is no reference.
-        predicted: Label values on the same grid; None where there is no prediction.
+        reference: Label values on the same grid; None if there is no reference.
+        predicted: Label values on the same grid; None if there is no prediction.
         spacing_mm: Of rows and of columns.
         position_mm: Height of the slice in the patient (z of its centre, LPS).
     """
@@ -42,9 +42,9 @@ class Slice:
 
 
 def overlay_slice(image: sitk.Image, reference: sitk.Image | None, predicted: sitk.Image | None) -> Slice:
-    """Return the axial slice with the largest tumour area of the reference, or of the prediction without a reference.
+    """Return the axial slice with the largest tumour area of the reference, or of the prediction if there is no reference.
 
-    Without any tumour the slice with the most kidney is taken, and without that the middle one.
+    Without any tumour it is the slice with the largest kidney area, and without any kidney the middle one.
 
     Args:
         image: CT in HU, 3-D.
@@ -72,12 +72,12 @@ def overlay_slice(image: sitk.Image, reference: sitk.Image | None, predicted: si
 
 
 def plot_overlay(view: Slice, ax: Axes, *, zoom: bool = False) -> Axes:
-    """Draw the slice with reference contours solid and predicted contours dashed, in the colours of the structures.
+    """Draw the slice with solid reference contours and dashed predicted contours, in the colours of the structures.
 
     Args:
-        view: From `overlay_slice`.
-        ax: Where to draw.
-        zoom: Show the side with the tumour alone; the contours are drawn in either case.
+        view: Slice from `overlay_slice`.
+        ax: Axes on which to draw.
+        zoom: Show only the surroundings of the tumour; the contours are drawn in either case.
     """
     row_mm, column_mm = view.spacing_mm
     ax.imshow(
@@ -96,7 +96,10 @@ def plot_overlay(view: Slice, ax: Axes, *, zoom: bool = False) -> Axes:
 
 
 def zoom_box(view: Slice) -> tuple[int, int, int, int] | None:
-    """First and last row and column of a square round the tumour (or the kidneys), 25 mm to spare; None without a mask."""
+    """Return first and last row and column of a square around the tumour (or the kidneys), with a margin of 25 mm.
+
+    Without a mask there is none.
+    """
     masks = [mask for mask in (view.reference, view.predicted) if mask is not None]
     for labels in ((Label.TUMOUR,), (Label.KIDNEY, Label.CYST)):
         found = [np.isin(mask, labels) for mask in masks]
@@ -119,13 +122,13 @@ def zoom_box(view: Slice) -> tuple[int, int, int, int] | None:
 
 
 def save_overlay(path: Path, image: sitk.Image, *, reference: sitk.Image | None = None, predicted: sitk.Image | None) -> None:
-    """Write a PNG with the whole slice on the left and the tumour's surroundings on the right.
+    """Write a PNG with the whole slice on the left and the surroundings of the tumour on the right.
 
     Args:
-        path: Ends with ``.png``; name it after nothing that tells who the patient is.
+        path: Ends with ``.png``; its name must not identify the patient.
         image: CT in HU, 3-D.
-        reference: Canonical label values on the grid of ``image``, if there is one.
-        predicted: The same of the prediction.
+        reference: Canonical label values on the grid of ``image``, if there is a reference.
+        predicted: Those of the prediction, likewise.
     """
     view = overlay_slice(image, reference, predicted)
     with styled():
@@ -148,7 +151,7 @@ def save_overlay(path: Path, image: sitk.Image, *, reference: sitk.Image | None 
 
 
 def _contours(ax: Axes, mask: npt.NDArray[np.uint8], *, style: str, width: float) -> None:
-    # The kidney's outline goes round its tumour and cysts, as a reader of the scan sees it.
+    # The outline of the kidney includes its tumour and cysts, as a reader of the scan sees it.
     regions = {"kidney": mask > 0, "tumour": mask == Label.TUMOUR, "cyst": mask == Label.CYST}
     for name, region in regions.items():
         if region.any() and not region.all():

@@ -1,4 +1,4 @@
-"""The one look of all figures, and the one way to save them."""
+"""The common style of all figures, and the one way to save them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from nnunet_ext.ground.files import atomic_path
 INK = "#1d2733"
 MUTED = "#5f6b78"
 RULE = "#cfd6dd"
-# Blue against orange and green against magenta stay apart in the common forms of colour blindness and in grey.
+# Blue and orange, and green and magenta, can be distinguished in the common forms of colour blindness and in grey.
 MODEL = "#0b5a8f"
 BASELINE = "#d0640f"
 STRUCTURE = {"kidney": "#1b8a7a", "tumour": "#b0307c", "cyst": "#b98a00"}
@@ -26,7 +26,7 @@ STRUCTURE = {"kidney": "#1b8a7a", "tumour": "#b0307c", "cyst": "#b98a00"}
 MM_PER_INCH = 25.4
 DPI = 160
 WIDTH_MM = 174
-"""Of a figure across a whole page."""
+"""Width of a figure that spans the page."""
 
 STYLE: Any = {  # matplotlib types its settings by a literal of 400 names
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that a figure looks the same everywhere
@@ -66,13 +66,13 @@ STYLE: Any = {  # matplotlib types its settings by a literal of 400 names
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Hold the project's style for the block; draw and save inside it."""
+    """Apply the project's style within the block; draw and save figures inside it."""
     with mpl.rc_context(STYLE):
         yield
 
 
 def new_figure(width_mm: float, height_mm: float, *, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure with ``rows`` times ``columns`` axes, listed row by row; call it inside `styled`."""
+    """Return an empty figure with ``rows`` × ``columns`` axes, listed row by row; call it inside `styled`."""
     figure = Figure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.ravel())
@@ -82,7 +82,7 @@ def save_figure(figure: Figure, stem: Path, data: pd.DataFrame) -> None:
     """Write ``<stem>.png`` (160 dpi), ``<stem>.svg``, and ``<stem>.csv`` with the numbers that the figure shows."""
     figure.dpi = DPI
     with styled():
-        # The canvases' own writers draw once each, where ``savefig`` draws twice and lays out again.
+        # The writers of the canvases draw once each, whereas ``savefig`` draws twice and repeats the layout.
         with atomic_path(stem.with_name(f"{stem.name}.png")) as temporary:
             FigureCanvasAgg(figure).print_png(temporary, metadata={"Software": None})  # type: ignore[no-untyped-call]
         figure.set_layout_engine("none")
@@ -92,6 +92,6 @@ def save_figure(figure: Figure, stem: Path, data: pd.DataFrame) -> None:
 
 
 def say(ax: Axes, text: str) -> Axes:
-    """Write in empty axes why there is nothing to draw."""
+    """Write into empty axes the reason why nothing is drawn."""
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=MUTED, wrap=True)
     return ax

@@ -1,1 +1,1 @@
-"""From a printed row back to the counts behind it."""
+"""Reconstruction of the counts behind a published row."""

@@ -1,7 +1,7 @@
-"""From a printed row of a table back to the counts: every TP, FN, TN, FP that would have been printed so.
+"""Reconstruction of counts from a printed row of a table: every TP, FN, TN, FP that would have been printed in this way.
 
-A row of rounded estimates is seldom made by one set of counts only, and never without assuming how it was computed and
-printed. So the search runs over every `Reading`, and hands back all that fit, each with its reading.
+A row of rounded estimates rarely determines a single set of counts, and only under an assumption on how it was calculated
+and printed. The search therefore covers every `Reading`, and returns all sets of counts that fit, each with its reading.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from ccrcc_model.statistics.metrics import Counts
 from nnunet_ext.ground.errors import InputError
 
 Row = Mapping[str, Printed]
-"""Printed estimates by their names, which are among ``ESTIMATES``."""
+"""Printed estimates by name; the names are among ``ESTIMATES``."""
 
 Pairs = tuple[Whole, Whole]
 """Numerators and denominators."""
@@ -28,7 +28,7 @@ CORE = ("sensitivity", "specificity", "accuracy")
 ESTIMATES = (*CORE, "ppv", "npv", "f1")
 
 MOST_FITS = 10_000
-"""So many sets of counts tell nothing any more; the search stops there."""
+"""So many sets of counts are uninformative; the search stops there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Fit:
     """Counts that fit a row.
 
     Args:
-        reading: How the row must have been made then.
+        reading: How the row was made if these are its counts.
         counts: The counts.
-        misprint: The estimate of which one number must be wrong then; None if all fit.
+        misprint: The estimate in which one number is then wrong; None if all numbers fit.
     """
 
     reading: Reading
@@ -53,12 +53,12 @@ class Fit:
 
     @property
     def n(self) -> int:
-        """Patients in all."""
+        """Total number of patients."""
         return int(self.cells.sum())
 
     @property
     def prevalence(self) -> float:
-        """Share of positive patients."""
+        """Proportion of positive patients."""
         return int(self.cells[:2].sum()) / self.n
 
     def printed(self, name: str, *, decimals: int) -> str:
@@ -72,9 +72,9 @@ def find_counts(row: Row, sizes: range, *, misprint: bool = False) -> list[Fit]:
     """Return all counts, with at least one positive and one negative patient, that fit a row.
 
     Args:
-        row: At least two of sensitivity, specificity and accuracy, and whatever else is printed.
-        sizes: Patients in all that there may be: ``range(216, 217)`` if there are 216, ``range(2, 2001)`` if that is unknown.
-        misprint: If nothing fits, return counts that fit all numbers but one.
+        row: At least two of sensitivity, specificity and accuracy, and any other printed estimates.
+        sizes: Possible total numbers of patients: ``range(216, 217)`` for 216, ``range(2, 2001)`` if the number is unknown.
+        misprint: If nothing fits, return counts that fit all numbers except one.
 
     Raises:
         InputError: If the row or the sizes cannot be used, or more than ``MOST_FITS`` sets fit.
@@ -89,7 +89,7 @@ def find_counts(row: Row, sizes: range, *, misprint: bool = False) -> list[Fit]:
 
 
 def readings_alone(row: Row, sizes: range) -> dict[str, list[Reading]]:
-    """Return for each estimate with an interval the readings by which some proportion, taken by itself, is printed so."""
+    """Return for each estimate with an interval the readings under which some proportion alone would be printed like it."""
     _check(row, sizes)
     nearby = {name: _Nearby.to(name, printed, sizes) for name, printed in row.items() if printed.has_interval}
     ways = readings(with_intervals=True)
@@ -102,7 +102,7 @@ def _check(row: Row, sizes: range) -> None:
         msg = f"Counts need two of sensitivity, specificity and accuracy; got {', '.join(given) or 'none of them'}"
         raise InputError(msg)
     if "f1" in row and row["f1"].has_interval:
-        msg = "F1 is no share of patients, so that no interval of ours fits it; give its value alone"
+        msg = "F1 is not a proportion of patients, so that none of our intervals applies to it; give its value alone"
         raise InputError(msg)
     if not sizes or sizes[0] < 2:
         msg = "Counts need at least 2 patients, one of each class"
@@ -116,7 +116,7 @@ def _check_number(fits: int) -> None:
 
 
 def _with_one_number_less(row: Row) -> Iterator[tuple[str, Row]]:
-    """Yield for each printed number the estimate it belongs to, and the row in which anything may stand for it."""
+    """Yield for each printed number the estimate to which it belongs, and the row without this number."""
     for name, printed in row.items():
         rest = {other: row[other] for other in row if other != name}
         for less in (replace(printed, value=None), replace(printed, low=None), replace(printed, high=None)):
@@ -130,7 +130,7 @@ def _with_one_number_less(row: Row) -> Iterator[tuple[str, Row]]:
 
 @dataclass(frozen=True, eq=False)
 class _Nearby:
-    """Proportions near a printed one, with their intervals by each method once they were asked for."""
+    """Proportions near a printed one, with their intervals by each method, calculated on demand."""
 
     printed: Printed
     numerator: Whole
@@ -139,7 +139,7 @@ class _Nearby:
 
     @classmethod
     def to(cls, name: str, printed: Printed, sizes: range) -> Self:
-        """Collect the proportions near the estimate ``name``; those of the accuracy are shares of all patients."""
+        """Collect the proportions near the estimate ``name``; those of the accuracy are proportions of all patients."""
         numerator, denominator = printed.nearby(sizes[-1])
         wanted = _among(denominator, sizes) if name == "accuracy" else denominator > 0
         return cls(printed, numerator[wanted], denominator[wanted])
@@ -171,7 +171,7 @@ def _search(row: Row, sizes: range, *, misprint: str | None) -> Iterator[Fit]:
 
 
 def _join(known: Mapping[str, Pairs], sizes: range) -> Whole:
-    """Return the possible counts, shape ``(4, m)`` for TP, FN, TN, FP, of two estimates of ``CORE``."""
+    """Return the counts TP, FN, TN, FP that are possible with two estimates of ``CORE``, shape ``(4, m)``."""
     if "accuracy" not in known:
         (true_positive, positives), (true_negative, negatives) = known["sensitivity"], known["specificity"]
     elif "sensitivity" in known:
@@ -191,7 +191,7 @@ def _among(patients: Whole, sizes: range) -> npt.NDArray[np.bool_]:
 
 
 def _share(name: str, cells: Whole) -> tuple[Whole, Whole]:
-    """Return numerator and denominator of an estimate of counts of shape ``(4, ...)``."""
+    """Return numerator and denominator of an estimate for counts of shape ``(4, ...)``."""
     true_positive, false_negative, true_negative, false_positive = cells
     shares: dict[str, Pairs] = {
         "sensitivity": (true_positive, true_positive + false_negative),

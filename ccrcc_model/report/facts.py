@@ -1,4 +1,4 @@
-"""What a locked model is, in the lines of the page's section on models."""
+"""Facts about a locked model, as shown in the page's section on models."""
 
 from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import interval
@@ -12,14 +12,14 @@ def facts(result: BenchmarkResult, model: Model | None) -> tuple[tuple[str, str]
 
     Args:
         result: The model's benchmark.
-        model: None where the run holds the benchmark alone.
+        model: None if the run contains only the benchmark.
     """
     lines = []
     for group in result.scope(Scope.INTERNAL):
         lines.append(("Fitted on", f"{group.model.n} patients of {group.name}, {group.model.events} of them positive"))
         auc = f"{interval(group.model.auc)}; tumour volume alone {interval(group.baseline.auc)}"
         lines.append(("Out-of-fold AUC", auc))
-        lines.append(("Called positive", f"from a probability of {format_number(group.model.threshold, decimals=3)}"))
+        lines.append(("Called positive", f"at a probability of {format_number(group.model.threshold, decimals=3)} or above"))
     return tuple(lines) if model is None else (*lines, *_of_model(model))
 
 
@@ -36,27 +36,27 @@ def _of_model(model: Model) -> list[tuple[str, str]]:
         *(deep if "deep_sha256" in about["preset"] else []),
         ("Evaluation", f"nested cross-validation, patients kept together: {nested}; {inner}"),
         ("Tuning", f"Optuna, {settings['trials']} trial{'s' * (settings['trials'] != 1)}; chosen: {tuned}"),
-        ("Ensemble", f"{len(model.members)} members, each tumour volume plus trees on features of its own filter"),
+        ("Ensemble", f"{len(model.members)} members, each of tumour volume and trees on the features that it selected"),
         ("Calibration", f"{model.decision.calibration}, chosen by log loss; threshold {_rule(settings['sensitivity'])}"),
         *([("Harmonisation", HARMONISATIONS[settings["harmonise"]])] if settings["harmonise"] != "none" else []),
-        *([("Classes", "weighed alike in fitting; probabilities are corrected for it")] if settings["balanced"] else []),
+        *([("Classes", "weighted equally in fitting; probabilities are corrected for this")] if settings["balanced"] else []),
         *([("Stability", "only features that are stable under perturbed masks")] if settings["stability_sha256"] else []),
         (
             "Baseline",
-            f"tumour volume alone; called positive from {format_number(model.baseline_decision.threshold, decimals=3)}",
+            f"tumour volume alone; called positive at {format_number(model.baseline_decision.threshold, decimals=3)} or above",
         ),
         ("Locked as", model.id),
     ]
 
 
 HARMONISATIONS = {
-    "combat": "ComBat by centre, fitted in each training part; a centre that was never seen stays as it is",
+    "combat": "ComBat by centre, fitted in each training part; a centre that was never seen is left unchanged",
     "combat-transductive": "ComBat by centre; transductive: a new centre is estimated from its own scans, without outcomes",
 }
 
 
 def _rule(sensitivity: float | None) -> str:
-    return "by Youden" if sensitivity is None else f"for a sensitivity of {sensitivity:g}"
+    return "by Youden's index" if sensitivity is None else f"for a sensitivity of {sensitivity:g}"
 
 
 def _times(number: int) -> str:

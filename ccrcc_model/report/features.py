@@ -16,7 +16,7 @@ from radiomics_cfg.preset import Preset, load_preset
 
 
 def write_presets(models: Mapping[str, Model], folder: Path) -> tuple[Preset, ...]:
-    """Write ``preset_<name>.json`` with every parameter of the presets that the models' features were made by.
+    """Write ``preset_<name>.json`` with every parameter of the presets with which the models' features were made.
 
     A model names its preset and holds the hash of its files. Only a preset with that hash is written, so that the file tells
     what was done and not what a preset of that name does today; a record of an earlier run is removed.
@@ -82,7 +82,7 @@ def extraction(preset: Preset) -> Table:
 
 
 def used(models: Mapping[str, Model]) -> pd.DataFrame:
-    """How many features of each region and scale each model uses: columns region, scale, and one a target."""
+    """Return the number of features of each region and scale that each model uses: region, scale, one column per target."""
     parts = [
         {"region": column.split("__")[0], "scale": column.split("__")[1], "target": target}
         for target, model in models.items()

@@ -1,11 +1,11 @@
-"""What the figures of this run cannot show, said by the run's own numbers."""
+"""Limits of the results of a run, stated with the run's own numbers."""
 
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import title
 from ccrcc_model.validation.benchmark import Scope
 
 ENOUGH = 100
-"""Positive and negative patients each that a validation should have: Vergouwe 2005, doi:10.1016/j.jclinepi.2004.06.017."""
+"""Patients of each class that a validation should have at least: Vergouwe 2005, doi:10.1016/j.jclinepi.2004.06.017."""
 
 
 def limits(run: Run) -> list[str]:
@@ -13,33 +13,35 @@ def limits(run: Run) -> list[str]:
     found = []
     if run.record.synthetic:
         found.append(
-            "The patients are synthetic phantoms. The figures show that the pipeline works and how it behaves when centres "
+            "The patients are synthetic phantoms. The results show that the pipeline works and how it behaves when centres "
             "differ; they say nothing about real tumours."
         )
     else:
-        found.append("Retrospective figures on the cohorts named here; they do not show that using the model helps patients.")
+        found.append(
+            "The results are retrospective and from the cohorts named here; they do not show that the model helps patients."
+        )
     for result in run.benchmarks:
         group = result.headline
         name = title(result.target)
         if group.scope is Scope.INTERNAL:
-            found.append(f"{name}: no external cohort was scored, so nothing shows how the model does in other hospitals.")
+            found.append(f"{name}: no external cohort was scored, so the performance in other hospitals is unknown.")
         rarer = min(group.model.events, group.model.n - group.model.events)
         if rarer < ENOUGH:
             found.append(
-                f"{name}: the rarer class has {rarer} patients; a validation should have {ENOUGH} of each class or more "
-                "(doi:10.1016/j.jclinepi.2004.06.017), so the intervals are wide and calibration is rough."
+                f"{name}: the smaller class has {rarer} patients; a validation should have at least {ENOUGH} in each class "
+                "(doi:10.1016/j.jclinepi.2004.06.017), so confidence intervals are wide and calibration is imprecise."
             )
     found.append(
-        "Internal figures are out-of-fold, but threshold and calibration were then fitted on those predictions: internal "
-        "sensitivity, specificity and calibration are a little flattered, internal AUC and all external figures are not."
+        "Internal results are out-of-fold, but threshold and calibration were fitted on the same predictions: internal "
+        "sensitivity, specificity and calibration are slightly optimistic; internal AUC and all external results are not."
     )
     found.append(
-        "Internal intervals and p-values take out-of-fold predictions as independent; their models share most of their "
-        "patients, so that these intervals may be too narrow (doi:10.1023/A:1024068626366)."
+        "Internal confidence intervals and P values assume that out-of-fold predictions are independent; as their models "
+        "share most of their patients, these intervals may be too narrow (doi:10.1023/A:1024068626366)."
     )
     found += [
-        "Intervals cover the chance in who the patients were, not the choices in scanning, segmenting, tuning or thresholds.",
-        "PPV, NPV and net benefit hold only where as many patients are positive as in the cohort at hand.",
-        "No figure is corrected for comparing several cohorts and targets.",
+        "Confidence intervals reflect the sampling of patients, not choices of scanning, segmentation, tuning or threshold.",
+        "PPV, NPV and net benefit apply only at the prevalence of the respective cohort.",
+        "No result is corrected for multiple comparisons across cohorts and targets.",
     ]
     return found

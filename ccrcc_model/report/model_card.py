@@ -16,7 +16,7 @@ from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
 from nnunet_ext.ground.files import write_text
 
 FOLDER = "model_cards"
-"""Beside ``models``: a locked model's own folder takes no further file."""
+"""Next to ``models``: no file may be added to the folder of a locked model."""
 AUTHOR = "*Author to complete.*"
 
 _MARKUP = re.compile(r"([\\`*_\[\]|#])")
@@ -37,9 +37,9 @@ def model_card(run: Run, model: Model, result: BenchmarkResult | None) -> str:
     """Return the card as Markdown.
 
     Args:
-        run: Of which the model is part.
-        model: Described by its manifest.
-        result: Its benchmark; None leaves the figures to a run that makes them.
+        run: The run that contains the model.
+        model: The model that the card describes.
+        result: Its benchmark; None if the run has none.
     """
     page = environment()
     page.filters["text"] = as_text
@@ -62,13 +62,13 @@ def model_card(run: Run, model: Model, result: BenchmarkResult | None) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return a value as Markdown that shows it and does nothing else: no markup, no HTML, one line."""
+    """Return a value as Markdown that displays it literally, without markup or HTML, in one line."""
     escaped = _MARKUP.sub(r"\\\1", " ".join(str(value).split()))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def as_table(table: Table) -> str:
-    """Return a table as Markdown, its caption above and its note under it."""
+    """Return a table as Markdown, with its caption above and its note below."""
     lines = [
         f"**{as_text(table.caption)}**",
         "",

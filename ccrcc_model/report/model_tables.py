@@ -1,4 +1,4 @@
-"""Tables of what stands beside a model and of what moves it, from its folder."""
+"""Tables of the models fitted for comparison, and of the explanation of a model, from its folder."""
 
 from ccrcc_model.models.explanation import AGREE, TOP
 from ccrcc_model.models.model import Model
@@ -7,26 +7,31 @@ from ccrcc_model.report.tables import Table
 from ccrcc_model.statistics.metrics import Estimate
 
 SMALLEST_SHARE = 0.01
-"""Groups that move a model less than this are left out of the page; ``explanation.json`` has them."""
+"""Groups with a smaller contribution are left out of the page; ``explanation.json`` has them."""
 
 
 def comparators(model: Model) -> Table | None:
-    """What else was fitted on the model's outer folds."""
+    """The other models that were fitted on the model's outer folds."""
     rows = [
         [one["name"], interval(Estimate(**one["auc"])), interval(Estimate(**one["model_less_it"]), sign=True)]
         for one in model.manifest["comparators"]
     ]
     if not rows:
         return None
-    note = "Out-of-fold in the development patients, through the same outer folds; the difference is paired (DeLong)."
+    note = "Out-of-fold in the development patients, on the same outer folds; the difference is paired (DeLong)."
     name = f"table-comparators-{model.target.name}"
     return Table(
-        name, f"Beside the {title(model.target.name)} model", ["Fitted on", "AUC", "The model less it"], rows, (), note
+        name,
+        f"Comparison with the {title(model.target.name)} model",
+        ["Fitted on", "AUC", "Difference (model − comparator)"],
+        rows,
+        (),
+        note,
     )
 
 
 def explanation(model: Model) -> Table | None:
-    """Which regions, scales, image filters and families of features move the model; None where it was not kept."""
+    """The regions, scales, image filters and feature families that contribute to the predictions; None where it was not kept."""
     if model.explanation is None:  # a graded model of before
         return None
     kept = [one for one in model.explanation.groups if one.share >= SMALLEST_SHARE]
@@ -34,9 +39,9 @@ def explanation(model: Model) -> Table | None:
     verdict = model.explanation.verdict
     note = (
         f"Share of the mean absolute contributions to the log odds, and its range over the outer folds' models. "
-        f"{verdict[0].upper()}{verdict[1:]}; from {AGREE} on they are said to agree on the {TOP} "
+        f"{verdict[0].upper()}{verdict[1:]}; from {AGREE} upwards they are considered to agree on the {TOP} "
         "(Nogueira et al. 2018). Groups below one percent are left out."
     )
     name = f"table-explanation-{model.target.name}"
-    caption = f"What moves the {title(model.target.name)} model"
+    caption = f"Contributions to the predictions of the {title(model.target.name)} model"
     return Table(name, caption, ["By", "Group", "Share", "Over the folds"], rows, (1,), note)

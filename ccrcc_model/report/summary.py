@@ -1,4 +1,4 @@
-"""The answer of a run in six lines that a clinician reads in two minutes, worded by the intervals and not by hope."""
+"""The answer of a run in six lines that a clinician reads in two minutes, worded according to the confidence intervals."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,10 +20,10 @@ class Line:
     """One line of the answer.
 
     Args:
-        label: What it is about, in a word or two.
+        label: Topic, in a word or two.
         text: The line.
-        verdict: The answer in a few words, where there is one.
-        tone: How good the news is.
+        verdict: The answer in a few words, if there is one.
+        tone: Whether the verdict is favourable.
     """
 
     label: str
@@ -36,7 +36,7 @@ class Line:
 
 
 def summarise(run: Run) -> tuple[Line, ...]:
-    """Return the lines: what was asked, one a target, the locked threshold, the probabilities, the masks."""
+    """Return the lines: the question, one line per target, the locked threshold, the probabilities, the masks."""
     lines = [_asked(run), *(_verdict(result, run) for result in run.benchmarks)]
     if run.benchmarks:
         lines += [_threshold(run.benchmarks), _probabilities(run.benchmarks)]
@@ -63,13 +63,13 @@ def in_words(number: int) -> str:
 
 
 def interval(estimate: Estimate, *, sign: bool = False) -> str:
-    """Return ``0.83 (95 % CI 0.75 to 0.91)``, with a plus sign before positive numbers if ``sign``."""
+    """Return ``0.83 (95% CI 0.75 to 0.91)``, with a plus sign before positive numbers if ``sign``."""
     value, low, high = (number(each, sign=sign) for each in (estimate.value, estimate.low, estimate.high))
     if estimate.value is None:
         return f"not estimable ({estimate.reason})"
     if estimate.low is None:
         return f"{value} (no interval: {(estimate.reason or '').removeprefix('interval not estimable: ')})"
-    return f"{value} (95 % CI {low} to {high})"
+    return f"{value} (95% CI {low} to {high})"
 
 
 def number(value: float | None, *, sign: bool = False) -> str:
@@ -80,9 +80,9 @@ def number(value: float | None, *, sign: bool = False) -> str:
 
 def _asked(run: Run) -> Line:
     if not run.benchmarks:
-        return Line("Asked", "This run holds no benchmark, so it answers nothing about grade or Ki67.")
+        return Line("Asked", "This run contains no benchmark, so it answers no question about grade or Ki67.")
     positives = ", and ".join(result.sentence for result in run.benchmarks)
-    question = f"Can CT radiomics tell {positives}, better than tumour volume alone"
+    question = f"Can CT radiomics predict {positives}, better than tumour volume alone"
     external = len(run.benchmarks[0].scope(Scope.EXTERNAL))
     if not external:
         return Line("Asked", f"{question}? No external cohort was scored.")
@@ -96,7 +96,7 @@ def _verdict(result: BenchmarkResult, run: Run) -> Line:
     verdict, tone = judge(difference)
     who = "internal patients, out-of-fold" if group.scope is Scope.INTERNAL else "external patients"
     text = (
-        f"AUC {interval(group.model.auc)} against {format_number(group.baseline.auc.value)} for tumour volume alone, "
+        f"AUC {interval(group.model.auc)} compared with {format_number(group.baseline.auc.value)} for tumour volume alone, "
         f"difference {interval(difference, sign=True)}, in {group.model.n} {who}, {group.model.events} of them positive."
     )
     best = (run.record.best_possible_auc or {}).get(result.target)
@@ -108,13 +108,13 @@ def _verdict(result: BenchmarkResult, run: Run) -> Line:
 def judge(difference: Estimate) -> tuple[str, Tone]:
     """Return whether the model beats tumour volume, by the interval of the difference of their AUCs."""
     if difference.value is None or difference.low is None or difference.high is None:
-        return "Cannot be told", "open"
+        return "Inconclusive", "open"
     if difference.low > 0:
         return "Better than tumour volume", "good"
     if difference.high < 0:
         return "Worse than tumour volume", "bad"
     if difference.value > 0:
-        return "Ahead of tumour volume, but not beyond chance", "open"
+        return "Higher AUC than tumour volume, but not significantly", "open"
     return "Not better than tumour volume", "bad"
 
 
@@ -145,9 +145,9 @@ def _calibration(group: GroupResult) -> str:
     figures = f"intercept {number(intercept.value)}, slope {slope_text}"
     faults = ["too low on average"] * (intercept.low > 0) + ["too high on average"] * (intercept.high < 0)
     if slope.low is not None and slope.high is not None:
-        faults += ["too extreme"] * (slope.high < 1) + ["too timid"] * (slope.low > 1)
+        faults += ["too extreme"] * (slope.high < 1) + ["not extreme enough"] * (slope.low > 1)
     if not faults:
-        return f"no miscalibration shown ({figures})"
+        return f"no evidence of miscalibration ({figures})"
     return f"predicted risks are {' and '.join(faults)} ({figures})"
 
 
@@ -159,7 +159,7 @@ def _masks(overlap: pd.DataFrame, external: frozenset[str] | None) -> Line:
         return Line("Masks", "No case has a reference mask to compare with.")
     text = ", ".join(f"{group.structure} {group}" for group in groups if group.structure != "cyst" or len(groups) == 1)
     where = "external cases" if external and set(scored["cohort"]) <= external else "cases"
-    return Line("Masks", f"Mean Dice ± SD of predicted against reference masks: {text}, in {_cases(groups)} {where}.")
+    return Line("Masks", f"Mean Dice ± SD of predicted versus reference masks: {text}, in {_cases(groups)} {where}.")
 
 
 def _cases(groups: tuple[DiceGroup, ...]) -> int:

@@ -1,1 +1,1 @@
-"""What a mask may look like, and what it says of itself and of another mask."""
+"""What a mask may look like, checks of a single mask, and comparisons of two masks."""

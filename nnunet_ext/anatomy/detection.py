@@ -1,4 +1,4 @@
-"""Which tumours a prediction finds, and which it makes up."""
+"""Which tumours a prediction detects, and which of its tumours are false positives."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from scipy import ndimage
 from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING
 
 HIT_SHARE = 0.1
-"""Share of a lesion's volume that the other mask has to cover for it to be found, or not to be made up."""
+"""Share of a lesion's volume that the other mask has to cover: else it is missed, or a false positive."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Detections:
 
     Args:
         lesions: In the reference mask.
-        detected: Of these, those that the prediction covers by ``HIT_SHARE``.
+        detected: Of these, those covered by the prediction by at least ``HIT_SHARE``.
         predicted_lesions: In the predicted mask.
-        false_positives: Of these, those that the reference covers by less.
+        false_positives: Of these, those covered by the reference by less.
     """
 
     lesions: int
@@ -30,11 +30,11 @@ class Detections:
 
 
 def detect(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_], *, voxel_ml: float) -> Detections:
-    """Count lesions: pieces that touch (26 neighbours) and have at least ``MINIMUM_LESION_ML``.
+    """Count lesions: connected components (26 neighbours) of at least ``MINIMUM_LESION_ML``.
 
     Args:
         truth: Tumours of the reference, shape (z, y, x).
-        found: Those of the prediction.
+        found: Tumours of the prediction, same shape.
         voxel_ml: Volume of a voxel.
     """
     covered, made = _covered(truth, found, voxel_ml), _covered(found, truth, voxel_ml)
@@ -42,7 +42,7 @@ def detect(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_], *, voxel_
 
 
 def _covered(mask: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_], voxel_ml: float) -> list[bool]:
-    """Tell for each lesion of a mask whether another mask covers enough of it."""
+    """Return for each lesion of a mask whether another mask covers enough of it."""
     pieces, count = ndimage.label(mask, structure=TOUCHING)
     voxels = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     shared = np.bincount(pieces[other], minlength=count + 1)[1:]

@@ -8,13 +8,13 @@ from scipy.spatial import cKDTree
 from nnunet_ext.ground.labels import TOUCHING, Label
 
 RULES_VERSION = 2
-"""Raised whenever the rules change, so that masks of older ones are not taken for new."""
+"""Incremented whenever the rules change, so that masks of older rules are not mistaken for new ones."""
 
 MAX_KIDNEYS = 2
 """A third organ is a false positive; a transplant in the pelvis of a patient with both kidneys is not provided for."""
 
 MIN_KIDNEY_ML = 50.0
-"""Parenchyma from which a body is a kidney for certain. In KiTS23 the smallest has 84 ml."""
+"""Parenchyma above which a body is certainly a kidney. In KiTS23 the smallest kidney has 84 ml."""
 
 MIN_FAR_TUMOUR_MM3 = 500.0
 """Where two kidneys are not certain, a tumour far from them stays if it is larger than a ball of 1 cm, the smallest tumour
@@ -25,7 +25,7 @@ NEAR_MM = 10.0
 
 
 def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.uint8]:
-    """Return ``mask`` without what cannot be a kidney or its tumour.
+    """Return ``mask`` without voxels that cannot be a kidney or its tumour.
 
     Bodies are the connected regions (26 neighbours) of all labels together, so that a tumour may cut a kidney in two. The
     two bodies with the most kidney are the kidneys and stay as they are. Of the others the kidney and cyst voxels go, and so

@@ -1,6 +1,6 @@
-"""What a predicted mask says about itself, without a reference: volumes, what the rules of anatomy removed, and flags.
+"""Checks of a predicted mask without a reference: volumes, what the rules of anatomy removed, and flags.
 
-A flag does not refuse a case. It tells a reader which masks to look at first.
+A flag does not refuse a case. It shows a reader which masks to inspect first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,15 @@ KIDNEY_ML = (50.0, 500.0)
 """Parenchyma of one kidney that raises no flag. In KiTS23 the smallest kidney has 84 ml; healthy ones have 110 to 220 ml."""
 
 TUMOUR_ML = 1500.0
-"""Tumour in all that raises no flag: a ball of 14 cm across."""
+"""Total tumour volume that raises no flag: a sphere of 14 cm diameter."""
 
 REMOVED_ML = 5.0
-"""What the rules of anatomy may remove without a flag: a ball of 2 cm across."""
+"""Volume that the rules of anatomy may remove without a flag: a sphere of 2 cm diameter."""
 
 REMOVED_TUMOUR = (0.1, 1.0)
-"""Share of the predicted tumour, and ml of it, that the rules may remove without a flag. A network that calls tumour all over
-the body does so near the kidneys too, where no rule removes it. From 68 of KiTS23's own masks they remove 0.3 ml at most."""
+"""Share of the predicted tumour, and ml of it, that the rules may remove without a flag. A network that predicts false
+positives all over the body does so near the kidneys too, where no rule removes them. From 68 of KiTS23's own masks the rules
+remove 0.3 ml at most."""
 
 ASYMMETRY = 4.0
 """Ratio of the two kidneys' parenchyma that raises no flag. 4 of 204 KiTS23 masks have more: their second
@@ -67,8 +68,8 @@ class SelfCheck:
         removed_kidney_ml: Volume that ``plausible_anatomy`` removed.
         removed_tumour_ml: Likewise.
         removed_cyst_ml: Likewise.
-        n_removed: Connected pieces that it removed.
-        searched: Where the network looked closely: around the ``kidneys`` alone, all over the ``body``, or over the ``scan``.
+        n_removed: Connected components that it removed.
+        searched: Where the fine pass ran: only around the ``kidneys``, over the whole ``body``, or over the whole ``scan``.
         fold_dice_kidney: Mean Dice between the networks of an ensemble; None with one network, or if none found any.
         fold_dice_tumour: Likewise.
         n_tumours: See ``TumourShape``.
@@ -77,7 +78,7 @@ class SelfCheck:
         scan_edge_mm2: Labelled area on the outer faces of the scan.
         kidney_hu: Median of the parenchyma; None if there is none, or the scan was not given.
         tumour_hu: Of the tumours, likewise.
-        flags: Why to look at the mask, joined by spaces; empty if there is no reason.
+        flags: Reasons to inspect the mask, joined by spaces; empty if there are none.
     """
 
     case_id: str
@@ -114,15 +115,15 @@ def self_check(
     searched: str = "scan",
     fold_dice: Mapping[str, float] | None = None,
 ) -> SelfCheck:
-    """Look at one mask.
+    """Check one mask.
 
     Args:
-        case_id: Of the scan.
+        case_id: Id of the scan.
         mask: ``Label`` values after the rules of anatomy, shape zyx.
         predicted: The same before them.
         spacing_mm: Voxel size, zyx.
         hu: The scan, same shape.
-        searched: Where the network looked, see ``SelfCheck``.
+        searched: Where the fine pass ran, see ``SelfCheck``.
         fold_dice: Mean Dice between the networks of an ensemble for each structure; NaN where there is none.
 
     Returns:

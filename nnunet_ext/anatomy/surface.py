@@ -1,4 +1,4 @@
-"""How far two surfaces lie apart, in mm."""
+"""Distance between two surfaces, in mm."""
 
 import warnings
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def surface_agreement(
 ) -> SurfaceAgreement:
     """Compare the surfaces of two masks.
 
-    Surface elements weigh as much as their area, so that thick slices do not count for more than they show.
+    Surface elements are weighted by their area, so that thick slices are not overrepresented.
 
     Args:
         truth: Shape (z, y, x).

@@ -1,7 +1,7 @@
-"""How the tumours of a predicted mask lie: in how many pieces, in one kidney or both, and how much of them touches a kidney.
+"""Position of the tumours in a predicted mask: number of components, in one kidney or both, and contact with the kidney.
 
-Volume does not separate false tumours from true ones: in the 204 KiTS23 masks of clear cell carcinoma (case numbers below 300)
-the tumours take 1 to 1447 ml, up to 5.4 times the parenchyma. So the flags look at how tumours lie.
+Volume does not separate false positives from true tumours: in the 204 KiTS23 masks of clear cell carcinoma (case numbers below
+300) the tumours measure 1 to 1447 ml, up to 5.4 times the parenchyma. The flags therefore use the position of tumours.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scipy import ndimage
 from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING, Label
 
 LEAST_CONTACT = 0.15
-"""Share of the tumours' surface that touches a kidney, from which no flag is raised. None of the 204 KiTS23 masks lies below;
+"""Share of the tumours' surface in contact with a kidney that raises no flag. None of the 204 KiTS23 masks lies below;
 their smallest is 0.17, their median 0.61."""
 
 MOST_PIECES = 3
@@ -28,7 +28,7 @@ class TumourShape:
     """The tumours of one mask.
 
     Args:
-        n_pieces: Connected pieces (26 neighbours) of at least ``MINIMUM_LESION_ML``.
+        n_pieces: Connected components (26 neighbours) of at least ``MINIMUM_LESION_ML``.
         second_ml: Tumour in the kidney that holds less of it; 0 if one kidney holds all.
         contact: Share of the surface of tumours in a kidney that touches parenchyma or a cyst; None if there are no such
             tumours.
@@ -73,7 +73,7 @@ class TumourShape:
 
 
 def _contact(tumours: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> float:
-    """Return which share of the tumours' faces, by area, a voxel of ``others`` lies behind."""
+    """Return the share of the tumours' faces, by area, that border on a voxel of ``others``."""
     tumours, others = np.pad(tumours, 1), np.pad(others, 1)
     surface = touching = 0.0
     for axis, across_mm in enumerate(spacing_mm):

@@ -23,7 +23,7 @@ PARAMETERS = {
     "pitch": "Pitch",
     "kernel": "Reconstruction kernel",
 }
-"""Columns of an acquisition file beside ``case_id``, and what a reader calls them. An empty cell means not available."""
+"""Columns of an acquisition file in addition to ``case_id``, and their labels. An empty cell means not available."""
 
 _NUMBERS = tuple(name for name in PARAMETERS if name != "kernel")
 
@@ -33,7 +33,7 @@ NOT_AVAILABLE = "N/A"
 def read_acquisition(path: Path) -> pd.DataFrame:
     """Read an acquisition file, one row per case, every cell as text and empty where not available.
 
-    Other columns are left out.
+    Other columns are ignored.
 
     Raises:
         InputError: If it cannot be read, a column is missing, a case is listed twice, or a number is none or not
@@ -54,15 +54,15 @@ def read_acquisition(path: Path) -> pd.DataFrame:
 
 
 def available(cells: Mapping[str, str]) -> dict[str, str]:
-    """Return cells of a row as ``read_acquisition`` accepts them: what a scanner writes as 0 or as no number is empty."""
+    """Return cells of a row as ``read_acquisition`` accepts them: 0 and anything that is not a number become empty."""
     return {name: text if name not in _NUMBERS or _is_above_zero(text) else "" for name, text in cells.items()}
 
 
 def check_acquisition(cohort: Cohort) -> int:
-    """Check that a cohort's acquisition file can be read and is of its cases. No file is no fault.
+    """Check that a cohort's acquisition file can be read and belongs to its cases. It may be missing.
 
     Returns:
-        Number of cases of the file that the case list does not hold.
+        Number of cases in the file that are not in the case list.
 
     Raises:
         InputError: As ``read_acquisition``, or if the file holds no case of the case list.
@@ -72,7 +72,7 @@ def check_acquisition(cohort: Cohort) -> int:
     listed, cases = set(read_acquisition(cohort.acquisition)["case_id"]), {case.id for case in cohort.cases}
     if listed and not listed & cases:
         why = near_misses(listed, cases) or "; it has a row per case_id"
-        msg = f"{cohort.acquisition} holds none of the {len(cases)} cases of cohort {cohort.name}{why}"
+        msg = f"{cohort.acquisition} contains none of the {len(cases)} cases of cohort {cohort.name}{why}"
         raise InputError(msg)
     return len(listed - cases)
 
@@ -92,9 +92,9 @@ def _is_above_zero(text: str) -> bool:
 
 
 def stated_acquisition(cohort: Cohort) -> dict[str, dict[str, str]]:
-    """Return what case list and acquisition file state of each case's scan, by case: ``phase`` and any of ``PARAMETERS``.
+    """Return what case list and acquisition file state about each scan, by case: ``phase`` and any of ``PARAMETERS``.
 
-    Every value is text as it was stated; what was not is absent.
+    Every value is the text as stated; values that are not stated are absent.
 
     Raises:
         InputError: As ``read_acquisition``.
@@ -119,7 +119,7 @@ def acquisition_table(cohorts: Sequence[Cohort]) -> pd.DataFrame:
         cohorts: Those without an acquisition file, and cases that their file lacks, count as not available.
 
     Returns:
-        One row a centre: ``cohort``, ``centre``, ``cases``, then text: ``tube_voltage_kv``, ``tube_current_ma``, ``matrix``,
+        One row per centre: ``cohort``, ``centre``, ``cases``, then text: ``tube_voltage_kv``, ``tube_current_ma``, ``matrix``,
         ``slice_thickness_mm``, ``pitch``, ``kernel``;
         several values of a parameter are joined by " or ", as the supplement prints them.
     """
@@ -148,7 +148,7 @@ def acquisition_table(cohorts: Sequence[Cohort]) -> pd.DataFrame:
 
 
 def _alternatives(values: Sequence[str] | pd.Series) -> str:
-    """Join the distinct values, numbers in their order; a parameter that no scan states is not available."""
+    """Join the distinct values, numbers in ascending order; a parameter that no scan states is not available."""
     distinct = {_plain(str(value).strip()) for value in values if str(value).strip()}
 
     def by_number(text: str) -> tuple[float, str]:
@@ -161,7 +161,7 @@ def _alternatives(values: Sequence[str] | pd.Series) -> str:
 
 
 def _plain(text: str) -> str:
-    """Write a number without needless zeros: 120.0 is the 120 of another scan."""
+    """Write a number without trailing zeros: 120.0 equals the 120 of another scan."""
     try:
         return f"{float(text):.10g}"
     except ValueError:

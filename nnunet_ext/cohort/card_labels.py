@@ -1,4 +1,4 @@
-"""Which values of a mask file mean which structure, as a card or a command states it."""
+"""The structure that each value of a mask file represents, as stated by a card or a command."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.labels import STRUCTURES
 
 LARGEST_LABEL = 255
-"""Of a mask file: ``uint8`` holds no larger one."""
+"""Largest value in a mask file: that of ``uint8``."""
 
 _OTHER_NAMES = {"tumor": "tumour"}
 
@@ -17,7 +17,7 @@ _VALUE = re.compile(r"[1-9][0-9]{0,2}")
 
 
 def structure_name(name: object) -> str:
-    """Return our name of a structure, whose case is free; ``tumor`` is ``tumour``.
+    """Return our name of a structure, in upper or lower case; ``tumor`` is ``tumour``.
 
     Raises:
         InputError: If it is unknown.
@@ -34,10 +34,10 @@ def check_labels(labels: Mapping[Any, Any]) -> dict[str, int | tuple[int, ...]]:
     """Return the values of structures in mask files, by our names.
 
     Args:
-        labels: A whole number for each structure, or a list of them for one that was drawn in parts.
+        labels: An integer for each structure, or a list of integers for one that was drawn in parts.
 
     Raises:
-        InputError: If a structure is unknown or named twice, a value is no whole number from 1 to 255, or stands twice.
+        InputError: If a structure is unknown or named twice, a value is not an integer from 1 to 255, or is given twice.
     """
     found: dict[str, int | tuple[int, ...]] = {}
     for name, stated in labels.items():
@@ -51,7 +51,7 @@ def check_labels(labels: Mapping[Any, Any]) -> dict[str, int | tuple[int, ...]]:
 
 
 def parse_labels(texts: Iterable[str]) -> dict[str, int | tuple[int, ...]]:
-    """Return the values that texts such as ``tumour=2`` state; a structure that is named again has several.
+    """Return the values stated by texts such as ``tumour=2``; a structure that is named repeatedly has several.
 
     Raises:
         InputError: If one of them has another form, or as ``check_labels``.
@@ -89,7 +89,7 @@ def _check_apart(labels: Labels) -> None:
     for name, value in labels.items():
         for one in label_values(value):
             if meaning.get(one) == name:
-                msg = f"the value {one} stands twice for {name}; state it once"
+                msg = f"the value {one} is given twice for {name}; state it once"
                 raise InputError(msg)
             if one in meaning:
                 msg = f"two structures share a value: {one} is {meaning[one]} and {name}"

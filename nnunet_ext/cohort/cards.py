@@ -1,4 +1,4 @@
-"""Cohort cards: the YAML file, the case list and what they may say."""
+"""Cohort cards: the YAML file, the case list, and what they may contain."""
 
 import re
 from pathlib import Path
@@ -20,13 +20,13 @@ REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
 OPTIONAL_COLUMNS = ("mask", "phase", "flags")
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""What names a file on every system, and cannot leave its folder."""
+"""Names that are valid file names on every system, and cannot point outside their folder."""
 
 
 class CohortCard(BaseModel):
-    """What a cohort card holds; any other key is refused.
+    """Content of a cohort card; any other key is refused.
 
-    Paths are relative to the data root, which is the card's own folder unless the user names another.
+    Paths are relative to the data root, which is the card's own folder unless the user specifies another.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,10 +56,10 @@ class CohortCard(BaseModel):
 
 
 def file_name(name: str) -> str:
-    """Return a name of a cohort or a case, which names files too.
+    """Return a name of a cohort or a case, which is also used in file names.
 
     Raises:
-        InputError: If it could not name one on every system, or would leave its folder.
+        InputError: If it is not a valid file name on every system, or would point outside its folder.
     """
     if not _SAFE_NAME.fullmatch(name) or len(name) > LONGEST_ID:
         msg = f"{name[:40]!r} must be letters, digits, '.', '_' and '-' only, at most {LONGEST_ID}"
@@ -72,7 +72,7 @@ def load_cohort(card: AnyPath, data_root: AnyPath | None = None) -> Cohort:
 
     Args:
         card: YAML file with the keys of ``CohortCard``.
-        data_root: Folder that the card's and the case list's paths are relative to; the card's own by default.
+        data_root: Folder to which the paths of card and case list are relative; the card's own folder by default.
 
     Raises:
         InputError: If a file is missing, the card has an unknown key, or the case list is empty, lacks a column, repeats a
@@ -140,7 +140,7 @@ def _existing(root: Path, relative: Path | None, card: Path, key: str) -> Path |
 
 
 def read_rows(path: Path, *, if_missing: str) -> pd.DataFrame:
-    """Read a list of cases as text; empty cells are empty, blanks around cells and zero-width characters are left out.
+    """Read a list of cases as text; empty cells stay empty, blanks around cells and zero-width characters are removed.
 
     Args:
         path: The file.
@@ -169,11 +169,11 @@ def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
 
 
 def check_rows(frame: pd.DataFrame, path: Path) -> None:
-    """Check the columns that every list of cases has; it may have others.
+    """Check the columns that every list of cases has; a list may have others.
 
     Raises:
-        InputError: If one is missing or has an empty cell, a case is listed twice or could not name a file, two ids look the
-            same, or a patient is listed under two centres.
+        InputError: If one is missing or has an empty cell, a case is listed twice or is not a valid file name, two ids look
+            the same, or a patient is listed under two centres.
     """
     for column in REQUIRED_COLUMNS:
         if column not in frame.columns:
@@ -222,8 +222,8 @@ def save_cohort(cohort: Cohort, folder: AnyPath) -> Path:
     """Write ``card.yaml`` and ``cases.csv`` so that ``load_cohort`` returns ``cohort`` again.
 
     Args:
-        cohort: Its paths are written relative to ``folder`` where they lie below it, else absolute.
-        folder: Becomes the data root of the card.
+        cohort: The cohort; paths inside ``folder`` are written relative to it, others absolute.
+        folder: The data root of the card.
 
     Returns:
         The card's path.

@@ -1,1 +1,1 @@
-"""Foreign layouts to cohorts, and cohorts to nnU-Net's."""
+"""Conversion of foreign layouts to cohorts, and of cohorts to nnU-Net's layout."""

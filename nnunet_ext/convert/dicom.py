@@ -1,4 +1,4 @@
-"""A folder or a zip file of DICOM studies as a cohort: a volume a study, its mask, its acquisition, and no identifier."""
+"""A folder or a zip file of DICOM studies as a cohort: one volume per study, its mask, its acquisition, no identifier."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -44,34 +44,34 @@ def import_dicom(
 ) -> tuple[Cohort, tuple[Refusal, ...]]:
     """Make a cohort of a tree of DICOM files: each study's best CT series becomes a NIfTI volume.
 
-    Of the series that are volumes, one that a mask refers to goes first; then originals before what was derived of them, by
+    Of the series that are volumes, one to which a mask refers is preferred; then originals over derived series, then by
     contrast phase (nephrographic, corticomedullary, excretory, unknown, unenhanced), by extent, and by thin slices. One whose
-    voxels cannot be read gives way to the next. ``series.csv`` says what became of each and of files that cannot be read,
-    ``masks.csv`` of each region of a mask. Patients get numbers; ``key`` alone keeps what they stand for. A study without a
-    patient ID is a patient of its own.
+    voxels cannot be read is replaced by the next. ``series.csv`` reports what became of each and of unreadable files,
+    ``masks.csv`` of each region of a mask. Patients are numbered; only ``key`` holds their identities. A study without a
+    patient ID is a separate patient.
 
     Args:
         source: Folder, or zip file, of any number of studies.
-        out: Gets ``images``, ``masks``, ``series.csv``, ``masks.csv`` and ``acquisition.csv``.
+        out: Folder for ``images``, ``masks``, ``series.csv``, ``masks.csv`` and ``acquisition.csv``.
         name: Of the cohort.
         role: Of the cohort.
         centre: Of every case.
         key: CSV file of patient IDs and their numbers, outside ``out``. If it is there, patients keep the numbers it gives.
-        structures: Structure of regions by their normalised name, none to leave one; see ``read_structures``.
+        structures: Structure of regions by their normalised name, None to ignore one; see ``read_structures``.
         join_masks: Whether mask files of one scan that hold the same structure are joined.
-        on_progress: Told the studies done and the studies in all.
-        on_note: Told, in a line each, what is to be known of all studies, such as patients without an ID or masks left out.
+        on_progress: Receives the number of studies done and the total.
+        on_note: Receives remarks on all studies, in one line each, such as patients without an ID or unused masks.
 
     Returns:
-        The cohort, and the studies that no volume could be made of.
+        The cohort, and the studies from which no volume could be made.
 
     Raises:
-        InputError: If the name is none for a card, nothing could be imported, the zip file is damaged, or the key is in
+        InputError: If the name is not valid for a card, nothing could be imported, the zip file is damaged, or the key is in
             ``out`` or unreadable.
     """
     file_name(name)
     if key is not None and key.resolve().is_relative_to(out.resolve()):
-        msg = f"The key {key} names patients, so it has to lie outside of {out}"
+        msg = f"The key {key} names patients, so it has to be outside {out}"
         raise InputError(msg)
     with unpacked(source) as folder:
         found = _find(folder, source)
@@ -102,7 +102,7 @@ def _find(folder: Path, source: Path) -> Found:
 
 
 def _with_scans(studies: Sequence[Study]) -> tuple[Study, ...]:
-    """Return the studies that hold more than masks, which in a study of their own belong to a scan of another."""
+    """Return the studies that hold more than masks; masks in a separate study belong to a scan of another study."""
     scans = tuple(study for study in studies if any(one.first.modality not in MASKS for one in study.series))
     return scans or tuple(studies)
 
@@ -112,9 +112,9 @@ def _notes(found: Found, studies: Sequence[Study], passed_over: int) -> list[str
     same = alike(sorted({study.patient for study in studies}))
     notes = {
         f"{len(found.unread)} files could not be read": len(found.unread),
-        f"{unknown} studies without a patient ID are patients of their own": unknown,
-        f"{same} patients have IDs that differ only in capitals or blanks and were kept apart": same,
-        f"{passed_over} studies whose best series cannot be read gave another one": passed_over,
+        f"{unknown} studies without a patient ID count as separate patients": unknown,
+        f"{same} patients have IDs that differ only in capitals or blanks and were kept separate": same,
+        f"{passed_over} studies whose best series cannot be read use another one": passed_over,
         f"{found.archives} zip files among the files were not opened": found.archives,
     }
     return [note for note, count in notes.items() if count]
@@ -125,7 +125,7 @@ class _Importer:
     """Turns studies into cases.
 
     Args:
-        out: Gets their volumes.
+        out: Folder for their volumes.
         centre: Of every case.
         masks: Of the import.
         series: Rows of ``series.csv`` so far.
@@ -145,7 +145,7 @@ class _Importer:
     def all(
         self, studies: Sequence[Study], numbers: Mapping[str, str], on_progress: OnProgress
     ) -> tuple[tuple[Case, ...], tuple[Refusal, ...]]:
-        """Return a case of every study, or why there is none; a patient's studies are counted."""
+        """Return a case for every study, or why there is none; the studies of a patient are numbered."""
         cases: list[Case] = []
         refusals: list[Refusal] = []
         seen: Counter[str] = Counter()
@@ -187,7 +187,7 @@ class _Importer:
         return Case(case_id, patient_id, self.centre, image_file, mask_file if labels is not None else None, chosen.phase)
 
     def _mask(self, case_id: str, chosen: Series, image: sitk.Image, told: int) -> sitk.Image | None:
-        """Return the mask of a series, and keep the rows of its files, counted on from the series told before.
+        """Return the mask of a series, and keep the rows of its files, numbered on from the series listed before.
 
         Raises:
             CaseRefused: Why the mask cannot be used.
@@ -212,14 +212,14 @@ class _Importer:
             _write_table(self.out / "masks.csv", self.regions)
 
     def remarks(self) -> list[str]:
-        """Return what is to be said of the masks, in a line each."""
+        """Return remarks on the masks, in one line each."""
         return remarks(self.series, self.regions, self.masks.unmatched_names)
 
 
 def _unread_row(found: Found) -> Row:
-    """Return the row of ``series.csv`` for files that cannot be read, and so are of no known study."""
+    """Return the row of ``series.csv`` for unreadable files, which belong to no known study."""
     known = sum(one.missing for one in found.series)
-    why = f"cannot read {len(found.unread)} files; {known} of them name a series, which is refused for it"
+    why = f"cannot read {len(found.unread)} files; {known} of them name a series, which is therefore refused"
     return {"case_id": "", "series": "", "modality": "", "files": len(found.unread), "verdict": "unreadable", "why": why}
 
 

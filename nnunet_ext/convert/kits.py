@@ -1,4 +1,4 @@
-"""The KiTS challenges' data sets (2019, 2021, 2023) as a cohort: scans where they lie, outcomes from their records."""
+"""The data sets of the KiTS challenges (2019, 2021, 2023) as a cohort: scans stay in place, outcomes are from the records."""
 
 import json
 from collections import Counter
@@ -33,7 +33,7 @@ COVARIATES = {
     "necrosis": "tumor_necrosis",
     "histologic_subtype": "tumor_histologic_subtype",
 }
-"""Columns of the outcomes beside ``isup_grade``, and what the records call them."""
+"""Columns of the outcomes in addition to ``isup_grade``, and their names in the records."""
 
 CENTRE = "kits"
 """The records name no hospital."""
@@ -46,17 +46,17 @@ def import_kits(
 
     Args:
         source: Folder with ``case_<number>`` folders and the file of clinical records (``RECORDS``).
-        out: Gets ``outcomes.csv``.
+        out: Folder for ``outcomes.csv``.
         name: Of the cohort.
         role: Of the cohort.
-        subtypes: Histologic subtypes that are taken, as the records call them, with or without ``_rcc``; none for all.
+        subtypes: Histologic subtypes to import, as named in the records, with or without ``_rcc``; empty for all.
 
     Returns:
         The cases that have an image, with their masks where there are any; and those that have none.
 
     Raises:
-        InputError: If the name is none for a card, there are no records, they are damaged, no record has one of the subtypes,
-            or no case is left.
+        InputError: If the name is not valid for a card, there are no records, they are damaged, no record has one of the
+            subtypes, or no case is left.
 
     References:
         Heller et al. 2021, doi:10.1016/j.media.2020.101821; Heller et al. 2023, arXiv:2307.01984.
@@ -72,7 +72,7 @@ def import_kits(
             refusals.append(Refusal(str(record["case_id"]), "import", refused.code, refused.reason))
     if not cases:
         wanted = f" of subtype {', '.join(subtypes)}" if subtypes else ""
-        msg = f"No case{wanted} with its {IMAGE} in {source}: {len(records)} records match, none of them has its image there"
+        msg = f"No case{wanted} with its {IMAGE} in {source}: {len(records)} records match, but none has its image there"
         raise InputError(msg)
     outcomes = out / "outcomes.csv"
     imported = {case.id for case in cases}
@@ -100,7 +100,7 @@ def _of_subtypes(records: list[dict[str, Any]], wanted: Sequence[str]) -> list[d
 def _read_records(source: Path) -> list[dict[str, Any]]:
     file = next((source / known for known in RECORDS if (source / known).exists()), None)
     if file is None:
-        msg = f"No clinical records in {source}; KiTS keeps them in {' or '.join(RECORDS)} beside the case folders"
+        msg = f"No clinical records in {source}; KiTS keeps them in {' or '.join(RECORDS)} next to the case folders"
         raise InputError(msg)
     try:
         records = json.loads(read_small(file, "file of records", if_missing="KiTS ships it"), object_pairs_hook=_once)
@@ -112,7 +112,7 @@ def _read_records(source: Path) -> list[dict[str, Any]]:
     if not isinstance(records, list) or not all(
         isinstance(one, dict) and isinstance(one.get("case_id"), str) for one in records
     ):
-        msg = f"{file} is no list of records with a case_id"
+        msg = f"{file} is not a list of records with a case_id"
         raise InputError(msg)
     for record in records:
         try:
@@ -129,10 +129,10 @@ def _read_records(source: Path) -> list[dict[str, Any]]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key that stands twice, of which ``json`` takes the last."""
+    """Refuse a key that occurs twice, of which ``json`` would use the last."""
     repeated = [key for key, n in Counter(key for key, _ in pairs).items() if n > 1]
     if repeated:
-        msg = f"the key {repeated[0]!r} stands twice in one record"
+        msg = f"the key {repeated[0]!r} occurs twice in one record"
         raise ValueError(msg)
     return dict(pairs)
 
@@ -140,7 +140,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_cells(record: dict[str, Any]) -> None:
     for key in ("tumor_isup_grade", *COVARIATES.values()):
         if isinstance(record.get(key), list | dict):
-            msg = f"{record['case_id']}, whose {key} is no single value"
+            msg = f"{record['case_id']}, whose {key} is not a single value"
             raise InputError(msg)
 
 

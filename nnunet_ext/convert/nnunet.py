@@ -26,13 +26,13 @@ from nnunet_ext.volumes.nifti import write_nifti
 from nnunet_ext.volumes.volume_file import stamp
 
 N_FOLDS = 5
-"""As many as the supplement and stock nnU-Net use."""
+"""As in the supplement and in stock nnU-Net."""
 
 DATASET_IDS = range(1, 1000)
 """nnU-Net writes a data set's number with three digits."""
 
 AGAIN = "remove the folder to convert again, or choose another number"
-"""What to do about a data set that is not whole."""
+"""What to do about an incomplete data set."""
 
 Split = dict[str, list[str]]
 """Case ids under ``train`` and ``val``, as nnU-Net's ``splits_final.json`` holds them."""
@@ -56,7 +56,7 @@ class RawDataset:
 
     @property
     def name(self) -> str:
-        """The name that nnU-Net knows the data set by."""
+        """The name of the data set in nnU-Net."""
         return self.folder.name
 
 
@@ -73,20 +73,20 @@ def convert(
 ) -> tuple[RawDataset, tuple[Refusal, ...]]:
     """Write a cohort as an nnU-Net raw data set with patient-grouped, centre-stratified splits.
 
-    Images keep their grid and orientation; ``dataset.json`` tells nnU-Net to turn every scan the same way when it reads it, in
-    training and in prediction. A structure that is not asked for (by default the cyst, as in the supplement) counts as kidney.
-    A data set that was converted from the same files before is left as it is; otherwise it appears whole or not at all.
+    Images keep their grid and orientation; ``dataset.json`` makes nnU-Net reorient every scan in the same way when reading it,
+    in training and in prediction. A structure that is not requested (by default the cyst, as in the supplement) counts as
+    kidney. An earlier data set of the same files is left unchanged; otherwise the new one appears complete or not at all.
 
     Args:
         cohort: Development cohort whose cases have masks.
         dataset_id: 1 to 999, not in use yet.
-        raw_dir: What ``nnUNet_raw`` names.
-        preprocessed_dir: What ``nnUNet_preprocessed`` names.
-        structures: Classes besides the background; kidney must be among them.
-        regions: Let the network learn regions that hold each other, as the KiTS challenges score them, instead of labels that
-            exclude each other: nnU-Net's loss is then binary cross-entropy + Dice on each region, not cross-entropy + Dice.
+        raw_dir: The folder that ``nnUNet_raw`` names.
+        preprocessed_dir: The folder that ``nnUNet_preprocessed`` names.
+        structures: Classes in addition to the background; kidney must be among them.
+        regions: Let the network learn nested regions, as scored in the KiTS challenges, instead of labels that exclude each
+            other: nnU-Net's loss is then binary cross-entropy + Dice on each region, not cross-entropy + Dice.
         seed: Of the splits.
-        on_progress: Told the cases done and the cases in all.
+        on_progress: Receives the number of cases done and the total.
 
     Returns:
         The data set, and the cases that the gate refused.
@@ -113,7 +113,7 @@ def convert(
 
 
 def patient_folds(cases: Sequence[Case], *, n_folds: int = N_FOLDS, seed: int = 0) -> list[Split]:
-    """Split cases into folds so that a patient's scans stay together and every centre is spread over all folds.
+    """Split cases into folds such that the scans of a patient stay together and every centre is distributed over all folds.
 
     Within each centre the patients, in a random order, are dealt one by one to the fold that has the fewest patients of that
     centre, then the fewest cases.
@@ -171,7 +171,7 @@ def _check_request(cohort: Cohort, dataset_id: int, structures: Sequence[str]) -
 
 
 def _check_number_is_free(dataset_id: int, folders: Sequence[Path]) -> None:
-    """nnU-Net refuses to work with two data sets of one number, and would mix up two of one name."""
+    """Refuse a used number: nnU-Net rejects two data sets of one number, and would confuse two of one name."""
     for folder in folders:
         taken = sorted(folder.glob(f"Dataset{dataset_id:03d}_*"))
         if taken:
@@ -191,7 +191,7 @@ def _converted_before(folder: Path, splits: Path, key: str) -> tuple[RawDataset,
     files += [folder / "labelsTr" / f"{case_id}.nii.gz" for case_id in case_ids]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        msg = f"{folder} lacks {len(missing)} files that it was converted to, the first is {missing[0].name}; {AGAIN}"
+        msg = f"{folder} lacks {len(missing)} of its converted files, the first is {missing[0].name}; {AGAIN}"
         raise InputError(msg)
     _keep_splits(splits, record.folds)
     dataset_id = int(folder.name[len("Dataset") :][:3])
@@ -199,7 +199,7 @@ def _converted_before(folder: Path, splits: Path, key: str) -> tuple[RawDataset,
 
 
 class _Conversion(BaseModel):
-    """``conversion.json``: what a data set was converted from and to."""
+    """``conversion.json``: source and result of a conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -222,7 +222,7 @@ def _read_record(file: Path) -> _Conversion:
 
 
 def _keep_splits(splits: Path, folds: Sequence[Split]) -> None:
-    """Write the splits unless they are there; splits that somebody else made are not replaced, nor taken for ours."""
+    """Write the splits unless they exist; splits from another source are neither replaced nor accepted as ours."""
     try:
         known = json.loads(splits.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -255,7 +255,7 @@ def _stamp(file: Path | None) -> list[Any]:
 
 @contextmanager
 def _folder_written_at_once(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``folder`` that takes its name once the block ends without an error."""
+    """Yield an empty folder next to ``folder`` that takes its name if the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
     try:
@@ -308,7 +308,7 @@ def class_values(structures: Sequence[str]) -> dict[str, int]:
 
 
 def class_regions(structures: Sequence[str]) -> tuple[dict[str, list[int]], list[int]]:
-    """Return the classes that each region holds, and the class that a voxel of each region gets unless a later one has it."""
+    """Return the classes in each region, and the class of a voxel of each region unless it is also in a later one."""
     values = class_values(structures)
     regions = {"kidney_and_masses": sorted(values.values())}
     order = [values["kidney"]]

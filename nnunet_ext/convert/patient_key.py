@@ -1,4 +1,4 @@
-"""The key: which patient has which number. It alone names patients, and is its owner's to read."""
+"""The key: the number of each patient. Only the key identifies patients, and only its owner can read it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _OWNER_ONLY = 0o600
 
 
 def numbered(patients: Sequence[str], key: Path | None) -> dict[str, str]:
-    """Return a number for each patient, those of the key kept; write the key, if there is one.
+    """Return a number for each patient, keeping those in the key; write the key, if one is requested.
 
     Raises:
         InputError: If the key cannot be read, or gives a patient two numbers, or two patients one.
@@ -32,12 +32,12 @@ def numbered(patients: Sequence[str], key: Path | None) -> dict[str, str]:
 def _read(key: Path) -> dict[str, str]:
     frame = read_csv(key, "key")
     if tuple(frame.columns) != KEY_COLUMNS:
-        msg = f"{key} is no key: it has the columns {', '.join(map(str, frame.columns))}, not {', '.join(KEY_COLUMNS)}"
+        msg = f"{key} is not a key: it has the columns {', '.join(map(str, frame.columns))}, not {', '.join(KEY_COLUMNS)}"
         raise InputError(msg)
-    # An old key may hold an empty ID, which was believed to be one patient: nobody is that patient now, and its number stays.
+    # An old key may hold an empty ID, which was assumed to be one patient: its number is kept, but is nobody's now.
     originals = [patient_id(original) or original for original in frame["original"]]
     for column, values in (("patient", originals), ("number", frame["patient_id"].tolist())):
         if len(set(values)) < len(values):
-            msg = f"{key} lists a {column} twice, so it is unsure who is who; correct it"
+            msg = f"{key} lists a {column} twice, so patients cannot be identified; correct it"
             raise InputError(msg)
     return dict(zip(originals, frame["patient_id"], strict=True))

@@ -1,4 +1,4 @@
-"""NIfTI or NRRD files that a CSV lists, with whatever else it says about the patients, as a cohort."""
+"""NIfTI or NRRD files listed in a CSV file, with further columns about the patients, as a cohort."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,19 +27,19 @@ def import_table(
     """Make a cohort of a CSV. Scans and masks stay where they are.
 
     Args:
-        source: CSV with a row a scan: ``case_id`` and ``image``, and if there are any ``patient_id`` (the case's by default),
-            ``centre``, ``mask``, ``phase``. Paths are relative to its folder. All other columns tell of the patient.
-        out: Gets ``outcomes.csv``, with these, a row a patient.
+        source: CSV with one row per scan: ``case_id`` and ``image``, optionally ``patient_id`` (the case by default),
+            ``centre``, ``mask``, ``phase``. Paths are relative to its folder. All other columns describe the patient.
+        out: Folder for ``outcomes.csv`` with these columns, one row per patient.
         name: Of the cohort.
         role: Of the cohort.
         labels: Values in the mask files for each structure.
-        centre: Of every case, for a list without that column.
+        centre: Centre of every case, for a list without that column.
 
     Returns:
         The cases whose image is there, with their masks where there are any; and the others.
 
     Raises:
-        InputError: If the name or the labels are none for a card, the CSV is unreadable or no list of cases
+        InputError: If the name or the labels are not valid for a card, the CSV is unreadable or not a list of cases
             (``check_rows``), one patient's rows contradict each other, or no case is left.
     """
     file_name(name)
@@ -57,7 +57,7 @@ def import_table(
         case_id, patient_id, place = (str(row[key]) for key in ("case_id", "patient_id", "centre"))
         cases.append(Case(case_id, patient_id, place, files["image"], files.get("mask"), row.get("phase") or None))
     if not cases:
-        msg = f"No image of {source} is there; the first is looked for at {source.parent / frame['image'].iloc[0]}"
+        msg = f"No image of {source} exists; the first should be at {source.parent / frame['image'].iloc[0]}"
         raise InputError(msg)
     told = [column for column in frame.columns if column not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
     cohort = Cohort(name=name, role=role, cases=tuple(cases), labels=known)
@@ -68,7 +68,7 @@ def import_table(
     twice = outcomes["patient_id"].duplicated()
     if twice.any():
         patient = outcomes.loc[twice, "patient_id"].iloc[0]
-        msg = f"{source} says two things of patient {patient}; give each of its rows the same {', '.join(told)}"
+        msg = f"{source} contradicts itself about patient {patient}; give each of its rows the same {', '.join(told)}"
         raise InputError(msg)
     write_csv(out / "outcomes.csv", outcomes)
     return replace(cohort, outcomes=out / "outcomes.csv"), tuple(refusals)
@@ -84,7 +84,7 @@ def _read(source: Path, centre: str | None) -> pd.DataFrame:
         frame["centre"] = visible(centre)
         frame["centre"] = centre
     elif centre is not None:
-        msg = f"{source} has a column centre, and --centre {centre} would be ignored; leave the one or the other out"
+        msg = f"{source} has a column centre, so --centre {centre} would be ignored; use only one of them"
         raise InputError(msg)
     if "patient_id" not in frame and "case_id" in frame:
         frame["patient_id"] = frame["case_id"]

@@ -16,17 +16,17 @@ MOST_MEMBERS = 1_000_000
 """A thousand studies of a thousand slices. The list of a zip file is kept in memory."""
 
 MOST_BYTES = 200 << 30
-"""Unpacked: some four hundred CT examinations of 500 MB. Who has more unpacks it where there is room and names the folder."""
+"""Unpacked: about four hundred CT examinations of 500 MB. Larger archives have to be unpacked by the user."""
 
 MOST_RATIO = 100
 """Unpacked bytes per packed one, of all members together. CT packs 2 to 4 times and a body in air seldom 10; 1000 is the most
 that deflate can do, with zeros."""
 
 RATIO_FREE_BYTES = 32 << 20
-"""Below this size the ratio is not looked at: a few phantom slices of one value pack well."""
+"""Below this size the ratio is not checked: a few phantom slices of one value compress well."""
 
 SPARE_BYTES = 256 << 20
-"""What stays free of the disk of temporary files."""
+"""Space that is kept free on the disk of temporary files."""
 
 _METHODS = (ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA)
 _ENCRYPTED = 0x1
@@ -37,8 +37,8 @@ _BLOCK = 1 << 20
 def unpacked(source: Path) -> Iterator[Path]:
     """Yield a folder with the files of a folder, which is that folder, or of a zip file.
 
-    Members of a zip file get numbers for names, so no name of theirs is ever used: neither one that leads out of the folder
-    nor one that names a patient. Those of one folder stay together.
+    Members of a zip file are named by numbers, so that none of their own names is used, whether it points outside the folder
+    or names a patient. Members of one folder stay together.
 
     Raises:
         InputError: If it is neither, has a password, is damaged, packed in an unknown way, or beyond the limits above.
@@ -67,19 +67,19 @@ def unpacked(source: Path) -> Iterator[Path]:
 
 
 def _check(source: Path, members: Sequence[ZipInfo], free: int) -> None:
-    """Refuse an archive by what its list says, before anything is unpacked."""
+    """Refuse an archive by its list of members, before anything is unpacked."""
     total, packed = sum(one.file_size for one in members), sum(one.compress_size for one in members)
     problem = None
     if any(one.flag_bits & _ENCRYPTED for one in members):
         problem = "has a password; unpack it and name the folder"
     elif foreign := sorted({one.compress_type for one in members} - set(_METHODS)):
-        problem = f"is packed by method {foreign[0]}, which is not read (deflate64, say); unpack it and name the folder"
+        problem = f"is packed by method {foreign[0]}, which is not supported; unpack it and name the folder"
     elif len(members) > MOST_MEMBERS:
         problem = f"has {len(members)} files; at most {MOST_MEMBERS} are unpacked"
     elif total > MOST_BYTES:
         problem = f"unpacks to {_size(total)}; at most {_size(MOST_BYTES)} are unpacked; unpack it and name the folder"
     elif total > RATIO_FREE_BYTES and total > MOST_RATIO * max(packed, 1):
-        problem = f"unpacks to {total // max(packed, 1)} times its size; at most {MOST_RATIO} times is believed to be images"
+        problem = f"unpacks to {total // max(packed, 1)} times its size; at most {MOST_RATIO} times is plausible for images"
     elif total > free - SPARE_BYTES:
         problem = f"unpacks to {_size(total)}, and temporary files have {_size(free)}; set TMPDIR to a larger disk"
     if problem:

@@ -15,12 +15,12 @@ from nnunet_ext.ground.errors import CaseRefused
 Row = dict[str, object]
 
 _ORDER = (*PHASES[:-1], None, PHASES[-1])
-"""Phases as they are preferred: one that is not known before an unenhanced one."""
+"""Phases in order of preference: an unknown phase before an unenhanced one."""
 
 
 @dataclass
 class Choice:
-    """The series of a study, those that are volumes in the order in which they are to be tried.
+    """The series of a study; those that are volumes are in the order in which they are tried.
 
     Args:
         usable: The volumes, the best one first.
@@ -74,13 +74,13 @@ class Choice:
 def choose(series: Sequence[Series], referred: frozenset[str], *, case_id: str, note: str = "") -> Choice:
     """Put the volumes of a study in order.
 
-    One that a mask refers to goes first; then originals before what was derived of them, by phase, by extent, by thin slices.
+    One to which a mask refers comes first; then originals before derived series, by phase, by extent, by thin slices.
 
     Args:
         series: Of one study.
         referred: Identifiers of series that a mask refers to.
         case_id: Of the study.
-        note: What is to be said of each of them beside its own reason.
+        note: A remark on each of them in addition to its own reason.
     """
     rows: list[Row] = []
     row_of: dict[int, Row] = {}
@@ -113,7 +113,7 @@ def _preference(one: Series, referred: frozenset[str]) -> tuple[object, ...]:
 def _reason(one: Series, referred: frozenset[str]) -> str:
     mask = "with a mask, " if one.first.series in referred else ""
     reason = f"{mask}phase {one.phase or 'unknown'}, {one.length_mm:.0f} mm long, slices of {one.step_mm:g} mm"
-    derived = "derived of another series, so only taken where no original is a volume" if one.is_derived else ""
+    derived = "derived from another series, so only used if no original is a volume" if one.is_derived else ""
     copies = f"{one.copies} files are copies of others" if one.copies else ""
     return _joined(reason, one.part, derived, copies)
 

@@ -1,4 +1,4 @@
-"""The DICOM files below a folder, gathered to series."""
+"""The DICOM files below a folder, grouped into series."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from nnunet_ext.dicom.series import Series
 
 @dataclass(frozen=True)
 class Found:
-    """What a tree of files holds.
+    """The DICOM content of a tree of files.
 
     Args:
         series: In the order of their patients, studies and identifiers.
@@ -29,10 +29,10 @@ def find_series(source: Path, *, below: bool = True, by_study: bool = True) -> F
 
     Args:
         source: The folder.
-        below: Look into its folders too.
+        below: Whether to search its subfolders too.
         by_study: Take a series whose files name several studies for as many series.
 
-    Files that are no DICOM are passed over, and hidden ones: unfinished copies, and what systems leave (``._001.dcm``).
+    Files that are not DICOM are skipped, and so are hidden ones: unfinished copies, and system files (``._001.dcm``).
     """
     closed: list[Unread] = []  # folders that may not be looked into
     folders = os.walk(source, onerror=lambda error: closed.append(Unread(Path(error.filename))))

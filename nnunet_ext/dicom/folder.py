@@ -17,9 +17,9 @@ distance to another, so it is no volume."""
 
 
 def read_folder(folder: Path) -> sitk.Image:
-    """Read the only series of CT in a folder as a volume in HU; folders in it are not looked at.
+    """Read the only CT series in a folder as a volume in HU; subfolders are ignored.
 
-    The rules are those of ``ccrcc import dicom`` but for the number of slices.
+    The rules are those of ``ccrcc import dicom`` except for the number of slices.
 
     Raises:
         CaseRefused: ``no-series``, ``several-series``, ``unreadable``, and what ``Series.slices`` and ``read_volume`` raise.
@@ -39,7 +39,7 @@ def read_folder(folder: Path) -> sitk.Image:
 
 
 _NO_IMAGES = ("RTSTRUCT", "SEG", "SR", "PR", "KO", "RTPLAN", "RTDOSE", "REG", "DOC")
-"""Modalities of what may lie beside the slices of a scan."""
+"""Modalities of objects that may be in the same folder as the slices of a scan."""
 
 
 def refuse_file(path: Path, what: str) -> None:

@@ -1,4 +1,4 @@
-"""What one DICOM file says of itself.
+"""The header of one DICOM file.
 
 No element is trusted to be there or to be readable: what cannot be read is empty, and is refused by its name later.
 """
@@ -29,10 +29,10 @@ ACQUISITION = {
 TIMES = ("AcquisitionTime", "ContentTime")
 
 PARTING = ("AcquisitionNumber", "TemporalPositionIdentifier", "TriggerTime", "KVP", "ConvolutionKernel", *TIMES)
-"""Attributes that can tell the slices of one acquisition or reconstruction from those of another, the surest first."""
+"""Attributes that can distinguish slices of different acquisitions or reconstructions, the most reliable first."""
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
-"""Of files that are meant to be DICOM, so that one without its marks is damaged."""
+"""Suffixes of files meant to be DICOM, so that one without the marks of DICOM is damaged."""
 
 DIRECTORY = "1.2.840.10008.1.3.10"
 """Media Storage Directory Storage: a DICOMDIR, which lists files and is no image."""
@@ -71,7 +71,7 @@ _OTHER = ("PatientID", "PatientName", "PatientBirthDate", "SeriesDescription", "
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A file that is DICOM, or has a name that says so, and cannot be read.
+    """A file that is DICOM by content or name, and cannot be read.
 
     Args:
         path: Of the file.
@@ -82,7 +82,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """What the stored values of a slice mean.
+    """Meaning of the stored values of a slice.
 
     Args:
         samples: Values per pixel; three are colours.
@@ -109,18 +109,18 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Header:
-    """What one file says of itself.
+    """What the header of one file states.
 
     Args:
         path: Of the file.
-        person: Whom it is of.
+        person: The patient.
         study: Unique identifier; empty if not stated, as are the next ones.
         series: Likewise.
         instance: Likewise.
         storage: Unique identifier of the kind of object (SOP class).
         modality: Such as ``CT``, ``RTSTRUCT``, ``SEG``.
         image_type: Words in capitals, such as ``LOCALIZER``.
-        description: Of the series; may hold names, so only what is derived of it leaves.
+        description: Of the series; it may hold names, so only what is derived from it is passed on.
         protocol: Likewise.
         frame_of_reference: Unique identifier of the space of the positions.
         position_mm: Centre of the first voxel; none if not three finite numbers.
@@ -158,12 +158,12 @@ class Header:
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a file bears the mark of DICOM, or is one without its preamble."""
+    """Return whether a file has the mark of DICOM, or is a DICOM file without a preamble."""
     return path.is_file() and isinstance(read_header(path), Header)
 
 
 def read_header(path: Path) -> Header | Unread | None:
-    """Read the header of a file; none if it is no DICOM, or a DICOMDIR."""
+    """Read the header of a file; None if it is not DICOM, or a DICOMDIR."""
     try:
         with path.open("rb") as stream:
             start = stream.read(_MARK_AT + len(_MARK))

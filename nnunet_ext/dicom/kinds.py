@@ -1,4 +1,4 @@
-"""Which CT objects are originals, which are derived of one, and which are no HU at all."""
+"""Which CT objects are originals, which are derived from one, and which do not hold HU."""
 
 import re
 from collections.abc import Sequence
@@ -58,12 +58,12 @@ def refused_kind(headers: Sequence[Header]) -> str | None:
     description = _words(headers[0].description)
     found = _first(_NOT_HU, types) or _first(_NOT_HU_WORDS, description)
     if found is None and is_derived(headers) and re.search(rf"\b({_DERIVED_ONLY})\b", description):
-        return "a map or an overlay, as its description says"
+        return "a map or an overlay, according to its description"
     return found
 
 
 def is_derived(headers: Sequence[Header]) -> bool:
-    """Return whether a slice says that it was computed of others, or captured, and was not reconstructed from a scan."""
+    """Return whether a slice states that it was computed from others, or captured, instead of reconstructed from a scan."""
     return any(
         header.image_type[:1] == ("DERIVED",)
         or header.image_type[1:2] == ("SECONDARY",)

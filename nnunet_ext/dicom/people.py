@@ -1,4 +1,4 @@
-"""Whom a DICOM file is of, and what is no patient ID although it stands in its place."""
+"""The patient of a DICOM file, and entries in place of a patient ID that are none."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ _PLACEHOLDERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom a file is of; never leaves the import but in its key.
+    """The patient of a file; never leaves the import except in its key.
 
     Args:
         id: Patient ID, without the blanks around it.

@@ -1,4 +1,4 @@
-"""The contrast phase that the words of a series' description name, in the languages of the hospitals that we know."""
+"""The contrast phase named in the description of a series, in the languages of several countries."""
 
 import re
 import unicodedata

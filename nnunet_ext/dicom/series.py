@@ -19,7 +19,7 @@ FEWEST_SLICES = 10
 """A series with fewer is a localiser, a bolus track or a sample. A folder that a user names may hold fewer, but two."""
 
 _PARTED = ("slice-duplicate", "slice-gap", "slice-shift", "mixed-series")
-"""What several volumes in one series look like."""
+"""Codes that several volumes in one series cause."""
 
 _ALTERNATING = tuple(name for name in PARTING if name not in TIMES)
 """Attributes that must not alternate along a volume. Times may, for slices are reconstructed in any order."""
@@ -86,7 +86,7 @@ class Series:
 
     @property
     def directions(self) -> npt.NDArray[np.float64]:
-        """Unit vectors along rows, along columns and across slices, shape (3, 3), one a row."""
+        """Unit vectors along rows, along columns and across slices, shape (3, 3), one per row."""
         return axes(self.slices[0].orientation or ())
 
     @property
@@ -122,7 +122,7 @@ class Series:
         return once
 
     def _check_object(self) -> None:
-        """Refuse what is no series of CT slices, by what its files say that they are."""
+        """Refuse anything that is not a series of CT slices, by the headers of its files."""
         missing = [name for name in ("study", "series", "instance") if not all(getattr(one, name) for one in self.headers)]
         if missing:
             raise CaseRefused("no-identifier", f"files without an identifier of their {' and '.join(missing)}")
@@ -137,7 +137,7 @@ class Series:
         if any(header.storage in MULTI_FRAME or header.pixels.frames != 1 for header in self.headers):
             raise CaseRefused("multi-frame", "several frames in one file (enhanced CT), which are not read")
         if any("LOCALIZER" in header.image_type for header in self.headers):
-            raise CaseRefused("localiser", "the image type says LOCALIZER")
+            raise CaseRefused("localiser", "the image type is LOCALIZER")
         kind = refused_kind(self.headers)
         if kind is not None:
             raise CaseRefused("derived", f"{kind}: its voxels are not the HU of a scan")
@@ -161,7 +161,7 @@ class Series:
     def _parting_words(self) -> str:
         name, parts = self._parted()
         if name:
-            return f"; {name} parts it into {len(parts)} volumes, which `ccrcc import dicom` tells apart"
+            return f"; {name} splits it into {len(parts)} volumes, which `ccrcc import dicom` separates"
         differing = [
             name for name in PARTING if 1 < len({header.parting[name] for header in self.headers}) < len(self.headers)
         ]

@@ -37,7 +37,7 @@ SAME_PLACE_MM = 0.01
 
 
 def axes(orientation: Sequence[float]) -> Floats:
-    """Return the unit vectors along rows, along columns and across slices, shape (3, 3), one a row.
+    """Return the unit vectors along rows, along columns and across slices, shape (3, 3), one per row.
 
     Cosines with few digits are neither of unit length nor at right angles; the nearest ones that are stand in for them.
 
@@ -56,7 +56,7 @@ def axes(orientation: Sequence[float]) -> Floats:
     product = abs(float(unit[0] @ unit[1]))
     if product > COSINE_ANGLE:
         angle = float(np.degrees(np.arccos(product)))
-        raise CaseRefused("not-orthogonal", f"rows and columns at an angle of {angle:.1f} degrees; only 90 are read")
+        raise CaseRefused("not-orthogonal", f"rows and columns at an angle of {angle:.1f} degrees; only 90 are accepted")
     left, _, right = np.linalg.svd(unit, full_matrices=False)
     square = left @ right  # the nearest orthonormal pair
     return np.vstack([square, np.cross(square[0], square[1])])
@@ -115,7 +115,8 @@ def _check_line(places_mm: Floats, pixel_mm: float) -> None:
     beside = places_mm[:, :2] - along[:, None] * slope
     shift = float(np.linalg.norm(beside - np.median(beside, axis=0), axis=1).max())
     if shift > max(SHIFT_PIXELS * pixel_mm, SHIFT_MM):
-        raise CaseRefused("slice-shift", f"a slice lies {shift:.2f} mm beside the line of the others: several fields of view")
+        reason = f"a slice is displaced by {shift:.2f} mm from the line of the others: several fields of view"
+        raise CaseRefused("slice-shift", reason)
     tilt = float(np.degrees(np.arctan(np.linalg.norm(slope))))
     if tilt > TILT_DEGREES:
         raise CaseRefused("gantry-tilt", f"the gantry was tilted by {tilt:.1f} degrees, so the volume is sheared")

@@ -1,4 +1,4 @@
-"""Studies and their patients: who is one patient, and who is not known to be."""
+"""Studies and their patients: which studies are of one patient, and which may not be."""
 
 import re
 import unicodedata
@@ -29,13 +29,13 @@ class Study:
     @property
     def note(self) -> str:
         """What ``series.csv`` says of it."""
-        return "" if self.known else "no patient ID, or a placeholder for one, so a patient of its own"
+        return "" if self.known else "no patient ID, or a placeholder for one, so a separate patient"
 
 
 def studies_of(found: Iterable[Series]) -> tuple[Study, ...]:
-    """Gather series to studies, in the order of their patients and identifiers.
+    """Group series into studies, in the order of their patients and identifiers.
 
-    An empty patient ID, or a placeholder such as ``ANONYMOUS``, never joins two studies: each is a patient of its own. Where
+    An empty patient ID, or a placeholder such as ``ANONYMOUS``, never joins two studies: each is a separate patient. Where
     a study's files state one ID and others none, it is the ID of all.
     """
     grouped: dict[str, list[Series]] = {}

@@ -1,1 +1,1 @@
-"""Masks of DICOM files (SEG, RTSTRUCT): what their regions are, which scan they belong to, and where they lie on it."""
+"""Masks in DICOM files (SEG, RTSTRUCT): interpretation of their regions, assignment to a scan, and position on it."""

@@ -59,7 +59,7 @@ ORGAN_CODES: Mapping[str, str] = {
     "14799000": "metastasis",
     "M-80006": "metastasis",
 }
-"""Of what else is drawn in an abdomen, whatever their meaning says."""
+"""Codes of other structures drawn in an abdomen, whatever their meaning states."""
 
 INTERPRETED: Mapping[str, str] = {
     "GTV": "tumour",
@@ -76,7 +76,7 @@ SILENT = Reading(None, "silent", "no code says what it is")
 
 
 def read_codes(items: Iterable[Any]) -> Reading:
-    """Read a code sequence, whose items agree or say nothing."""
+    """Read a code sequence, whose items agree or are uninformative."""
     readings = [reading for item in items if (reading := _read_code(item)).certainty != "silent"]
     if not readings:
         return SILENT

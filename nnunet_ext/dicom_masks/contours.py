@@ -1,4 +1,4 @@
-"""Contours of a DICOM RTSTRUCT on the grid of a CT: a voxel belongs to what its centre lies in."""
+"""Contours of a DICOM RTSTRUCT on the grid of a CT: a voxel belongs to a region if its centre lies inside."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ CLOSED = ("CLOSED_PLANAR", "INTERPOLATED_PLANAR")
 """Types of contours that enclose an area (PS3.3, C.8.8.6.3); an interpolated one is filled as if it were drawn."""
 
 EXCLUSIVE = "CLOSEDPLANAR_XOR"
-"""Contours of this type are combined by exclusive or, whatever lies in what."""
+"""Contours of this type are combined by exclusive or, however they are nested."""
 
 WITHOUT_AREA = ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
 
@@ -98,7 +98,7 @@ def positions_mm(found: Any, regions: tuple[Region, ...]) -> Points:
 
 
 def place_contours(found: Any, grid: ScanGrid, instances: Sequence[str], regions: tuple[Region, ...]) -> Placed:
-    """Rasterise the regions that are a structure of ours.
+    """Rasterise the regions that are one of our structures.
 
     Args:
         found: The RTSTRUCT.

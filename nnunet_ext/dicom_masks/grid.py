@@ -1,4 +1,4 @@
-"""The grid of a CT volume, on which masks are placed: from a point in the patient to an index, slice by slice."""
+"""The grid of a CT volume, on which masks are placed: it converts points in the patient to indices, slice by slice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TOLERANCE_VOXELS = 0.1
 
 @dataclass(frozen=True)
 class ScanGrid:
-    """Where the voxels of a CT volume are. Distances of slices may differ by the share that ``Series.slices`` allows.
+    """The position of the voxels of a CT volume. Slice distances may differ by the proportion that ``Series.slices`` allows.
 
     Args:
         size: Voxels along x, y, z.

@@ -1,4 +1,4 @@
-"""Mask files of an import: what each says of itself, read once, without its voxels."""
+"""Mask files of an import: the content of each header, read once, without voxels."""
 
 import struct
 import warnings
@@ -70,7 +70,7 @@ class MaskFile:
 
 
 def describe(header: Header, file: int, structures: Mapping[str, str | None]) -> MaskFile:
-    """Read what a mask file says of itself.
+    """Read what the header of a mask file states.
 
     Args:
         header: Of the file.

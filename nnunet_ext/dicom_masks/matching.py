@@ -1,4 +1,4 @@
-"""Which scan a mask file belongs to: by what it refers to, else by frame of reference and positions; never across patients."""
+"""Assignment of mask files to scans: by their references, else by frame of reference and positions; never across patients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Match:
 
 
 class Scans:
-    """Series of an import that are no masks.
+    """Series of an import that are not masks.
 
     Args:
         series: All series of the import but the masks.
@@ -92,7 +92,7 @@ def _unmatched(why: str) -> Match:
 
 
 def key_of(series: Series) -> Key:
-    """Return what tells a series from all others."""
+    """Return a key that identifies a series among all others."""
     return series.first.patient, series.first.study, series.first.series
 
 
@@ -117,7 +117,7 @@ class Scan:
 
     @cached_property
     def grid(self) -> ScanGrid | None:
-        """Where its voxels are, none if it is no volume."""
+        """The position of its voxels; None if it is not a volume."""
         try:
             slices = self.series.slices
         except CaseRefused:

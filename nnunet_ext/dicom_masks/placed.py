@@ -13,7 +13,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass
 class Placed:
-    """What a mask file gave. A volume per region would not fit into memory, so regions of one structure share one.
+    """The content of a mask file. As one volume per region would not fit into memory, regions of a structure share one.
 
     Args:
         shape: Of the scan, along z, y, x.

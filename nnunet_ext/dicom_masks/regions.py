@@ -1,4 +1,4 @@
-"""Regions of a mask file: what each is taken as, by its name, its codes, and what the user says."""
+"""Regions of a mask file and their interpretation, by name, codes, and the user's definitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Region:
     Args:
         number: Within its file.
         name: As far as it may be written; see ``masked``.
-        structure: What it is taken as; none if it is left.
+        structure: Its interpretation; None if it is ignored.
         why: Why, in words.
         user: The user's name of it in ``--structures``, if that decided.
-        version: Words of its name that tell drawings of one thing apart.
+        version: Words of its name that distinguish several drawings of the same structure.
     """
 
     number: int
@@ -45,9 +45,9 @@ def region_of(
     Args:
         number: Within its file.
         name: Label or name.
-        structures: The user's structures by normalised name; they go before everything else.
-        kind: What its type says.
-        place: What its anatomic region says.
+        structures: The user's structures by normalised name; they take precedence over everything else.
+        kind: Meaning of its type.
+        place: Meaning of its anatomic region.
         description: Further words.
     """
     plain = normalised(name)
@@ -59,7 +59,7 @@ def region_of(
 
 
 def _with_description(said: Reading, description: str) -> Reading:
-    """Read the description where the name says nothing; a short one may contradict the name."""
+    """Read the description if the name is uninformative; a short one may contradict the name."""
     more = read_name(description)
     if said.certainty == "silent" or not description:
         return more if description else said

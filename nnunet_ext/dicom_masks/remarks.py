@@ -1,4 +1,4 @@
-"""What an import says of its masks at its end, in a line each."""
+"""Remarks on the masks at the end of an import, in one line each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from nnunet_ext.dicom_masks.mask_files import MASKS
 def remarks(
     series: Sequence[Mapping[str, object]], regions: Sequence[Mapping[str, object]], unmatched: Sequence[str]
 ) -> list[str]:
-    """Return what is to be said of the masks of an import.
+    """Return the remarks on the masks of an import.
 
     Args:
         series: Rows of ``series.csv``.

@@ -1,8 +1,8 @@
-"""The mask of a scan, from all mask files of an import: which are used, which are left, and why.
+"""The mask of a scan, from all mask files of an import: which are used, which are not, and why.
 
-A file whose regions hold structures of ours goes before one that has none. Two files that hold different structures are
-joined; two that hold the same one are refused, unless the user says that they be joined. Never does the order of identifiers
-decide.
+A file whose regions hold our structures is preferred over one that has none. Two files that hold different structures are
+joined; two that hold the same one are refused, unless the user requests that they be joined. The order of identifiers
+never decides.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ _SERIES_COLUMNS = ("slices", "step_mm", "length_mm", "phase")
 
 @dataclass
 class ScanMask:
-    """What the mask files gave for one scan.
+    """The result of the mask files for one scan.
 
     Args:
         labels: ``UInt8`` volume of ``Label`` values on the scan's grid; none if no file belongs to it, or it is refused.
@@ -75,7 +75,7 @@ class Masks:
         return ours or frozenset(uid for _, uid in found)
 
     def of_scan(self, scan: Series, image: sitk.Image) -> ScanMask:
-        """Make the mask of a scan, and say of every mask file of its study what became of it.
+        """Make the mask of a scan, and record what became of every mask file of its study.
 
         Args:
             scan: The chosen series.
@@ -97,7 +97,7 @@ class Masks:
         return made
 
     def rest(self) -> ScanMask:
-        """Say of every mask file that no scan was asked for what became of it."""
+        """Record what became of every mask file whose scan was not requested."""
         made = ScanMask()
         for number, (file, match) in enumerate(self._matches):
             if number not in self._told:

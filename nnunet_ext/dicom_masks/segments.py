@@ -1,4 +1,4 @@
-"""Segments of a DICOM SEG on the grid of a CT: every frame where its own position and orientation put it."""
+"""Segments of a DICOM SEG on the grid of a CT: every frame is placed by its own position and orientation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Frame:
         number: In the file, from 0.
         segment: Its segment; none in a LABELMAP, whose values name the segments.
         corners_mm: Centres of its first voxel, the last of the first row, the last of the first column, the last of all.
-        instances: Slices that it says it was drawn on.
+        instances: Slices on which it was drawn, as stated.
     """
 
     number: int
@@ -67,7 +67,7 @@ def read_segments(found: Any, structures: Mapping[str, str | None]) -> tuple[Reg
 
 
 def source_instances(found: Any) -> frozenset[str]:
-    """Return the identifiers of the slices that a SEG says it was drawn on."""
+    """Return the identifiers of the slices on which a SEG states that it was drawn."""
     groups = [*found.get("PerFrameFunctionalGroupsSequence", []), *found.get("SharedFunctionalGroupsSequence", [])]
     uids = {uid for group in groups for uid in _sources(group)}
     for series in found.get("ReferencedSeriesSequence", []):
@@ -85,7 +85,7 @@ def positions_mm(found: Any) -> Points:
 
 
 def place_segments(found: Any, grid: ScanGrid, instances: Sequence[str], regions: tuple[Region, ...]) -> Placed:
-    """Place the segments that are a structure of ours on a grid.
+    """Place the segments that are one of our structures on a grid.
 
     Args:
         found: The SEG.
@@ -257,7 +257,7 @@ def _difference(index: Points, counts: npt.NDArray[np.int64]) -> str:
 
 
 def _check_sources(frame: Frame, start: Sequence[int], steps: npt.NDArray[np.int64], index: Mapping[str, set[int]]) -> None:
-    """Refuse a frame that lies on another slice than the one it says it was drawn on."""
+    """Refuse a frame that lies on a slice other than the one on which it was drawn, as stated."""
     named = {z for uid in frame.instances for z in index.get(uid, ())}
     if named and not steps[:, 2].any() and start[2] not in named:
         reason = (

@@ -1,7 +1,7 @@
-"""What the name of a region says: a kidney, a tumour, a cyst, or something else, by whole words.
+"""Interpretation of the name of a region by whole words: a kidney, a tumour, a cyst, or something else.
 
 A kidney is one that a noun names. A tumour or a cyst may stand without its organ ("GTV" in a cohort of kidneys is a tumour),
-but not beside another one. Margins (PTV), expressions ("Kidneys minus GTV"), parts and neighbours ("Renal vein") are left,
+but not with another one. Margins (PTV), expressions ("Kidneys minus GTV"), parts and neighbours ("Renal vein") are ignored,
 and so is a name with a word that no list of ``vocabulary`` holds.
 """
 
@@ -32,7 +32,7 @@ from nnunet_ext.dicom_masks.vocabulary import (
 )
 
 Certainty = Literal["sure", "doubtful", "other", "silent"]
-"""``sure`` of a structure; ``doubtful`` for a word not known; ``other`` than ours; ``silent`` where no word says anything."""
+"""``sure`` of a structure; ``doubtful`` for an unknown word; ``other`` than ours; ``silent`` if no word is informative."""
 
 ABBREVIATIONS = "gtv|ctv|ptv|itv|prv|ccrcc|rcc"
 """Written together with what follows them, as in GTVp and GTV1."""
@@ -40,7 +40,7 @@ ABBREVIATIONS = "gtv|ctv|ptv|itv|prv|ccrcc|rcc"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a name says.
+    """Interpretation of a name.
 
     Args:
         structure: ``kidney``, ``tumour``, ``cyst``, or none.
@@ -91,7 +91,7 @@ def structure_of(name: str) -> str | None:
 
 
 def version_of(name: str) -> tuple[str, ...]:
-    """Return the words of a name that tell drawings of one thing apart, with the number or letter that follows them.
+    """Return the words of a name that distinguish drawings of one structure, with the number or letter that follows them.
 
     >>> version_of("GTV_Reader1")
     ('reader', '1')

@@ -15,13 +15,13 @@ CHOICES = (*STRUCTURES, "none")
 
 
 def read_structures(path: Path) -> Mapping[str, str | None]:
-    """Read which name means which structure, from YAML (``name: structure``) or CSV (columns ``name``, ``structure``).
+    """Read the structure of each name from YAML (``name: structure``) or CSV (columns ``name``, ``structure``).
 
     Returns:
-        The structure by normalised name, none for a region to leave.
+        The structure by normalised name, None for a region to ignore.
 
     Raises:
-        InputError: If the file is missing or unreadable, names an unknown structure, or says two things of one name.
+        InputError: If the file is missing or unreadable, names an unknown structure, or gives two structures for one name.
     """
     if not path.is_file():
         msg = f"No structures file at {path}"

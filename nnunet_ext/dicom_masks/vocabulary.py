@@ -1,7 +1,7 @@
 """Words of the names of regions, in the languages of the usual data sets: lower case, without accents.
 
-A word that is in none of these lists may be a person's name: it is never written, and a name that holds one is not taken for
-a structure.
+A word that is in none of these lists may be a person's name: it is never written, and a name that contains one is not
+interpreted as a structure.
 """
 
 
@@ -79,7 +79,7 @@ ORGANS = _words("""
     sacrum ilium iliac eye eyes lens brainstem parotid hypophysis pituitary air water bolus hepatoblastoma glioma
     glioblastoma lymphoma melanoma sarcoma myeloma
     """)
-"""Organs and other places that are no kidney, and tumours of them."""
+"""Organs and other places that are not the kidney, and tumours of these."""
 
 SIDES = _words("""
     left right l r li re lt rt links rechts linke rechte linken rechten gauche droit droite g d izq der izquierdo
@@ -92,7 +92,7 @@ VERSIONS = _words(
     automatic automated ai nnunet final
     """
 )
-"""What tells drawings of one thing apart."""
+"""Words that distinguish several drawings of the same structure."""
 
 NEUTRAL = (
     SIDES

@@ -1,1 +1,1 @@
-"""From a scan to the network's classes: nnU-Net's steps, done where the kidneys are and nowhere held whole."""
+"""From a scan to the network's classes: nnU-Net's steps around the kidneys, never with a whole volume in memory."""

@@ -1,7 +1,7 @@
-"""A checkpoint of nnU-Net: whole, made of weights alone, and of the network that the plans describe.
+"""A checkpoint of nnU-Net: complete, holding weights only, and of the network that the plans describe.
 
-A pickled checkpoint is code: stock nnU-Net reads it with ``weights_only=False``, which runs whatever its author put into it.
-Here only weights and plain values are read, unless the user says that the author is trusted.
+A pickled checkpoint is code: stock nnU-Net reads it with ``weights_only=False``, which executes whatever is in it.
+Here only weights and plain values are read, unless the user states that the author is trusted.
 """
 
 import warnings
@@ -27,7 +27,7 @@ PREFIXES = ("module.", "_orig_mod.")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What one fold's training left.
+    """The result of the training of one fold.
 
     Args:
         name: Of the file, in its model folder.
@@ -52,7 +52,7 @@ def read_checkpoint(folder: Path, name: str, *, trusted: bool) -> Checkpoint:
     Args:
         folder: The model folder.
         name: Of the file in it, such as ``fold_0/checkpoint_best.pth``.
-        trusted: Let it run code.
+        trusted: Whether it may execute code.
 
     Raises:
         InputError: If it is damaged (each part of the archive has a checksum), holds more than weights, lacks what nnU-Net

@@ -1,10 +1,10 @@
-"""Which devices PyTorch can compute on here."""
+"""The devices on which PyTorch can compute on this machine."""
 
 from nnunet_ext.ground.errors import InputError
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that this machine lacks, before anything was read or written.
+    """Refuse a device that this machine lacks, before anything is read or written.
 
     Args:
         name: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
@@ -19,7 +19,7 @@ def check_device(name: str) -> None:
 
 
 def devices() -> list[str]:
-    """Return the names of the devices that PyTorch can compute on here.
+    """Return the names of the devices on which PyTorch can compute on this machine.
 
     Raises:
         InputError: If PyTorch is not installed.

@@ -1,9 +1,9 @@
-"""Activations of a trained network's encoder, pooled inside regions of a scan. Experimental: no reference fixes the method.
+"""Activations of a trained network's encoder, pooled inside regions of a scan. Experimental: there is no reference standard.
 
 A cell of an encoder stage is a block of the network's voxels. Its weight in a region is the fraction of it that the region
 fills, worked out from the scan's own voxels, so that no stage needs a resampled mask. Where a region is larger than a window,
 windows overlap, and each cell is taken once, from the window that it lies deepest in. Arithmetic is float32 throughout, on
-every device: half precision or TF32, which is enough for a mask, would be seen in a feature.
+every device: half precision or TF32, which is enough for a mask, would affect a feature.
 """
 
 import itertools
@@ -54,7 +54,7 @@ class Encoder:
 
     @classmethod
     def of(cls, model: LoadedModel) -> Self:
-        """Return the encoder of a model's first network. Folds are not averaged: their channels have nothing in common.
+        """Return the encoder of a model's first network. Folds are not averaged: their channels do not correspond.
 
         Raises:
             InputError: If the network is not one of nnU-Net's U-Nets, or its window is not a whole number of cells.
@@ -80,7 +80,7 @@ class Encoder:
 
 @dataclass(frozen=True)
 class EncodedScan:
-    """A scan as the network sees it, and its encoder.
+    """A scan as seen by the network, and the network's encoder.
 
     Args:
         model: The network, and what it was trained on.

@@ -1,4 +1,4 @@
-"""Where in a scan the kidneys and their tumours are, from a coarse pass of the network itself: windows that do not overlap."""
+"""The position of kidneys and tumours in a scan, from a coarse pass of the network itself in windows that do not overlap."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,13 +15,13 @@ MARGIN_MM = 25.0
 """Between what the coarse pass found and the faces of the boxes that the fine pass runs in."""
 
 FACE_MM = 5.0
-"""A plausible label this near to a face may go on beyond it: then all of the body is looked at."""
+"""A plausible label this near to a face may continue beyond it: then the whole body is segmented."""
 
 BODY_HU = -300.0
 """Above air and lung, below fat."""
 
 BODY_GRID_MM = 3.0
-"""Distance of the voxels that are looked at for the body."""
+"""Distance of the voxels that are sampled to find the body."""
 
 
 def body_box(hu: npt.NDArray[Any], spacing_mm: tuple[float, ...]) -> Box:
@@ -52,7 +52,7 @@ def body_box(hu: npt.NDArray[Any], spacing_mm: tuple[float, ...]) -> Box:
 def boxes_of_kidneys(
     mask: npt.NDArray[np.uint8], spacing_mm: tuple[float, ...], patch: Sequence[int]
 ) -> tuple[Box, ...] | None:
-    """Return where to look closely, None if the coarse pass is unsure: if it did not find two kidneys apart.
+    """Return the boxes for the fine pass, None if the coarse pass did not find two separate kidneys.
 
     Args:
         mask: ``Label`` values of the coarse pass, shape zyx.
@@ -75,7 +75,7 @@ def boxes_of_kidneys(
 
 
 def reaches_a_face(mask: npt.NDArray[np.uint8], spacing_mm: tuple[float, ...], box: Box, shape: Sequence[int]) -> bool:
-    """Tell whether a label in a box lies so near to a face that it may go on beyond, in a volume of ``shape``."""
+    """Return whether a label in a box is so near to a face that it may continue beyond it, in a volume of ``shape``."""
     for axis in range(3):
         near = int(np.ceil(FACE_MM / spacing_mm[axis]))
         planes = np.atleast_1d(mask.any(axis=tuple(other for other in range(3) if other != axis)))

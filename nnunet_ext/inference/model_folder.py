@@ -1,4 +1,4 @@
-"""What ``dataset.json`` and ``plans.json`` in a model folder say, checked before nnU-Net believes them."""
+"""The content of ``dataset.json`` and ``plans.json`` in a model folder, checked before nnU-Net uses it."""
 
 import re
 from collections.abc import Mapping
@@ -132,7 +132,7 @@ def _check_channels(channels: Any, folder: Path) -> None:
 
 
 def _has_regions(labels: Mapping[str, Any]) -> bool:
-    """Tell whether the network learnt regions that hold each other, as nnU-Net tells it."""
+    """Return whether the network learnt nested regions, by the same rule as nnU-Net."""
     return any(isinstance(value, list) and len(value) > 1 for value in labels.values())
 
 

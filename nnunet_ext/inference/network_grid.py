@@ -1,8 +1,8 @@
 """Between a scan's voxels and those that a network was trained on, value for value as nnU-Net resamples.
 
 nnU-Net calls ``skimage.transform.resize`` on whole volumes. That is a linear map along one axis after the other: a matrix with
-the cubic spline in it on the way to the network, two neighbours a voxel on the way back. So the way back may start and end
-anywhere, and a volume of logits never has to exist.
+the cubic spline in it on the way to the network, two neighbours per voxel on the way back. The way back can therefore start
+and end anywhere, and a volume of logits is never needed.
 """
 
 from collections.abc import Iterator
@@ -113,7 +113,7 @@ class NetworkGrid:
     def scan_range(self, axis: int, start: int, end: int) -> tuple[int, int]:
         """Return which voxels of the cropped scan lie among network voxels ``start`` to ``end - 1`` along an axis.
 
-        At a face of the volume they go on to the face of the scan.
+        At a face of the volume they extend to the face of the scan.
         """
         n_scan = self.cropped.end[axis] - self.cropped.start[axis]
         centres = (np.arange(n_scan) + 0.5) * (self.shape[axis] / n_scan) - 0.5

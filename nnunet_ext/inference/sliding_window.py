@@ -1,4 +1,4 @@
-"""nnU-Net's sliding window, from the first plane to the last: what is finished leaves before the next windows come."""
+"""nnU-Net's sliding window, from the first plane to the last: finished planes are released before the next windows."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ Networks = Sequence[torch.nn.Module]
 
 @dataclass(frozen=True)
 class Windows:
-    """How a volume is gone through.
+    """How a volume is traversed.
 
     Args:
         patch: Voxels of a window (zyx).
@@ -114,7 +114,7 @@ class FoldAgreement:
     _both: dict[str, Any] = field(default_factory=dict)
 
     def add(self, logits: Sequence[torch.Tensor]) -> None:
-        """Count one window's logits, one tensor (classes, z, y, x) a network."""
+        """Count one window's logits, one tensor (classes, z, y, x) per network."""
         middle = (slice(None), *(slice(n // 4, n - n // 4) for n in logits[0].shape[1:]))
         found = torch.stack([classes_of(self.labels, one[middle]) for one in logits])
         for name, value in self.classes.items():
@@ -146,6 +146,6 @@ def _fast_arithmetic(device: torch.device) -> AbstractContextManager[Any]:
 
 @cache
 def has_bfloat16() -> bool:
-    """Tell whether the CPU has instructions for bfloat16 (AVX-512 BF16 or AMX); others emulate it, slowly."""
+    """Return whether the CPU has instructions for bfloat16 (AVX-512 BF16 or AMX); others emulate it slowly."""
     tests = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(test() for test in tests if test is not None)

@@ -1,4 +1,4 @@
-"""The network's class of every voxel of a scan: the kidneys are found first, then looked at closely."""
+"""The network's class of every voxel of a scan: a coarse pass finds the kidneys, and a fine pass segments them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ COARSE_STEP = 1.0
 """Of the windows that search for the kidneys: none overlaps another."""
 
 LEAST_GAIN = 4
-"""A scan that is not worth so many searches is looked at everywhere at once."""
+"""A scan that is not worth so many searches is segmented everywhere at once."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the networks say about a scan.
+    """The prediction of the networks for a scan.
 
     Args:
         mask: ``Label`` values, shape zyx.
-        searched: Where the fine pass ran: around the ``"kidneys"`` alone, all over the ``"body"``, or over the ``"scan"``.
+        searched: Where the fine pass ran: around the ``"kidneys"`` only, over the whole ``"body"`` or the whole ``"scan"``.
         fold_dice: Mean Dice between pairs of folds for each structure; NaN with one fold.
     """
 
@@ -77,7 +77,7 @@ class _Pass:
         return cls(model, grid, scan, tuple((z, y, x)[axis] for axis in grid.transpose), volume)
 
     def is_worth_a_search(self) -> bool:
-        """Tell whether a search takes at most a quarter of what it may save: else the scan is looked at everywhere at once."""
+        """Return whether a search costs at most a quarter of what it may save; otherwise the whole scan is segmented."""
         networks = len(self.model.networks)
         everywhere = self._windows(self.model.step).count(self.grid.shape) * networks
         return everywhere >= LEAST_GAIN * self._windows(COARSE_STEP).count(self.grid.shape)
@@ -119,7 +119,7 @@ class _Pass:
         return Found(self.grid.to_mask(mask), searched, agreement.dice())
 
     def may_go_on(self, found: Found, boxes: Sequence[Box]) -> bool:
-        """Tell whether something plausible comes so near to the face of a box that it may go on beyond."""
+        """Return whether something plausible is so near to the face of a box that it may continue beyond it."""
         mask = found.mask.transpose(self.grid.transpose)[self.grid.cropped.slices]
         seen = [self.grid.scan_box(box) for box in boxes]
 

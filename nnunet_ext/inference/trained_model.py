@@ -35,7 +35,7 @@ class TrainedModel:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         mirroring: Average over mirrored copies, eight times slower, where the training allows it.
         step: Window step as a fraction of the patch.
-        trusted: Let the checkpoints run code.
+        trusted: Whether the checkpoints may execute code.
     """
 
     folder: Path
@@ -105,7 +105,7 @@ class LoadedModel:
     """A trained model's networks on their device, with what nnU-Net knows about them.
 
     Args:
-        networks: One a fold.
+        networks: One per fold.
         device: Where they are.
         classes: The value that the network's class of each structure has.
         labels: nnU-Net's ``LabelManager``.
@@ -115,7 +115,7 @@ class LoadedModel:
         patch: Voxels of a window (zyx).
         mirror_axes: Axes to average mirrored copies over.
         step: Window step as a fraction of the patch.
-        notes: What was found odd in the model's files and read all the same, a line each.
+        notes: Irregularities in the model's files that do not prevent reading, in one line each.
     """
 
     networks: tuple[Any, ...]
@@ -137,7 +137,7 @@ class LoadedModel:
 
 
 def load_model(model: TrainedModel) -> LoadedModel:
-    """Load a model's networks, once a process. What nnU-Net says meanwhile goes nowhere.
+    """Load a model's networks, once per process. Output of nnU-Net is discarded.
 
     Raises:
         InputError: If nnU-Net is not installed or the model cannot be used.

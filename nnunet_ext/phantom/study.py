@@ -91,7 +91,7 @@ def write_study(
     """Write a synthetic study whose truth is known.
 
     Each cohort gets a folder with ``card.yaml``, ``cases.csv``, ``outcomes.csv``, ``acquisition.csv``, ``images``, ``masks``.
-    ``truth.json`` holds the best possible AUCs and every patient's latent biology. A study that was cut off goes on where it
+    ``truth.json`` holds the best possible AUCs and every patient's latent biology. An interrupted study continues where it
     stopped. The voxels depend on nothing but ``cohorts``, ``grid`` and ``seed``.
 
     Args:
@@ -100,7 +100,7 @@ def write_study(
         grid: Voxel grid of every scan.
         seed: Of everything random.
         jobs: Processes.
-        on_progress: Told the number of scans written and the number in all.
+        on_progress: Receives the number of scans written and the total.
 
     Returns:
         The cohort cards, in the order of ``cohorts``.
@@ -188,7 +188,7 @@ def _truth(
 
 
 def _write_truth(path: Path, truth: dict[str, Any]) -> None:
-    """Write the truth before the first scan, so that whoever goes on with the study can check that it is the same one."""
+    """Write the truth before the first scan, so that a run that continues the study can check that it is the same one."""
     if path.is_file():
         if _read_json(path) != json.loads(json.dumps(truth)):
             msg = f"{path.parent} already holds another synthetic study (its truth.json differs); name another folder"

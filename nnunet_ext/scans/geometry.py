@@ -1,7 +1,7 @@
-"""The gate: a scan passes it whole, or is refused with a code and a plain line.
+"""The gate: a scan passes all of its checks, or is refused with a code and a plain line.
 
-Nothing downstream checks again, so whatever PyRadiomics or nnU-Net would silently accept (a NaN voxel, wrapped HU, a mask that
-is shifted against its scan) has to stop here.
+Nothing downstream checks again, so anything that PyRadiomics or nnU-Net would silently accept (a NaN voxel, wrapped HU, a mask
+that is shifted from its scan) has to stop here.
 """
 
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ def check_cohort(
     Args:
         cohort: Its scans are read one after the other.
         on_progress: Is called with the number of scans done and of all.
-        on_note: Told, in a line each that begins with the case's id, what was noted about a scan that passed.
+        on_note: Receives remarks on scans that passed, in one line each, beginning with the case's id.
 
     Example:
         >>> from nnunet_ext import load_cohort

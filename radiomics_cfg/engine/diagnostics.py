@@ -1,4 +1,4 @@
-"""What PyRadiomics tells of an image and a mask beside the features, under its names."""
+"""The diagnostics that PyRadiomics returns in addition to the features, under its names."""
 
 import hashlib
 from typing import Any

@@ -23,7 +23,7 @@ class Feature(Generic[Summary]):
         name: PyRadiomics' name.
         formula: From the summary of a region to the value.
         ibsi: Identifier in the IBSI reference manual (doi:10.1148/radiol.2020191145), if it is defined there.
-        optional: Computed only where it is named, because another feature says the same.
+        optional: Computed only if it is named, because another feature carries the same information.
     """
 
     name: str

@@ -17,7 +17,7 @@ from radiomics_cfg.engine.matrices import Matrices
 Array = npt.NDArray[np.float64]
 
 PERTURBED = 8
-"""Largest eigenvalues that are told apart together; see ``_second_eigenvalues``."""
+"""Largest eigenvalues that are separated together; see ``_second_eigenvalues``."""
 
 NORMS = {"manhattan": 1, "euclidean": 2, "infinity": np.inf}
 """Weighting of directions by the length of their offset in mm (``weightingNorm``)."""

@@ -185,7 +185,7 @@ def _one_plus(d: npt.NDArray[np.float64]) -> float:
 
 
 def _with_boundaries(n: npt.NDArray[np.float64], d: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return N0-3, D1-4, M1-4, BN1-4 and BM1-4: forwards, recursion, backwards, and edges that go on for ever."""
+    """Return N0-3, D1-4, M1-4, BN1-4 and BM1-4: forwards, recursion, backwards, and edges that continue indefinitely."""
     m = np.array([n[1] - d[0] * n[0], n[2] - d[1] * n[0], n[3] - d[2] * n[0], -d[3] * n[0]])
     sn, sm, sd = n[0] + n[1] + n[2] + n[3], m[0] + m[1] + m[2] + m[3], _one_plus(d)
     return np.concatenate([n, d, m, d * sn / sd, d * sm / sd])
@@ -193,7 +193,7 @@ def _with_boundaries(n: npt.NDArray[np.float64], d: npt.NDArray[np.float64]) -> 
 
 @compiled
 def _start(data, ahead, k, lines):
-    """Fill the first four rows of the forward half: before the first sample its value goes on for ever."""
+    """Fill the first four rows of the forward half: before the first sample its value continues indefinitely."""
     n0, n1, n2, n3, d1, d2, d3, b1, b2, b3, b4 = k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[12], k[13], k[14], k[15]
     for c in range(lines):
         v = data[0, c]
@@ -207,7 +207,7 @@ def _start(data, ahead, k, lines):
 
 @compiled
 def _start_at_end(data, back, k, lines):
-    """Fill the last four rows of the backward half, the first of them first: the last sample's value goes on for ever."""
+    """Fill the last four rows of the backward half, first to last: the last sample's value continues indefinitely."""
     m1, m2, m3, m4, d1, d2, d3, b1, b2, b3, b4 = k[8], k[9], k[10], k[11], k[4], k[5], k[6], k[16], k[17], k[18], k[19]
     last = len(data) - 1
     for c in range(lines):

@@ -195,7 +195,7 @@ class Layout:
         by_length = by_length.reshape(-1, n, most + 1)[: len(steps), :, :most]
         reached = np.concatenate([by_length, late.transpose(0, 2, 1)], axis=2)
         reached = reached[:, :, : self._longest + 1]
-        # Those that reach a length, less those that go on.
+        # Those that reach a length minus those that continue.
         runs: npt.NDArray[np.int32] = reached[:, :, :-1] - reached[:, :, 1:]
         runs[self._lone] = 0  # nothing runs where no two voxels of the region share a line
         return runs
@@ -261,7 +261,7 @@ def _enough_neighbours(directions: npt.NDArray[np.int64]) -> npt.NDArray[np.uint
 
 
 def _is_lone(inside: npt.NDArray[np.bool_], direction: npt.NDArray[np.int64]) -> bool:
-    """Tell whether along a direction no line holds two voxels of the region, however far apart."""
+    """Return whether, along a direction, no line contains two voxels of the region, however far apart."""
     here = tuple(slice(max(-d, 0), min(n - d, n)) for d, n in zip(direction.tolist(), inside.shape, strict=True))
     there = tuple(slice(max(d, 0), min(n + d, n)) for d, n in zip(direction.tolist(), inside.shape, strict=True))
     if (inside[here] & inside[there]).any():

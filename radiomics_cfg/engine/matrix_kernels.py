@@ -199,7 +199,7 @@ def follow_runs(ranks, voxels, planes, steps, row, bits, behind, lengths, early,
 
 @compiled
 def _go_on(here, before, so_far, now):
-    """Let runs go on where the rank is that of the voxel before, for as many voxels as ``here`` has."""
+    """Continue runs where the rank equals that of the previous voxel, for as many voxels as ``here`` has."""
     for x in range(len(here)):
         now[x] = (so_far[x] + np.int16(1)) & -np.int16(here[x] == before[x])  # all bits of it, or none
 

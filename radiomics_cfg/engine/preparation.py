@@ -160,7 +160,7 @@ def _normalised(image: sitk.Image, settings: Settings) -> sitk.Image:
 
 
 def same_grid(image: sitk.Image, mask: sitk.Image, tolerance: float = GEOMETRY_TOLERANCE) -> bool:
-    """Tell whether a mask lies on the grid of an image, up to a share of its voxels."""
+    """Return whether a mask lies on the grid of an image, up to a fraction of its voxels."""
     voxel = image.GetSpacing()[0]
     return bool(
         image.GetSize() == mask.GetSize()
@@ -264,7 +264,7 @@ def _interpolator(name: object) -> int:
 
 
 def _is_axis_aligned(image: sitk.Image, mask: sitk.Image) -> bool:
-    """Tell whether image and mask share axes that run along those of space, so that interpolation parts by axes."""
+    """Return whether image and mask share axes parallel to those of space, so that interpolation is separable by axis."""
     direction = np.array(image.GetDirection())
     return bool(np.array_equal(direction, mask.GetDirection()) and np.isin(np.abs(direction), (0.0, 1.0)).all())
 

@@ -216,7 +216,7 @@ def _sides(labels: npt.NDArray[np.uint8], scan: Scan, box: Slices) -> npt.NDArra
 
 
 def _is_left_of(parting_mm: float, left_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Tell what lies to the patient's left of a coordinate; what lies on it, does not."""
+    """Return which positions lie to the patient's left of a coordinate; a position exactly on it does not."""
     return np.asarray((left_mm - parting_mm).round(_MM_DECIMALS) > 0)
 
 
@@ -231,7 +231,7 @@ def _between_two_kidneys(centres_mm: npt.NDArray[np.float64]) -> float | None:
 
 
 def _is_two_kidneys(left_mm: npt.NDArray[np.float64], parting_mm: float, one_ml: float) -> bool:
-    """Tell whether parenchyma at these x coordinates falls into two kidneys when it is cut."""
+    """Return whether parenchyma at these x coordinates forms two kidneys when it is divided."""
     is_left = _is_left_of(parting_mm, left_mm)
     if min(np.count_nonzero(is_left), np.count_nonzero(~is_left)) * one_ml < MINIMUM_KIDNEY_ML:
         return False

@@ -1,7 +1,7 @@
-"""Guideline sheets: drafts of CLEAR, METRICS, TRIPOD+AI and CLAIM that point at the evidence in the run folder.
+"""Guideline sheets: drafts of CLEAR, METRICS, TRIPOD+AI and CLAIM that cite the evidence in the run folder.
 
-A sheet never says that a guideline was followed. Each row points at what the run recorded, or leaves the item to the author;
-ethics and eligibility are always the author's.
+A sheet never states that a guideline was followed. Each row cites what the run recorded, or leaves the item to the author;
+items on ethics and eligibility are always left to the author.
 """
 
 from ccrcc_model.report.sheets.evidence import Evidence, Pointer

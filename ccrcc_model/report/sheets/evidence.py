@@ -1,4 +1,4 @@
-"""Where a run folder holds the evidence that guidelines ask for, and what it says there."""
+"""The places in a run folder that hold the evidence required by guidelines, and the values found there."""
 
 import json
 import re
@@ -14,20 +14,20 @@ from nnunet_ext.documents.csv_table import read_csv
 from nnunet_ext.ground.errors import InputError
 
 NOT_STATED = "N/A"
-"""What Table S1 says of a parameter that the scans do not state."""
+"""Entry of Table S1 for a parameter that the scans do not state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a piece of evidence lies.
+    """The place of a piece of evidence.
 
     Args:
         files: Pattern of files in the run folder, as ``RunParts.files`` takes it.
-        key: Column of a CSV; path in a JSON, such as ``"settings.folds"``. In a path, ``*`` is every entry, and
-            ``groups[scope=external]`` the first entry of a list, of those with this value, in which the rest of the path
-            leads to something. Empty: the file itself.
-        at_least: Different values that a column must have.
-        is_false: Whether the evidence is that the key's value is false; else false is none.
+        key: Column of a CSV file, or path in a JSON file, such as ``"settings.folds"``. In a path, ``*`` means every entry,
+            and ``groups[scope=external]`` the first entry of a list that has this value and in which the rest of the path
+            exists. If empty, the file itself is the evidence.
+        at_least: Minimum number of different values in a column.
+        is_false: Whether a false value is the evidence; otherwise false counts as no evidence.
     """
 
     files: str
@@ -38,7 +38,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What was found: a file of the run folder, a key in it, and the value there in short."""
+    """A piece of evidence that was found: a file of the run folder, a key in it, and its value in short form."""
 
     file: str
     key: str = ""
@@ -117,7 +117,7 @@ TOPICS: dict[str, tuple[Place, ...]] = {
     ),
     "locked": _of(_BENCHMARK, "model_id"),
 }
-"""Places of each topic of evidence. A topic is found where every place is, in every file of its pattern."""
+"""Places of each topic of evidence. A topic is found if every place is found in every file of its pattern."""
 
 _FILTER = re.compile(r"(\w+)\[(\w+)=([^\]]+)\]")
 
@@ -134,10 +134,10 @@ class Evidence:
     _read: dict[Path, Any] = field(default_factory=dict)
 
     def find(self, topic: str) -> tuple[Pointer, ...]:
-        """Return what was found of a topic, or nothing unless all of it was found.
+        """Return the evidence on a topic, or nothing if any of it is missing.
 
         Raises:
-            InputError: If a file is not what its name says.
+            InputError: If a file is not what its name indicates.
         """
         found: list[Pointer] = []
         for place in TOPICS[topic]:
@@ -163,7 +163,7 @@ class Evidence:
                 yield Pointer(name, key, in_short(value))
 
     def _column(self, path: Path, name: str) -> list[Any]:
-        """Different values of a column, without empty cells and those that state nothing."""
+        """Return the different values of a column, without empty cells and those that state nothing."""
         frame: pd.DataFrame = self._once(path, _csv)
         if name not in frame:
             return []
@@ -177,7 +177,7 @@ class Evidence:
 
 
 def in_short(value: Any) -> str:
-    """Return a value as a cell of a sheet shows it: four digits, 80 characters, few entries."""
+    """Return a value in the short form of a sheet's cell: four digits, 80 characters, few entries."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
@@ -190,7 +190,7 @@ def in_short(value: Any) -> str:
 
 
 def _number(text: str) -> float | str:
-    """Return the fraction that a cell holds, or its text: whole numbers are printed as they stand."""
+    """Return the decimal fraction in a cell, or else its text: whole numbers are printed unchanged."""
     try:
         return float(text) if "." in text else text
     except ValueError:
@@ -198,7 +198,7 @@ def _number(text: str) -> float | str:
 
 
 def _walk(value: Any, path: list[str], *, is_false: bool = False) -> Iterator[tuple[str, Any]]:
-    """Yield key and value of what ``path`` leads to, unless it is nothing: null, false, or empty; or only if it is false."""
+    """Yield key and value of every entry at ``path`` that is not null, false or empty, or, if ``is_false``, that is false."""
     if not path:
         is_nothing = value is None or value is False or value in ("", [], {})
         if value is False if is_false else not is_nothing:
@@ -212,7 +212,7 @@ def _walk(value: Any, path: list[str], *, is_false: bool = False) -> Iterator[tu
 
 
 def _steps(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield the entries of ``value`` that one part of a path names."""
+    """Yield the entries of ``value`` to which one part of a path refers."""
     if matched := _FILTER.fullmatch(name):
         listed, key, wanted = matched.groups()
         entries = value.get(listed, []) if isinstance(value, dict) else []

@@ -1,4 +1,4 @@
-"""A reporting guideline as data: its items with their numbers, in our own short words."""
+"""A reporting guideline as data: its items with their numbers, in our own short wording."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -11,20 +11,20 @@ from nnunet_ext.documents.yaml_file import read_yaml
 _FOLDER = Path(__file__).parent / "guidelines"
 
 ORDER = ("clear", "metrics", "tripod_ai", "claim")
-"""The guidelines in the order of the page; their files are called so."""
+"""Names of the guidelines' files, in the order of the page."""
 
 
 class Item(BaseModel):
     """One item of a guideline.
 
     Args:
-        number: The guideline's own, such as ``"12"`` or ``"3a"``.
-        topic: What it asks for, in our words.
-        weight: Share of the guideline's score, where it has one.
-        reserved: Why no file of a run can answer it: ethics and eligibility are the author's.
+        number: As in the guideline, such as ``"12"`` or ``"3a"``.
+        topic: What the item asks for, in our wording.
+        weight: Share of the guideline's score, if it has one.
+        reserved: Why no file of a run can answer it: ethics and eligibility are left to the author.
         evidence: Topics of ``ccrcc_model.report.sheets.evidence``, all of which must be found.
-        not_applicable: Why the item does not apply to a run that holds this evidence.
-        remains: What the author still has to say once the evidence is there.
+        not_applicable: Why the item does not apply to a run that contains this evidence.
+        remains: What the author still has to report if the evidence is present.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
@@ -40,10 +40,10 @@ class Item(BaseModel):
     @model_validator(mode="after")
     def _claims_only_what_it_can(self) -> Self:
         if self.reserved and (self.evidence or self.not_applicable):
-            msg = f"item {self.number} is about {self.reserved}: it is the author's, and takes no evidence"
+            msg = f"item {self.number} is about {self.reserved}: it is left to the author, and takes no evidence"
             raise ValueError(msg)
         if self.not_applicable and not self.evidence:
-            msg = f"item {self.number}: that it does not apply must rest on evidence too"
+            msg = f"item {self.number}: not_applicable requires evidence"
             raise ValueError(msg)
         if unknown := [topic for topic in self.evidence if topic not in TOPICS]:
             msg = f"item {self.number}: no evidence is called {unknown[0]!r}; known are {', '.join(TOPICS)}"
@@ -55,12 +55,12 @@ class Guideline(BaseModel):
     """A guideline and where it was published.
 
     Args:
-        name: Of its file and of its sheet.
+        name: Name of its file and of its sheet.
         title: As it is cited.
-        about: What the name stands for.
+        about: What the title stands for.
         citation: First author and year.
-        doi: Of the publication whose numbers are used.
-        sections: Items by the guideline's sections, in its order.
+        doi: DOI of the publication whose item numbers are used.
+        sections: Items by section, in the order of the guideline.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

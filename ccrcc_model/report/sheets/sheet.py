@@ -1,4 +1,4 @@
-"""A guideline filled from a run folder, and its files."""
+"""A guideline filled in from a run folder, and its files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ FOLDER = "sheets"
 
 
 class Status(StrEnum):
-    """What a sheet says of an item."""
+    """Status of an item in a sheet."""
 
     FILLED = "filled"
-    """The run folder holds the evidence that the row points at."""
+    """The run folder holds the evidence that the row cites."""
     AUTHOR = "author to complete"
     NOT_APPLICABLE = "not applicable"
-    """By the evidence that the row points at."""
+    """According to the evidence that the row cites."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An item with its status and what it rests on."""
+    """An item with its status and its evidence."""
 
     item: Item
     status: Status
@@ -37,21 +37,21 @@ class Row:
 
     @property
     def note(self) -> str:
-        """Why the item does not apply, or what the author still has to say of it."""
+        """Why the item does not apply, or what the author still has to report."""
         if self.status is Status.NOT_APPLICABLE:
             return self.item.not_applicable
         return self.item.remains if self.status is Status.FILLED else ""
 
     @property
     def by_file(self) -> tuple[tuple[str, tuple[Pointer, ...]], ...]:
-        """Pointers by their file, in the order of the files' first ones."""
+        """Pointers grouped by file, in the order in which the files first occur."""
         files = dict.fromkeys(pointer.file for pointer in self.pointers)
         return tuple((file, tuple(pointer for pointer in self.pointers if pointer.file == file)) for file in files)
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A guideline with a row for each item, by the guideline's sections."""
+    """A guideline with one row per item, by section."""
 
     guideline: Guideline
     sections: dict[str, tuple[Row, ...]]
@@ -64,7 +64,7 @@ class Sheet:
         return sum(row.status is status for row in self)
 
     def table(self) -> pd.DataFrame:
-        """One row an item: number, section, topic, weight where there is one, status, evidence, note, and the source's DOI."""
+        """Return one row per item: number, section, topic, weight if any, status, evidence, note, and DOI of the source."""
         rows = [
             {
                 "item": row.item.number,
@@ -83,10 +83,10 @@ class Sheet:
 
 
 def fill(guideline: Guideline, evidence: Evidence) -> Sheet:
-    """Fill a guideline: an item whose evidence is not all there is left to the author.
+    """Fill in a guideline; an item whose evidence is incomplete is left to the author.
 
     Raises:
-        InputError: If a file of the run folder is not what its name says.
+        InputError: If a file of the run folder is not what its name indicates.
     """
     sections = {name: tuple(_row(item, evidence) for item in items) for name, items in guideline.sections.items()}
     return Sheet(guideline, sections)
@@ -96,12 +96,12 @@ def write_sheets(parts: RunParts, *, title: str, synthetic: bool) -> tuple[Sheet
     """Write ``sheets/<guideline>.csv`` and ``sheets.html``, and return the sheets.
 
     Args:
-        parts: Of the run, with the report's figures and tables written.
-        title: Of the run.
+        parts: Parts of the run, with the report's figures and tables written.
+        title: Title of the run.
         synthetic: Whether its patients are phantoms.
 
     Raises:
-        InputError: If a file of the run folder is not what its name says.
+        InputError: If a file of the run folder is not what its name indicates.
     """
     evidence = Evidence(parts)
     sheets = tuple(fill(guideline, evidence) for guideline in load_guidelines())

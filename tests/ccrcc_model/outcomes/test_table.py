@@ -133,9 +133,9 @@ def test_ki67_that_may_be_fractions_is_refused(tmp_path, largest, refused):
 @pytest.mark.parametrize(
     ("outcomes", "reason"),
     [
-        ("7,1\n", "1 are there but for leading zeros"),
-        ("007.0,1\n", "1 are there but for leading zeros"),
-        ("0 07,1\n", "1 are there but for blanks"),
+        ("7,1\n", "1 match except for leading zeros"),
+        ("007.0,1\n", "1 match except for leading zeros"),
+        ("0 07,1\n", "1 match except for blanks"),
         ("8,1\n", "add them, cells may be empty"),
     ],
 )

@@ -174,8 +174,8 @@ def test_features_are_drawn_in_order_up_to_the_top():
     ("name", "where", "what"),
     [
         ("tumour__1mm__original_shape_Sphericity", "tumour · 1 mm grid", "original, shape Sphericity"),
-        ("shell_0_3mm_fat__2mm__wavelet-LLH_glcm_Contrast", "shell 0–3 mm, fat · 2 mm grid", "wavelet-LLH, glcm Contrast"),
-        ("shell_2p5_5mm__1mm__log-sigma-3-0-mm-3D_gldm_X", "shell 2.5–5 mm · 1 mm grid", "LoG 3.0 mm, gldm X"),
+        ("shell_0_3mm_fat__2mm__wavelet-LLH_glcm_Contrast", "ring 0–3 mm, fat · 2 mm grid", "wavelet-LLH, glcm Contrast"),
+        ("shell_2p5_5mm__1mm__log-sigma-3-0-mm-3D_gldm_X", "ring 2.5–5 mm · 1 mm grid", "LoG 3.0 mm, gldm X"),
         ("tumour_volume_ml", "", "tumour_volume_ml"),
     ],
 )

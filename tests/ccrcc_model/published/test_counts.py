@@ -121,7 +121,7 @@ def test_one_number_may_be_a_misprint_where_nothing_else_fits() -> None:
     ("texts", "reason"),
     [
         ({"sensitivity": "0.81(0.64-0.93)", "ppv": "0.34"}, "two of sensitivity, specificity and accuracy"),
-        (GRADE_EXTERNAL["printed"] | {"f1": "0.48(0.40-0.56)"}, "F1 is no share of patients"),
+        (GRADE_EXTERNAL["printed"] | {"f1": "0.48(0.40-0.56)"}, "F1 is not a proportion of patients"),
         ({"sensitivity": "0.81", "specificity": "0.72"}, "sets of counts fit; give the number"),
     ],
 )

@@ -44,11 +44,11 @@ def test_the_number_with_most_decimals_tells_those_of_all(text: str, printed: Pr
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("high", "no printed estimate"),
-        ("0.81(0.64)", "no printed estimate"),
-        ("-0.81", "no printed estimate"),
-        ("1", "no share from 0 to 1"),
-        ("101%", "no share from 0 to 1"),
+        ("high", "not a printed estimate"),
+        ("0.81(0.64)", "not a printed estimate"),
+        ("-0.81", "not a printed estimate"),
+        ("1", "not a proportion from 0 to 1"),
+        ("101%", "not a proportion from 0 to 1"),
         ("0.8125000", "1 to 6 decimals"),
         ("0.62(0.64-0.93)", "not lie inside its interval"),
         ("0.81(0.93-0.64)", "not lie inside its interval"),

@@ -240,7 +240,7 @@ def test_six_lines_answer_what_was_asked(run_dir, page):
     assert "in four cohorts that the model has never seen" in lines[0].text
     group = read_run(run_dir).benchmarks[1].headline
     assert (group.model.n, lines[2].verdict) == (110, "Better than tumour volume")
-    assert f"AUC {group.model.auc.value:.2f} (95 % CI" in lines[2].text
+    assert f"AUC {group.model.auc.value:.2f} (95% CI" in lines[2].text
     assert "A perfect reader of these phantoms would reach 0.93." in lines[1].text
     assert "perfect reader" not in lines[2].text
     assert "kidney 0.92 ± 0.02, tumour 0.72 ± 0.02, in 6 external cases" in lines[5].text
@@ -251,12 +251,12 @@ def test_six_lines_answer_what_was_asked(run_dir, page):
     ("value", "low", "high", "verdict", "tone"),
     [
         (0.1, 0.001, 0.2, "Better than tumour volume", "good"),
-        (0.1, 0.0, 0.2, "Ahead of tumour volume, but not beyond chance", "open"),
+        (0.1, 0.0, 0.2, "Higher AUC than tumour volume, but not significantly", "open"),
         (0.0, -0.1, 0.1, "Not better than tumour volume", "bad"),
         (-0.1, -0.2, 0.0, "Not better than tumour volume", "bad"),
         (-0.1, -0.2, -0.001, "Worse than tumour volume", "bad"),
-        (0.3, None, None, "Cannot be told", "open"),
-        (None, None, None, "Cannot be told", "open"),
+        (0.3, None, None, "Inconclusive", "open"),
+        (None, None, None, "Inconclusive", "open"),
     ],
 )
 def test_the_verdict_follows_the_interval(value, low, high, verdict, tone):
@@ -326,7 +326,7 @@ def test_an_interval_of_the_ici_is_doubted_in_small_cohorts(n, noted):
 
 def test_figures_that_take_patients_as_more_than_they_are_say_so(page):
     assert "Those of out-of-fold predictions take them as independent, which they are not" in page.text
-    assert "Internal intervals and p-values take out-of-fold predictions as independent" in page.text
+    assert "Internal confidence intervals and P values assume that out-of-fold predictions are independent" in page.text
 
 
 def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
@@ -345,8 +345,8 @@ def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
 def test_a_run_record_alone_makes_a_page_that_says_what_is_missing(tmp_path):
     write_run_json(tmp_path, synthetic=False)
     text = Page(report_run(read_run(tmp_path)).read_text(encoding="utf-8")).text
-    assert "This run holds no benchmark" in text
-    assert "answers nothing about grade or Ki67" in text
+    assert "This run contains no benchmark" in text
+    assert "answers no question about grade or Ki67" in text
     assert "Synthetic phantoms" not in text
     assert "not a medical device" in text
 
@@ -408,7 +408,7 @@ def large_run(run_dir, tmp_path_factory) -> Path:
 
 def test_a_report_of_a_thousand_cases_takes_15_megabytes_at_most(large_run):
     text = (large_run / "report" / "report.html").read_text(encoding="utf-8")
-    assert "The first 6 of 9 in the folder" in text
+    assert "The first 6 of 9 images in the folder" in text
     assert "case 0" not in re.sub(r"data:image/[^\"]+", "", text)
     assert len(text.encode()) <= 15e6
 

@@ -131,7 +131,7 @@ def test_an_acquisition_file_is_of_its_cohort(tmp_path: Path) -> None:
     file.write_text(HEADER + "c0,,,,,1,,\nother,,,,,1,,\n", encoding="utf-8")
     assert check_acquisition(cohort_of(file)) == 1
     file.write_text(HEADER + "C 0,,,,,1,,\nother,,,,,1,,\n", encoding="utf-8")
-    with pytest.raises(InputError, match="none of the 3 cases of cohort riverside; 1 are there but for blanks"):
+    with pytest.raises(InputError, match="none of the 3 cases of cohort riverside; 1 match except for blanks"):
         check_acquisition(cohort_of(file))
     with pytest.raises(InputError, match="No acquisition file at"):
         check_acquisition(cohort_of(tmp_path / "none.csv"))

@@ -32,7 +32,7 @@ def test_what_is_no_whole_number_from_1_to_255_is_refused(value: object) -> None
     [
         ({"kidney": 1, "tumour": 1}, "two structures share a value: 1 is kidney and tumour"),
         ({"kidney": [1, 2], "tumour": [2, 3]}, "2 is kidney and tumour"),
-        ({"kidney": [2, 2]}, "2 stands twice for kidney"),
+        ({"kidney": [2, 2]}, "2 is given twice for kidney"),
         ({"kidney": []}, "kidney has no value"),
         ({"tumor": 1, "tumour": 2}, "tumour is named twice"),
         ({"spleen": 1}, "unknown structure 'spleen'; known ones are kidney, tumour, cyst"),

@@ -32,9 +32,9 @@ def test_an_id_is_one_line(name: str) -> None:
 @pytest.mark.parametrize(
     ("unknown", "known", "reason"),
     [
-        (["007", "012"], ["7", "12"], "2 are there but for leading zeros"),
-        (["12"], ["12.0"], "1 are there but for leading zeros or '.0'"),
-        (["a1"], ["A 1"], "1 are there but for blanks, case"),
+        (["007", "012"], ["7", "12"], "2 match except for leading zeros"),
+        (["12"], ["12.0"], "1 match except for leading zeros or '.0'"),
+        (["a1"], ["A 1"], "1 match except for blanks, case"),
         (["a1", "00"], ["b1", "1"], ""),
     ],
 )

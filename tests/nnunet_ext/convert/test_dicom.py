@@ -160,7 +160,7 @@ def test_no_identifier_survives_but_in_the_key(tmp_path: Path) -> None:
             assert secret.encode() not in words, (file.name, secret)
             assert secret not in file.name
     assert pd.read_csv(tmp_path / "key.csv").iloc[0].tolist() == [NUMBER, "p0001"]
-    with pytest.raises(InputError, match="names patients, so it has to lie outside"):
+    with pytest.raises(InputError, match="names patients, so it has to be outside"):
         imported(tmp_path / "in", tmp_path / "out", key=tmp_path / "out" / "key.csv")
 
 

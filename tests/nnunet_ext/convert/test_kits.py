@@ -73,8 +73,8 @@ def test_a_case_without_its_image_is_refused_and_the_rest_goes_on(tmp_path: Path
     [
         (None, "No clinical records in"),
         ("[", "is damaged"),
-        ("{}", "no list of records"),
-        ('[{"id": 1}]', "no list of records"),
+        ("{}", "not a list of records"),
+        ('[{"id": 1}]', "not a list of records"),
     ],
 )
 def test_records_that_cannot_be_used_are_refused(tmp_path: Path, text: str | None, message: str) -> None:
@@ -89,7 +89,7 @@ def test_the_data_sets_own_folder_layout_is_read(real_data: Path, tmp_path: Path
     source = real_data / "kits23_layout"
     if not source.is_dir():
         pytest.skip("the layout is not in the real data folder")
-    with pytest.raises(InputError, match="3 records match, none of them has its image"):  # the images are not there
+    with pytest.raises(InputError, match="3 records match, but none has its image"):  # the images are not there
         import_kits(source, tmp_path / "out", name="kits", role=Role.EXTERNAL, subtypes=())
 
 
@@ -118,11 +118,11 @@ def test_a_subtype_is_found_as_either_challenge_calls_it(tmp_path: Path) -> None
     [
         (b"[" * 100_000, "is damaged"),
         (b"\xff[]", "is damaged"),
-        (b"{}", "is no list of records"),
-        (b'[{"case_id": null}]', "is no list of records"),
+        (b"{}", "is not a list of records"),
+        (b'[{"case_id": null}]', "is not a list of records"),
         (b'[{"case_id": "case_0"}, {"case_id": "case_0"}]', "holds case_0 twice"),
-        (b'[{"case_id": "case_0", "case_id": "case_1"}]', "the key 'case_id' stands twice"),
-        (b'[{"case_id": "case_0", "gender": ["male"]}]', "case_0, whose gender is no single value"),
+        (b'[{"case_id": "case_0", "case_id": "case_1"}]', "the key 'case_id' occurs twice"),
+        (b'[{"case_id": "case_0", "gender": ["male"]}]', "case_0, whose gender is not a single value"),
         (b'[{"case_id": "../up"}]', "holds the case_id"),
     ],
 )

@@ -187,7 +187,7 @@ def test_a_data_set_that_lost_a_file_is_refused(two_ball_cohort: Cohort, tmp_pat
     folders = {"raw_dir": tmp_path / "raw", "preprocessed_dir": tmp_path / "pre"}
     dataset, _ = convert(two_ball_cohort, 12, **folders)
     (dataset.folder / "labelsTr" / "case3.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"lacks 1 files .* first is case3\.nii\.gz; remove the folder to convert again"):
+    with pytest.raises(InputError, match=r"lacks 1 of its converted files, .* case3\.nii\.gz; remove the folder to convert"):
         convert(two_ball_cohort, 12, **folders)
 
 

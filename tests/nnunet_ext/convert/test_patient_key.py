@@ -28,7 +28,7 @@ def test_blanks_in_a_key_mean_nothing(tmp_path: Path) -> None:
     [
         ("original,patient_id\na,p0001\na,p0002\n", "lists a patient twice"),
         ("original,patient_id\na,p0001\nb,p0001\n", "lists a number twice"),
-        ("name,patient_id\na,p0001\n", "is no key: it has the columns name"),
+        ("name,patient_id\na,p0001\n", "is not a key: it has the columns name"),
         ("", "is empty"),
     ],
 )

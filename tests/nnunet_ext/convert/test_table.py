@@ -45,8 +45,8 @@ def test_a_list_of_scans_alone_has_no_outcomes_and_a_patient_a_case(tmp_path: Pa
     [
         ("case_id,image\na,a.nii.gz\n", "lacks the column centre.*--centre"),
         ("image,centre\na.nii.gz,x\n", "lacks the column case_id"),
-        ("case_id,image,centre\nz,z.nii,x\n", "No image of .* is there"),
-        ("case_id,image,centre,patient_id,age\na,a.nii.gz,x,p,1\nb,b.nrrd,x,p,2\n", "says two things of patient p"),
+        ("case_id,image,centre\nz,z.nii,x\n", "No image of .* exists"),
+        ("case_id,image,centre,patient_id,age\na,a.nii.gz,x,p,1\nb,b.nrrd,x,p,2\n", "contradicts itself about patient p"),
         ("case_id,image,centre\na,a.nii.gz,x\na,b.nrrd,x\n", "case a is listed twice"),
         ("case_id,image,centre,patient_id\na,a.nii.gz,x,p\nb,b.nrrd,y,p\n", "patient p is listed under 2 centres"),
         ("case_id,image,centre\na/b,a.nii.gz,x\n", "case_id names files"),
