@@ -31,7 +31,7 @@ def comparators(model: Model) -> Table | None:
 
 
 def explanation(model: Model) -> Table | None:
-    """The regions, scales, image filters and feature families that contribute to the predictions; None where it was not kept."""
+    """The regions, scales, image filters and feature families that contribute to the predictions, if it was kept."""
     if model.explanation is None:  # a graded model of before
         return None
     kept = [one for one in model.explanation.groups if one.share >= SMALLEST_SHARE]
