@@ -31,15 +31,8 @@ def modules_of(package: ModuleType) -> set[str]:
     return {path.stem for path in here.iterdir() if path.suffix == ".py" or path.is_dir()}
 
 
-def import_cost(package: str) -> tuple[float, list[str]]:
-    """Return the seconds of an import in a process of its own, the best of three, and the heavy libraries that it loads."""
-    code = (
-        "import sys, time\n"
-        "begin = time.perf_counter()\n"
-        f"import {package}\n"
-        "print(time.perf_counter() - begin)\n"
-        f"print(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
-    )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
-    lines = [run.stdout.split("\n") for run in runs]
-    return min(float(line[0]) for line in lines), lines[0][1].split()
+def heavy_imports(package: str) -> list[str]:
+    """Return the heavy libraries that importing a package loads, in a process of its own."""
+    code = f"import sys, {package}; print(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.split()
