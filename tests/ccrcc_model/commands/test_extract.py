@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 import yaml
 from balls import write_ball
-from command_line import ccrcc_here
+from command_line import ccrcc_here, mistake_here
 from typer.testing import CliRunner, Result
 
 from ccrcc_model.cli import app
@@ -184,8 +184,7 @@ def test_a_shard_that_is_none_is_refused(study: Path, tmp_path: Path) -> None:
 
 
 def test_a_preset_that_is_not_there_is_refused(study: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No preset"):
-        ccrcc("extract", study, "--out", tmp_path / "t.parquet", "--preset", "huge")
+    assert "No preset" in mistake_here("extract", study / "card.yaml", "--preset", "huge", "--out", tmp_path / "t.parquet")
 
 
 def test_a_mask_of_another_shape_is_refused_and_the_rest_goes_on(away: Path) -> None:

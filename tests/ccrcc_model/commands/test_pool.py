@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from command_line import ccrcc, mistake
+from command_line import ccrcc_here as ccrcc
+from command_line import mistake_here as mistake
 
 from ccrcc_model.multicentre.result_file import SiteResult
 from nnunet_ext.ground.case import Role
@@ -17,7 +18,7 @@ from nnunet_ext.phantom import CohortPlan, Grid, write_study
 SITES = ("north", "south")
 
 
-def site(folder: Path, name: str) -> tuple[str | Path, ...]:
+def site(folder: Path, name: str) -> tuple[object, ...]:
     return ("--cohort", folder / f"{name}.yaml", "--table", folder / f"{name}.parquet")
 
 
@@ -35,12 +36,12 @@ def hospitals(planted: Callable[..., Any], model_folder: Path, tmp_path_factory:
         card = f"name: {name}\nrole: external\ncases: {name}-cases.csv\noutcomes: {name}.csv\n"
         (folder / f"{name}.yaml").write_text(card, encoding="utf-8")
         run = ccrcc("benchmark", model_folder, *site(folder, name), "--out", folder / name, "--share", folder / "sent")
-        assert run.returncode == 0, run.stderr
+        assert run.status == 0, run.said
         digest = json.loads((folder / "sent" / f"{name}.grade.json").read_text(encoding="utf-8"))["sha256"]
-        assert any(line.endswith(f"{name}.grade.json, SHA-256 {digest}") for line in run.stdout.splitlines())
+        assert any(line.endswith(f"{name}.grade.json, SHA-256 {digest}") for line in run.said.splitlines())
     both = [option for name in SITES for option in site(folder, name)]
     run = ccrcc("benchmark", model_folder, *both, "--out", folder / "both")
-    assert run.returncode == 0, run.stderr
+    assert run.status == 0, run.said
     return folder
 
 
@@ -68,8 +69,8 @@ def check_agreement(benchmark: Path, pooled: Path) -> float:
 
 def test_two_result_files_pooled_agree_with_the_benchmark_of_both(hospitals: Path, tmp_path: Path) -> None:
     run = ccrcc("pool", *sent(hospitals), "--out", tmp_path)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == f"Multicentre table: {tmp_path / 'multicentre.csv'}"
+    assert run.status == 0, run.said
+    assert run.said.splitlines()[-1] == f"Multicentre table: {tmp_path / 'multicentre.csv'}"
     table = pd.read_csv(tmp_path / "multicentre.csv").set_index(["row", "predictor"])
     assert pd.isna(table.loc[("all sites", "model"), "withheld"])
     assert check_agreement(hospitals / "both", tmp_path) < 0.06
@@ -82,8 +83,8 @@ def test_a_larger_smallest_cell_is_kept_and_a_smaller_one_is_no_option(
     hospitals: Path, model_folder: Path, tmp_path: Path
 ) -> None:
     command = ("benchmark", model_folder, *site(hospitals, "north"), "--out", tmp_path / "b", "--share", tmp_path)
-    assert ccrcc(*command, "--smallest-cell", "4").returncode == 2
-    assert ccrcc(*command, "--smallest-cell", "10").returncode == 0
+    assert ccrcc(*command, "--smallest-cell", "4").status == 2
+    assert ccrcc(*command, "--smallest-cell", "10").status == 0
     result = SiteResult.read(tmp_path / "north.grade.json")
     assert result.smallest_cell == 10
     assert not any(0 < count < 10 for cell in result.model.histogram.cells for count in (cell.negatives, cell.positives))
@@ -130,17 +131,17 @@ def test_two_phantom_centres_agree_with_their_benchmark(tmp_path: Path) -> None:
     write_study(tmp_path, plan, grid, seed=5, jobs=2)
     for cohort in plan:
         card, table = tmp_path / cohort.name / "card.yaml", tmp_path / f"{cohort.name}.parquet"
-        assert ccrcc("extract", card, "--preset", "quick", "--out", table, "--jobs", "2").returncode == 0
+        assert ccrcc("extract", card, "--preset", "quick", "--out", table, "--jobs", "2").status == 0
     outcomes = tmp_path / "home" / "outcomes.csv"
     options = ("--target", "grade", "--trials", "3", "--repeats", "1")
     run = ccrcc("fit", tmp_path / "home.parquet", "--outcomes", outcomes, *options, "--out", tmp_path / "model")
-    assert run.returncode == 0, run.stderr
+    assert run.status == 0, run.said
     cards = {name: ("--cohort", tmp_path / name / "card.yaml", "--table", tmp_path / f"{name}.parquet") for name in SITES}
     for name, options in (*cards.items(), ("both", (*cards["north"], *cards["south"]))):
         run = ccrcc(
             "benchmark", tmp_path / "model", *options, "--out", tmp_path / "b" / name, "--share", tmp_path / "sent" / name
         )
-        assert run.returncode == 0, run.stderr
+        assert run.status == 0, run.said
     files = [tmp_path / "sent" / name / f"{name}.grade.json" for name in SITES]
-    assert ccrcc("pool", *files, "--out", tmp_path / "pooled").returncode == 0
+    assert ccrcc("pool", *files, "--out", tmp_path / "pooled").status == 0
     check_agreement(tmp_path / "b" / "both", tmp_path / "pooled")
