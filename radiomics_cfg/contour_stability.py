@@ -41,9 +41,8 @@ class Stability:
     """How well the values of each feature agree between masks of the same tumour.
 
     Args:
-        table: One row per feature, in the order of a feature table: ``feature``; ``icc`` with ``low`` and ``high``, the ends of
-            its 95 % interval, NaN where it could not be had; ``n_cases`` that it was computed from; ``n_masks`` of each,
-            original included; ``reason`` why it is missing, else empty.
+        table: One row per feature, in the order of a feature table: ``feature``; ``icc`` with ``low`` and ``high``, its 95 %
+            interval, NaN where missing; ``n_cases`` and ``n_masks``, original included; ``reason`` why it is missing.
         about: Form of the correlation, cohort, preset, masks, versions, and how often a mask had no values.
         refusals: Cases that could not be measured.
         values: What the correlations were computed from, where they were computed and not read.
@@ -177,7 +176,7 @@ def _values(table: pa.Table, about: Mapping[str, Any]) -> PerturbedValues:
     patients = np.array(table["patient_id"].to_pylist(), dtype=np.str_).reshape(-1, n_masks)
     in_order = np.array_equal(masks.reshape(-1, n_masks), np.tile(np.arange(n_masks), (len(patients), 1)))
     if not in_order or (patients != patients[:, :1]).any() or len(set(names)) < len(names):
-        msg = "not one row a case and mask"
+        msg = "not one row per case and mask"
         raise ValueError(msg)
     return PerturbedValues(tuple(names), patients[:, 0], values.reshape(-1, n_masks, len(names)), about)
 
