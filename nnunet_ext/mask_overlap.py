@@ -69,7 +69,7 @@ def overlap(
     Args:
         reference: Cohort with reference masks.
         predicted: What ``segment`` returned, or a folder of ``<case id>.nii.gz`` with ``Label`` values.
-        on_progress: Told the cases done and the cases in all.
+        on_progress: Called with the cases done and the cases in all.
 
     Returns:
         One row a case and structure or region, with ``cohort, case_id, centre, structure, dice, surface_dice, hd95_mm,

@@ -75,8 +75,8 @@ def segment(
         trusted: Load checkpoints that hold more than weights, which runs their author's code.
         jobs: Processes, each with the model and an equal share of the cores. On a CPU two single-threaded ones beat one of two
             threads, at the price of the memory. They are started afresh, so a script needs ``if __name__ == "__main__"``.
-        on_progress: Told the cases done and the cases in all.
-        on_note: Told, in a line each, what was found damaged and is done again, and what is odd about the model's files.
+        on_progress: Called with the cases done and the cases in all.
+        on_note: Called with a line for whatever was found damaged and is done again, or is odd about the model's files.
 
     Returns:
         The cohort of the cases that have a mask now, and the refusals of the others.

@@ -41,9 +41,8 @@ class Stability:
     """How well the values of each feature agree between masks of the same tumour.
 
     Args:
-        table: One row a feature, in the order of a feature table: ``feature``; ``icc`` with ``low`` and ``high``, the ends of
-            its 95 % interval, NaN where it could not be had; ``n_cases`` that it was computed from; ``n_masks`` of each,
-            original included; ``reason`` why it is missing, else empty.
+        table: One row per feature, in the order of a feature table: ``feature``; ``icc`` with ``low`` and ``high``, its 95 %
+            interval, NaN where missing; ``n_cases`` and ``n_masks``, original included; ``reason`` why it is missing.
         about: Form of the correlation, cohort, preset, masks, versions, and how often a mask had no values.
         refusals: Cases that could not be measured.
         values: What the correlations were computed from, where they were computed and not read.
@@ -63,11 +62,12 @@ class Stability:
         """Return the names of the features whose interval begins at ``low`` or above, in table order."""
         return [str(name) for name in self.table["feature"][self.table["low"] >= low]]
 
-    def write(self, path: Path) -> None:
+    def write(self, path: AnyPath) -> None:
         """Write to ``path`` atomically: ``.parquet``, or ``.csv`` with ``about`` in an ``.about.json`` beside it.
 
         The values under every mask go to ``.values.parquet`` beside it: `PerturbedValues.read` reads them.
         """
+        path = Path(path)
         if self.values is not None:
             self.values.write(path.with_name(f"{path.stem}.values.parquet"))
         if path.suffix == ".csv":
@@ -77,14 +77,14 @@ class Stability:
         write_sealed(pa.Table.from_pandas(self.table, preserve_index=False), path, key=_ABOUT, about=self.about)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: AnyPath) -> Self:
         """Read what ``write`` wrote as Parquet; refusals are not kept in it.
 
         Raises:
             InputError: If the file is missing, or is no stability table of ours.
         """
         remedy = "make one with `ccrcc stability CARD --out FILE.parquet`"
-        table, about = read_sealed(path, key=_ABOUT, what="stability table", remedy=remedy)
+        table, about = read_sealed(Path(path), key=_ABOUT, what="stability table", remedy=remedy)
         if not isinstance(about, dict):
             msg = f"{path} is no stability table of ours; {remedy}"
             raise InputError(msg)
@@ -99,7 +99,7 @@ class PerturbedValues:
         names: Features.
         patient_id: Shape ``(n_cases,)``.
         values: Shape ``(n_cases, n_masks, n_features)``; NaN where missing.
-        about: As the stability table tells it: preset, mode, masks, versions.
+        about: As the stability table states it: preset, mode, masks, versions.
     """
 
     names: tuple[str, ...]
@@ -134,8 +134,8 @@ class PerturbedValues:
         agreement = intraclass_correlation(self.values)
         return [name for name, begins in zip(self.names, agreement.low, strict=True) if begins >= low]
 
-    def write(self, path: Path) -> None:
-        """Write one row a case and mask, atomically."""
+    def write(self, path: AnyPath) -> None:
+        """Write one row per case and mask, atomically."""
         n_cases, n_masks, n_features = self.values.shape
         keys = {
             "patient_id": np.repeat(self.patient_id, n_masks).tolist(),
@@ -143,16 +143,16 @@ class PerturbedValues:
         }
         columns = self.values.reshape(-1, n_features)
         table = pa.table(keys | {name: columns[:, place] for place, name in enumerate(self.names)})
-        write_sealed(table, path, key=_ABOUT, about=dict(self.about))
+        write_sealed(table, Path(path), key=_ABOUT, about=dict(self.about))
 
     @staticmethod
-    def read(path: Path) -> "PerturbedValues":
+    def read(path: AnyPath) -> "PerturbedValues":
         """Read what `Stability.write` wrote beside its table.
 
         Raises:
             InputError: If the file is missing, or holds no such values.
         """
-        remedy = "`ccrcc stability` writes them as .values.parquet"
+        path, remedy = Path(path), "`ccrcc stability` writes them as .values.parquet"
         table, about = read_sealed(path, key=_ABOUT, what="table of values under perturbed masks", remedy=remedy)
         try:
             return _values(table, _about_of_values(about, path))
@@ -164,10 +164,10 @@ class PerturbedValues:
 
 
 def _values(table: pa.Table, about: Mapping[str, Any]) -> PerturbedValues:
-    """Return the values of a table of one row a case and mask.
+    """Return the values of a table of one row per case and mask.
 
     Raises:
-        ValueError: If it is not one row a case and mask, or has a feature twice.
+        ValueError: If it is not one row per case and mask, or has a feature twice.
     """
     names = [name for name in table.column_names if name not in ("patient_id", "mask")]
     masks = table["mask"].to_numpy()
@@ -176,7 +176,7 @@ def _values(table: pa.Table, about: Mapping[str, Any]) -> PerturbedValues:
     patients = np.array(table["patient_id"].to_pylist(), dtype=np.str_).reshape(-1, n_masks)
     in_order = np.array_equal(masks.reshape(-1, n_masks), np.tile(np.arange(n_masks), (len(patients), 1)))
     if not in_order or (patients != patients[:, :1]).any() or len(set(names)) < len(names):
-        msg = "not one row a case and mask"
+        msg = "not one row per case and mask"
         raise ValueError(msg)
     return PerturbedValues(tuple(names), patients[:, 0], values.reshape(-1, n_masks, len(names)), about)
 

@@ -41,7 +41,7 @@ def add_deep_features(
         cohort: The same, with masks.
         preset: What the table was extracted with; the ring reaches as far as its rings.
         network: One fold of a trained model.
-        cache_dir: Folder for one result file a case.
+        cache_dir: Folder for one result file per case.
         jobs: Number of processes, each with one thread; a script that asks for several needs
             ``if __name__ == "__main__"``.
         scheduler: Address of a Dask cluster that does the work instead, on the same file system.

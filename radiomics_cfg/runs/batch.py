@@ -95,8 +95,8 @@ class CaseBatch(Generic[_Recipe]):
         """Hash every case's files, and return by case what is kept, in the order of the cohort; cases to be measured lack.
 
         Args:
-            on_progress: Told after each case.
-            on_spoilt: Told of each result file that is there and cannot be used, as it is damaged or of something else.
+            on_progress: Called after each case.
+            on_spoilt: Called with each result file that is there and cannot be used, as it is damaged or of something else.
         """
         cases = self.cohort.cases
         found: dict[str, Outcome] = {}
@@ -140,7 +140,7 @@ class CaseBatch(Generic[_Recipe]):
             found: By case what is kept.
             jobs: Number of processes, each with one thread; with 1 it is this process.
             scheduler: Address of a Dask cluster that does the work instead.
-            on_progress: Told at once how many cases were done before, then after each case.
+            on_progress: Called at once with the number of cases that were done before, then after each case.
 
         Returns:
             By case what came of it, in the order of the cohort.

@@ -41,7 +41,7 @@ def compact(
         backend: Name of what computed the features.
         mode: How the images had been filtered.
         partial: Make a table even if cases have no result; they are refused as ``not-extracted``.
-        on_progress: Told after each case that was looked up.
+        on_progress: Called after each case that was looked up.
 
     Returns:
         The table, with the rows in the order of the cohort, and the refusals.

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from nnunet_ext.ground.case import Case, Cohort, Refusal
@@ -18,7 +19,9 @@ from nnunet_ext.ground.errors import InputError
 from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.cases.features import FeatureRecipe
 from radiomics_cfg.cases.result_file import find_outcome
+from radiomics_cfg.contour_stability import stability
 from radiomics_cfg.extraction import extract
+from radiomics_cfg.perturbation.perturbed_mask import VolumeChange
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.runs import dask_cluster as module
 from radiomics_cfg.runs.batch import DEFAULT_BACKEND
@@ -66,6 +69,21 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_one_process(
     assert refusals == ()
     assert (tmp_path / "shared.parquet").read_bytes() == (tmp_path / "alone.parquet").read_bytes()
     assert seen == [(done, 10) for done in range(11)]
+
+
+def test_stability_on_a_cluster_is_that_of_one_process(
+    cluster: Any, cohort: Cohort, small_preset: Preset, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"perturbations": [VolumeChange(0.2)], "minimum_cases": 3}
+    address = cluster.scheduler_address
+    shared = stability(cohort, small_preset, cache_dir=tmp_path / "c", scheduler=address, **asked)
+    alone = stability(cohort, small_preset, **asked)
+    pd.testing.assert_frame_equal(shared.table, alone.table, check_exact=True)
+
+
+def test_a_cluster_needs_a_folder_that_it_sees(cohort: Cohort, small_preset: Preset) -> None:
+    with pytest.raises(InputError, match="have to see the results"):
+        extract(cohort, small_preset, scheduler="tcp://there:1")
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "head-node", "zip://x:1"])
