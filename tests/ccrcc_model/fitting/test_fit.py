@@ -7,7 +7,7 @@ from fitted import fit
 from sklearn.metrics import roc_auc_score
 
 import ccrcc_model.fitting.fit
-import ccrcc_model.fitting.nested
+import ccrcc_model.fitting.folds
 from ccrcc_model.fitting.filter import choose_features
 from ccrcc_model.fitting.folds import Fold, Folds, patient_folds
 from ccrcc_model.fitting.nested import fit_procedure, run_nested
@@ -103,7 +103,7 @@ def leaky_folds(*args: object, **kwargs: object) -> list[Fold]:
 
 
 def test_a_leak_is_found_and_no_model_is_locked(planted, tmp_path, monkeypatch):
-    monkeypatch.setattr(ccrcc_model.fitting.nested, "patient_folds", leaky_folds)
+    monkeypatch.setattr(ccrcc_model.fitting.folds, "patient_folds", leaky_folds)
     with pytest.raises(RuntimeError, match=r"leaks and no model was locked: .*outer 0\.0: model"):
         fit(*planted(40), GRADE, out_dir=tmp_path / "model", **FAST)
     assert not list(tmp_path.iterdir())
@@ -113,7 +113,7 @@ def test_a_patient_who_is_not_scored_is_noticed(planted, tmp_path, monkeypatch):
     def without_last(*args: object, **kwargs: object) -> list[Fold]:
         return patient_folds(*args, **kwargs)[:-1]
 
-    monkeypatch.setattr(ccrcc_model.fitting.nested, "patient_folds", without_last)
+    monkeypatch.setattr(ccrcc_model.fitting.folds, "patient_folds", without_last)
     with pytest.raises(RuntimeError, match="'every_patient_scored_once_in_each_repeat': False"):
         fit(*planted(40), GRADE, out_dir=tmp_path / "model", **FAST)
 
