@@ -41,7 +41,7 @@ from ccrcc_model.fitting.nested import Settings, fit_procedure
 from ccrcc_model.models.model import patient_score
 from ccrcc_model.models.volume import fit_volume
 from ccrcc_model.outcomes.target import Cases, LabelledCases
-from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from radiomics_cfg import Extractor
 

@@ -13,7 +13,7 @@ from ccrcc_model.multicentre.result_file import refuse_foreign_result, share_of_
 from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
 from ccrcc_model.outcomes.target import outcomes_of
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
-from ccrcc_model.statistics.metrics import PrintRule
+from ccrcc_model.statistics.estimate import PrintRule
 from ccrcc_model.statistics.prevalence import check_prevalence
 from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, benchmark, check_tables, predict_cohorts
 from ccrcc_model.validation.graded_benchmark import benchmark_graded

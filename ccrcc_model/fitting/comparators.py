@@ -24,7 +24,8 @@ from ccrcc_model.models.member import FeatureFilter
 from ccrcc_model.models.model import patient_score
 from ccrcc_model.models.volume import volume_column
 from ccrcc_model.outcomes.target import MISSING, OUTCOMES, Cases, LabelledCases
-from ccrcc_model.statistics.metrics import Difference, Estimate, auc, auc_difference, format_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.estimate import Difference, Estimate, format_difference
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.progress import OnProgress, silent

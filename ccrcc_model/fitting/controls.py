@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from ccrcc_model.fitting.folds import patient_folds
 from ccrcc_model.fitting.nested import Settings, run_nested
 from ccrcc_model.outcomes.target import LabelledCases
-from ccrcc_model.statistics.metrics import Estimate, auc
+from ccrcc_model.statistics.discrimination import auc
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.progress import OnProgress, silent
 from radiomics_cfg.contour_stability import PerturbedValues

@@ -12,8 +12,8 @@ from ccrcc_model.fitting.folds import patient_folds
 from ccrcc_model.fitting.graded_nested import run_graded
 from ccrcc_model.fitting.nested import Settings
 from ccrcc_model.outcomes.graded import GradedCases, GradedTarget
-from ccrcc_model.statistics.graded_metrics import bootstrap_estimate, concordance
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.graded import bootstrap_estimate, concordance
 from nnunet_ext.ground.progress import OnProgress, silent
 
 

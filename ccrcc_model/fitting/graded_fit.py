@@ -24,7 +24,8 @@ from ccrcc_model.models.model import IMPORTANCE, OUT_OF_FOLD, PIPELINE, SCANS, S
 from ccrcc_model.models.scan_prints import ScanPrints, fitted_rows
 from ccrcc_model.outcomes.graded import GradedCases, GradedTarget, label_graded
 from ccrcc_model.outcomes.seen import Step, patient_hash, patient_hashes
-from ccrcc_model.statistics.graded_metrics import GradedPredictions, calibrate_high, compare_graded, concordance
+from ccrcc_model.statistics.graded import calibrate_high, compare_graded, concordance
+from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from nnunet_ext.documents.csv_table import csv_text
 from nnunet_ext.ground.outputs import reserve
 from nnunet_ext.ground.progress import OnProgress, silent

@@ -29,7 +29,7 @@ from ccrcc_model.models.model import (
 from ccrcc_model.models.threshold import fit_decision
 from ccrcc_model.outcomes.seen import Scored, Step, leaking_steps, patient_hash, patient_hashes
 from ccrcc_model.outcomes.target import LabelledCases, Target
-from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.documents.csv_table import csv_text
 

@@ -27,7 +27,7 @@ from ccrcc_model.models.threshold import Decision
 from ccrcc_model.models.volume import VolumeModel
 from ccrcc_model.outcomes.seen import patient_hashes
 from ccrcc_model.outcomes.target import Cases, Target, feature_matrix, label
-from ccrcc_model.statistics.metrics import Estimate, format_difference
+from ccrcc_model.statistics.estimate import Estimate, format_difference
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.documents.csv_table import parse_csv
 from nnunet_ext.ground.errors import InputError

@@ -29,7 +29,7 @@ from ccrcc_model.models.files import (
 )
 from ccrcc_model.models.manifest import GradedManifest, Manifest
 from ccrcc_model.models.tree_text import check_trees
-from ccrcc_model.statistics.metrics import auc
+from ccrcc_model.statistics.discrimination import auc
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.documents.csv_table import parse_csv
 from nnunet_ext.ground.errors import InputError

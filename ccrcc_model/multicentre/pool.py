@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ccrcc_model.multicentre.result_file import DECIMALS, PredictorResult, SiteResult
 from ccrcc_model.multicentre.small_cells import Cell, SharedCounts
+from ccrcc_model.statistics.estimate import LEVEL, Estimate, normal_interval
 from ccrcc_model.statistics.meta_analysis import MetaAnalysis, meta_analysis, standard_error
-from ccrcc_model.statistics.metrics import LEVEL, Estimate, normal_interval
 from nnunet_ext.ground.errors import InputError
 
 COARSEST_AUC = 0.1

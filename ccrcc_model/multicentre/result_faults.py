@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ccrcc_model.multicentre.small_cells import called_positive, is_large
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
 
 if TYPE_CHECKING:  # whose own checks these are
     from ccrcc_model.multicentre.result_file import PredictorResult, SiteResult

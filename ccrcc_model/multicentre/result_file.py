@@ -18,7 +18,8 @@ from ccrcc_model.multicentre.result_faults import fault
 from ccrcc_model.multicentre.small_cells import SMALLEST_CELL, WITHHELD, SharedHistogram, shared_histogram
 from ccrcc_model.outcomes.target import Target
 from ccrcc_model.statistics.calibration import brier_score, calibration_intercept, calibration_slope
-from ccrcc_model.statistics.metrics import Estimate, auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.cohort.cards import file_name
 from nnunet_ext.documents.foreign_json import parse_json

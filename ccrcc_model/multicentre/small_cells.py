@@ -23,8 +23,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from ccrcc_model.statistics.curves import benefit_of_counts
-from ccrcc_model.statistics.metrics import Counts, Estimate, counts
+from ccrcc_model.statistics.calls import Counts, counts
+from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.net_benefit import benefit_of_counts
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 

@@ -8,10 +8,11 @@ import pandas as pd
 from ccrcc_model.multicentre.pool import PooledPredictor, PooledResult
 from ccrcc_model.multicentre.result_file import PredictorResult, SiteResult
 from ccrcc_model.multicentre.small_cells import SharedCounts
-from ccrcc_model.statistics.curves import benefit_of_counts
+from ccrcc_model.statistics.calls import SHARES
+from ccrcc_model.statistics.estimate import Estimate, clopper_pearson
 from ccrcc_model.statistics.meta_analysis import MetaAnalysis
-from ccrcc_model.statistics.metrics import Estimate, clopper_pearson
-from ccrcc_model.validation.tables import PREDICTORS, SHARES
+from ccrcc_model.statistics.net_benefit import benefit_of_counts
+from ccrcc_model.validation.tables import PREDICTORS
 from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.record import write_record
 

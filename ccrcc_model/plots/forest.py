@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ccrcc_model.plots.style import BASELINE, MM_PER_INCH, MODEL, MUTED, WIDTH_MM
-from ccrcc_model.statistics.metrics import format_number
+from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
 
 SHOWN = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)

@@ -2,7 +2,7 @@
 
 from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import interval
-from ccrcc_model.statistics.metrics import format_number
+from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
 
 

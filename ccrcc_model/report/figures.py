@@ -28,7 +28,7 @@ from ccrcc_model.plots.forest import forest_data
 from ccrcc_model.plots.style import MM_PER_INCH, WIDTH_MM
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import interval, title
-from ccrcc_model.statistics.metrics import format_number
+from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
 from ccrcc_model.validation.tables import curves
 

@@ -9,7 +9,7 @@ from ccrcc_model.plots.bars import group_dice
 from ccrcc_model.plots.flow import STAGES
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import number, title
-from ccrcc_model.statistics.metrics import Estimate, format_estimate, format_number
+from ccrcc_model.statistics.estimate import Estimate, format_estimate, format_number
 from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
 from ccrcc_model.validation.tables import at_threshold
 

@@ -124,6 +124,16 @@ def check_same_patients(first: Predictions, second: Predictions) -> None:
         raise InputError(msg)
 
 
+def one_class(predictions: Predictions) -> str | None:
+    """Return why nothing that compares classes can be estimated here, or None if both classes are there."""
+    events = int(predictions.y_true.sum())
+    if len(predictions) == 0:
+        return "no patients"
+    if events == 0:
+        return "no positive patients"
+    return "no negative patients" if events == len(predictions) else None
+
+
 def _flags(abstained: pd.Series, path: Path) -> npt.NDArray[np.bool_]:
     if not abstained.isin(("True", "False")).all():
         msg = f"{path}: abstained must hold True and False only; leave the column out where nobody asked"

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ccrcc_model.statistics.conformal import ConformalSets
-from ccrcc_model.statistics.metrics import Estimate, Proportion, auc, clopper_pearson
+from ccrcc_model.statistics.discrimination import auc
+from ccrcc_model.statistics.estimate import Estimate, Proportion, clopper_pearson
 from ccrcc_model.statistics.predictions import Predictions
 
 ALPHA = 0.1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccrcc_model.models.scan_prints import ScanPrints, patients_of_one_scan, together
 from ccrcc_model.outcomes.seen import patient_hashes
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.predictions import Predictions
 
 if TYPE_CHECKING:  # a benchmark of predictions needs no LightGBM

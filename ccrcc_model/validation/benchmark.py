@@ -17,11 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 from ccrcc_model.outcomes.target import Target
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED, Bootstrap, bootstrap
 from ccrcc_model.statistics.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
+from ccrcc_model.statistics.calls import Counts, counts
 from ccrcc_model.statistics.conformal import ConformalSets
 from ccrcc_model.statistics.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.estimate import Difference, Estimate, PrintRule
 from ccrcc_model.statistics.mcnemar import CallComparison, compare_calls
-from ccrcc_model.statistics.metrics import Counts, Difference, Estimate, PrintRule, auc, auc_difference, counts, one_class
-from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.statistics.predictions import Predictions, one_class
 from ccrcc_model.statistics.prevalence import check_prevalence
 from ccrcc_model.statistics.uncertainty import Uncertainty, uncertainty
 from ccrcc_model.validation.audit import AuditAnswer, audit_answers

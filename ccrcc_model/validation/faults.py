@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.statistics.calls import Counts
+from ccrcc_model.statistics.estimate import Difference, Estimate, Proportion
 from ccrcc_model.statistics.mcnemar import McNemar
-from ccrcc_model.statistics.metrics import Counts, Difference, Estimate, Proportion
 
 if TYPE_CHECKING:  # whose own checks these are
     from ccrcc_model.validation.benchmark import BenchmarkResult, Evaluation, GroupResult

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from ccrcc_model.models.graded_model import GradedModel, verdict_of
-from ccrcc_model.statistics.graded_metrics import Comparison, GradedPredictions, calibrate_high, compare_graded
+from ccrcc_model.statistics.graded import Comparison, calibrate_high, compare_graded
+from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from ccrcc_model.validation.audit import AuditAnswer, scan_answers
 from ccrcc_model.validation.coverage import Coverage, coverage
 from nnunet_ext.documents.csv_table import write_csv

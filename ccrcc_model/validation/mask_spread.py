@@ -20,7 +20,7 @@ from ccrcc_model.models.made_by import made_by
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.seen import patient_hash
 from ccrcc_model.outcomes.target import Cases
-from ccrcc_model.statistics.metrics import clopper_pearson
+from ccrcc_model.statistics.estimate import clopper_pearson
 from nnunet_ext.ground.case import Case, Cohort, Refusal
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.progress import OnProgress, silent

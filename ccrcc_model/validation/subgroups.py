@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ccrcc_model.statistics.metrics import Counts, Difference, Estimate, auc, auc_difference, counts
+from ccrcc_model.statistics.calls import Counts, counts
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.estimate import Difference, Estimate
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.cohort.acquisition import read_acquisition
 from nnunet_ext.ground.case import Cohort

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ccrcc_model.statistics.calibration import CALIBRATION
+from ccrcc_model.statistics.calls import CALLS, SHARES
+from ccrcc_model.statistics.estimate import Estimate, Proportion, format_estimate
 from ccrcc_model.statistics.mcnemar import McNemar
-from ccrcc_model.statistics.metrics import Estimate, Proportion, format_estimate
-from ccrcc_model.statistics.prevalence import at_prevalence, observed_net_benefit
+from ccrcc_model.statistics.net_benefit import BENEFIT
+from ccrcc_model.statistics.prevalence import at_prevalence
 from ccrcc_model.validation.benchmark import BenchmarkResult, Evaluation, GroupResult, Scope
 from ccrcc_model.validation.recalibration import LABEL
 from ccrcc_model.validation.subgroups import MIN_PATIENTS
 from nnunet_ext.documents.csv_table import write_csv
 
-SHARES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
-CALIBRATION = ("intercept", "slope", "brier", "ici")
 MOST_UNLIKE = 0.5
 """Share of patients whom the model abstains from above which the command says so."""
 PREDICTORS = ("model", "baseline")
@@ -74,10 +75,11 @@ def at_threshold(evaluation: Evaluation) -> dict[str, Estimate]:
     """Return what the calls at the threshold are worth, by name; intervals of balanced accuracy and F1 are the bootstrap's."""
     cells, resampled = evaluation.counts, evaluation.bootstrap
     return {
-        **{name: getattr(cells, name) for name in SHARES},
-        "balanced_accuracy": resampled.balanced_accuracy if resampled else cells.balanced_accuracy,
-        "f1": resampled.f1 if resampled else cells.f1,
-        "net_benefit": observed_net_benefit(cells, evaluation.threshold),
+        **{
+            figure.name: getattr(resampled, figure.name) if resampled and figure.redrawn else figure.compute(cells)
+            for figure in CALLS
+        },
+        **{figure.name: figure.compute(cells, evaluation.threshold) for figure in BENEFIT},
     }
 
 
@@ -149,7 +151,7 @@ def recalibration(result: BenchmarkResult) -> pd.DataFrame:
         figures: dict[str, Estimate] = {"shift": one.shift}
         if one.counts and one.calibration:
             figures |= {name: getattr(one.counts, name) for name in SHARES}
-            figures |= {name: getattr(one.calibration, name) for name in CALIBRATION if name != "intercept"}
+            figures |= {name: getattr(one.calibration, name) for name in CALIBRATION.names() if name != "intercept"}
         for name, estimate in figures.items():
             key = {"target": result.target, "group": one.group, "n": one.n, "events": one.events, "what": LABEL}
             rows.append({**key, "metric": name, **_bounds(estimate), "reason": estimate.reason})
@@ -208,7 +210,7 @@ def calibration(result: BenchmarkResult) -> pd.DataFrame:
     """Intercept, slope, Brier score and ICI of model and baseline."""
     rows = []
     for group, predictor, evaluation in _evaluations(result):
-        for name in CALIBRATION:
+        for name in CALIBRATION.names():
             estimate = getattr(evaluation.calibration, name)
             row = {**_key(result, group), "predictor": predictor, "metric": name, **_bounds(estimate)}
             rows.append({**row, "reason": estimate.reason})

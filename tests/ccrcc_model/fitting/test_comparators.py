@@ -22,7 +22,7 @@ from ccrcc_model.fitting.folds import patient_folds
 from ccrcc_model.fitting.nested import Settings
 from ccrcc_model.models.member import FeatureFilter
 from ccrcc_model.outcomes.target import GRADE, LabelledCases, label
-from ccrcc_model.statistics.metrics import auc
+from ccrcc_model.statistics.discrimination import auc
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.contour_stability import PerturbedValues

@@ -21,8 +21,8 @@ from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.graded import GRADED, ISUP, KI67_PERCENT, label_graded
 from ccrcc_model.outcomes.seen import patient_hash
 from ccrcc_model.report.run_folder import read_run
-from ccrcc_model.statistics.graded_metrics import Comparison
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.graded import Comparison
 from ccrcc_model.validation.graded_benchmark import FILE, TABLE, benchmark_graded
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable

@@ -14,7 +14,7 @@ from ccrcc_model.models.folder import FORMAT, MANIFEST, SEAL, read_model_folder,
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.seen import patient_hashes
 from ccrcc_model.outcomes.target import Cases
-from ccrcc_model.statistics.metrics import auc
+from ccrcc_model.statistics.discrimination import auc
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
 

@@ -14,7 +14,7 @@ from ccrcc_model.multicentre.result_file import PredictorResult, SiteResult, sha
 from ccrcc_model.multicentre.small_cells import WITHHELD, Cell, SharedCounts, SharedHistogram
 from ccrcc_model.multicentre.tables import merged_histogram, meta_table, multicentre_table, summary, write_pool
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.statistics.metrics import Estimate, clopper_pearson
+from ccrcc_model.statistics.estimate import Estimate, clopper_pearson
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, Scope, assemble
 from nnunet_ext.ground.errors import InputError

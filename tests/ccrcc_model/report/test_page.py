@@ -25,7 +25,7 @@ from ccrcc_model.report.page import render
 from ccrcc_model.report.run_folder import read_run
 from ccrcc_model.report.summary import judge, summarise
 from ccrcc_model.report.tables import calibration
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.validation.audit import AuditAnswer
 from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, assemble

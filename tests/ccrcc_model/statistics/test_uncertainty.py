@@ -7,7 +7,8 @@ import pytest
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.report import tables
 from ccrcc_model.statistics.conformal import ConformalSets
-from ccrcc_model.statistics.metrics import auc, clopper_pearson
+from ccrcc_model.statistics.discrimination import auc
+from ccrcc_model.statistics.estimate import clopper_pearson
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.statistics.uncertainty import uncertainty
 from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, Scope, assemble

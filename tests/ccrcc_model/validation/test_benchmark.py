@@ -11,8 +11,8 @@ from scipy.special import expit
 from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.statistics.curves import net_benefit
-from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.net_benefit import net_benefit
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.validation.audit import AuditAnswer
 from ccrcc_model.validation.benchmark import FILE, BenchmarkResult, Pair, Scope, assemble, benchmark, compare, evaluate
@@ -311,7 +311,7 @@ def test_figures_by_the_bootstrap_stand_beside_delongs(study):
     assert evaluation.calibration.ici == evaluation.bootstrap.ici
     figures = operating_points(study).query("group == 'home' and predictor == 'model'").set_index("metric")
     assert figures.loc["f1", "low"] == evaluation.bootstrap.f1.low
-    assert figures.loc["net_benefit", "value"] == pytest.approx(net_benefit(cohort("home", 120, seed=1).model, 0.4))
+    assert figures.loc["net_benefit", "value"] == net_benefit(cohort("home", 120, seed=1).model, threshold=0.4).value
 
 
 def test_calls_of_model_and_baseline_are_compared_at_their_own_thresholds(study):

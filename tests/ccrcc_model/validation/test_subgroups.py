@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccrcc_model.statistics.metrics import auc, auc_difference, counts
+from ccrcc_model.statistics.calls import counts
+from ccrcc_model.statistics.discrimination import auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.validation.subgroups import MIN_PATIENTS, levels, subgroup_results
 from nnunet_ext.ground.case import Case, Cohort, Role

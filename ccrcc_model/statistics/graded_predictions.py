@@ -1,0 +1,62 @@
+"""Truth and prediction of graded outcomes: ISUP grades in their order, and Ki67 as a percentage."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ccrcc_model.outcomes.graded import GradedTarget
+from ccrcc_model.statistics.figure import Kind, Reads
+from ccrcc_model.statistics.predictions import Predictions
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GradedPredictions:
+    """Truth and prediction of a graded outcome.
+
+    Args:
+        cohort: Name of the cohort.
+        target: What is predicted.
+        patient_id: Shape ``(n,)``.
+        centre: Shape ``(n,)``.
+        outcome: Shape ``(n,)``.
+        score: Orders the patients, shape ``(n,)``.
+        expected: Mean grade, or percent, shape ``(n,)``.
+        probability: Of each of the target's levels, shape ``(n, n_levels)``.
+    """
+
+    cohort: str
+    target: GradedTarget
+    patient_id: npt.NDArray[np.str_]
+    centre: npt.NDArray[np.str_]
+    outcome: Floats
+    score: Floats
+    expected: Floats
+    probability: Floats
+
+    @property
+    def high(self) -> Predictions:
+        """The grades from the cut up against those below it, with the probability of lying there."""
+        cut = self.target.cut or 0.0
+        above = np.array(self.target.levels) >= cut
+        probability = np.clip(self.probability[:, above].sum(axis=1), 0, 1)
+        truth = (self.outcome >= cut).astype(np.int_)
+        return Predictions(self.cohort, self.target.name, self.patient_id, self.centre, truth, probability)
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of target: ordered grades have levels, a percentage has none."""
+        return "ordinal" if self.target.levels else "percentage"
+
+    def read(self, reads: Reads) -> Floats:
+        """Return what a figure is computed from: the ``"score"``, or the ``"answer"``, the nearest grade or the percent."""
+        if reads == "score":
+            return self.score
+        return nearest_grade(self.expected) if self.kind == "ordinal" else self.expected
+
+
+def nearest_grade(expected: Floats) -> Floats:
+    """Return the grade nearest to a mean grade, the higher of two."""
+    return np.floor(expected + 0.5)
