@@ -10,9 +10,9 @@ import numpy as np
 from scipy.special import expit
 
 from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.evaluation import evaluate
 from ccrcc_model.statistics.net_benefit import net_benefit_of_calls
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.validation.benchmark import evaluate
 
 SIZES = (60, 150, 400)
 COHORTS = 400

@@ -1,6 +1,6 @@
 """``ccrcc benchmark``: from a locked model and external cohorts to tables, and result files to send."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ccrcc_model.commands.console import say
@@ -11,13 +11,12 @@ from ccrcc_model.models.graded_model import GradedModel
 from ccrcc_model.models.model import Model
 from ccrcc_model.multicentre.result_file import refuse_foreign_result, share_of_model
 from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
-from ccrcc_model.outcomes.target import outcomes_of
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
 from ccrcc_model.statistics.estimate import PrintRule
+from ccrcc_model.statistics.evaluation import Pair
 from ccrcc_model.statistics.prevalence import check_prevalence
-from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, benchmark, check_tables, predict_cohorts
-from ccrcc_model.validation.graded_benchmark import benchmark_graded
-from ccrcc_model.validation.tables import cautions, write_tables
+from ccrcc_model.validation.benchmark import benchmark, check_studies, predict_studies
 from nnunet_ext.cohort.cards import load_cohort
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.outputs import try_folder
@@ -92,40 +91,34 @@ def run_benchmark(order: BenchmarkOrder) -> None:
     order.claim()
     locked = GradedModel.load(order.model) if model_kind(order.model) in GRADED_KINDS else Model.load(order.model)
     cards = [load_cohort(card) for card in order.cards]
-    external = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, order.tables, strict=True)]
-    check_tables(cards, [features for features, _ in external])
+    studies = [Study(card, FeatureTable.read(path)) for card, path in zip(cards, order.tables, strict=True)]
+    check_studies(studies)
     if isinstance(locked, GradedModel):
         order.refuse_for_graded()
-        graded = benchmark_graded(locked, external, cards=cards)
-        graded.write(order.out)
-        lines, target = graded.lines, graded.target
-    else:
-        pairs = predict_cohorts(locked, external)
-        scored = benchmark(
-            locked,
-            external,
-            cards=cards,
-            predicted=pairs,
-            prevalence=order.prevalence,
-            replicates=order.replicates,
-            seed=order.seed,
-        )
-        lines, target = _write(replace(scored, print_rule=order.print_rule), order, locked, pairs), scored.target
-    for line in lines:
+    pairs = () if isinstance(locked, GradedModel) else predict_studies(locked, studies)
+    result = benchmark(
+        locked,
+        studies,
+        predicted=pairs,
+        prevalence=order.prevalence,
+        print_rule=order.print_rule,
+        replicates=order.replicates,
+        seed=order.seed,
+    )
+    result.save(order.out)
+    shared = () if isinstance(locked, GradedModel) or order.share is None else _share(order, order.share, locked, pairs)
+    for line in (*result.lines, *shared):
         say(line)
-    say(f"Benchmark of {target} on {len(cards)} cohorts: {order.out}")
+    say(f"Benchmark of {result.target} on {len(cards)} cohorts: {order.out}")
 
 
-def _write(result: BenchmarkResult, order: BenchmarkOrder, locked: Model, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
-    """Write the benchmark, then the result files; return what to say of them."""
-    result.write(order.out)
-    write_tables(result, order.out)
-    lines = [*cautions(result)]
-    if order.share is not None:
-        for pair in pairs:
-            site = share_of_model(locked, pair.model, pair.baseline, smallest=order.smallest_cell)
-            path = order.share / f"{site.cohort}.{site.target}.json"
-            refuse_foreign_result(path)
-            site.write(path)
-            lines.append(f"Result file to send: {path}, SHA-256 {site.sha256}")
+def _share(order: BenchmarkOrder, folder: Path, locked: Model, pairs: tuple[Pair, ...]) -> tuple[str, ...]:
+    """Write a result file of each cohort; return what to say of them."""
+    lines = []
+    for pair in pairs:
+        site = share_of_model(locked, pair.model, pair.baseline, smallest=order.smallest_cell)
+        path = folder / f"{site.cohort}.{site.target}.json"
+        refuse_foreign_result(path)
+        site.write(path)
+        lines.append(f"Result file to send: {path}, SHA-256 {site.sha256}")
     return tuple(lines)

@@ -18,8 +18,7 @@ from ccrcc_model.models.soundness import check_graded_model
 from ccrcc_model.models.volume import VolumeModel
 from ccrcc_model.outcomes.graded import GRADED, GradedTarget, label_graded
 from ccrcc_model.outcomes.target import Cases, feature_matrix
-from ccrcc_model.statistics.estimate import format_difference
-from ccrcc_model.statistics.graded import Comparison
+from ccrcc_model.statistics.estimate import Comparison, format_difference
 from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from nnunet_ext.documents.csv_table import inferred, parse_csv
 from radiomics_cfg.table import KEYS, FeatureTable

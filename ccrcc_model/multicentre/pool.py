@@ -9,7 +9,8 @@ from operator import add
 import numpy as np
 import numpy.typing as npt
 
-from ccrcc_model.multicentre.result_file import DECIMALS, PredictorResult, SiteResult
+from ccrcc_model.multicentre.predictor_result import DECIMALS, PredictorResult
+from ccrcc_model.multicentre.result_file import SiteResult
 from ccrcc_model.multicentre.small_cells import Cell, SharedCounts
 from ccrcc_model.statistics.estimate import LEVEL, Estimate, normal_interval
 from ccrcc_model.statistics.meta_analysis import MetaAnalysis, meta_analysis, standard_error

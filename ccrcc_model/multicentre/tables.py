@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.multicentre.pool import PooledPredictor, PooledResult
-from ccrcc_model.multicentre.result_file import PredictorResult, SiteResult
+from ccrcc_model.multicentre.predictor_result import PredictorResult
+from ccrcc_model.multicentre.result_file import SiteResult
 from ccrcc_model.multicentre.small_cells import SharedCounts
 from ccrcc_model.statistics.calls import SHARES
 from ccrcc_model.statistics.estimate import Estimate, clopper_pearson
 from ccrcc_model.statistics.meta_analysis import MetaAnalysis
 from ccrcc_model.statistics.net_benefit import benefit_of_counts
-from ccrcc_model.validation.tables import PREDICTORS
+from ccrcc_model.validation.curve_tables import PREDICTORS
 from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.record import write_record
 

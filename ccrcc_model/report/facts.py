@@ -3,7 +3,8 @@
 from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import interval
 from ccrcc_model.statistics.estimate import format_number
-from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
+from ccrcc_model.statistics.evaluation import Scope
+from ccrcc_model.validation.result import BenchmarkResult
 
 
 def facts(result: BenchmarkResult, model: Model | None) -> tuple[tuple[str, str], ...]:

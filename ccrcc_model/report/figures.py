@@ -24,13 +24,13 @@ from ccrcc_model.plots import (
 )
 from ccrcc_model.plots.bars import feature_label
 from ccrcc_model.plots.flow import STAGES, refusal_codes
-from ccrcc_model.plots.forest import forest_data
 from ccrcc_model.plots.style import MM_PER_INCH, WIDTH_MM
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import interval, title
 from ccrcc_model.statistics.estimate import format_number
-from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
-from ccrcc_model.validation.tables import curves
+from ccrcc_model.statistics.evaluation import GroupResult, Scope
+from ccrcc_model.validation.curve_tables import curves
+from ccrcc_model.validation.result import BenchmarkResult
 
 PANELS = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
 
@@ -111,7 +111,26 @@ def _forest(results: tuple[BenchmarkResult, ...], folder: Path) -> Picture:
         "AUCs on the left. Right of the line the model is better. Hollow: internal, out-of-fold. Diamond: all external."
     )
     alt = f"Difference of AUC, model less tumour volume. {'; '.join(numbers)}."
-    return _save(draw_forest(results), folder / "auc_difference", forest_data(results), caption=caption, alt=alt)
+    figure = draw_forest([(result.sentence, result.contrasts) for result in results])
+    return _save(figure, folder / "auc_difference", _forest_data(results), caption=caption, alt=alt)
+
+
+def _forest_data(results: tuple[BenchmarkResult, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "target": result.target,
+            "group": one.name,
+            "n": one.n,
+            "events": one.events,
+            "auc": one.found.model.value,
+            "baseline_auc": one.found.baseline.value,
+            "difference": one.found.difference.value,
+            "low": one.found.difference.low,
+            "high": one.found.difference.high,
+        }
+        for result in results
+        for one in result.contrasts
+    )
 
 
 def _of_benchmark(result: BenchmarkResult, folder: Path) -> Iterator[Picture]:

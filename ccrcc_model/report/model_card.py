@@ -12,7 +12,8 @@ from ccrcc_model.report.limits import limits
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import title
 from ccrcc_model.report.tables import Table
-from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
+from ccrcc_model.statistics.evaluation import Scope
+from ccrcc_model.validation.result import BenchmarkResult
 from nnunet_ext.ground.files import write_text
 
 FOLDER = "model_cards"

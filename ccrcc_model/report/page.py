@@ -18,8 +18,8 @@ from ccrcc_model.report.model_card import write_model_cards
 from ccrcc_model.report.run_folder import Run, read_run
 from ccrcc_model.report.sheets import Sheet, Status, write_sheets
 from ccrcc_model.report.summary import in_words, summarise, title
-from ccrcc_model.validation.benchmark import BenchmarkResult
-from ccrcc_model.validation.tables import table_s2, write_tables
+from ccrcc_model.validation.result import BenchmarkResult
+from ccrcc_model.validation.tables import write_tables
 from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.files import write_text
 
@@ -69,7 +69,7 @@ def write_report(run_dir: Path) -> Path:
     for result in run.benchmarks:
         write_tables(result, run_dir / "benchmark" / result.target)
     if run.benchmarks:
-        _write_csv(run_dir / "tables" / "table_s2.csv", pd.concat([table_s2(one) for one in run.benchmarks]))
+        _write_csv(run_dir / "tables" / "table_s2.csv", pd.concat([one.table_s2() for one in run.benchmarks]))
     measured = [*map(extraction, write_presets(run.models, run_dir / "tables")), write_used(run.models, run_dir / "tables")]
     cards = write_model_cards(run, run_dir / MODEL_CARDS)
     # Last, since they point at what the others wrote.

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ccrcc_model.models.folder import BINARY, MANIFEST, model_kind
 from ccrcc_model.models.model import Model
-from ccrcc_model.validation.benchmark import FILE as BENCHMARK_FILE
-from ccrcc_model.validation.benchmark import BenchmarkResult
+from ccrcc_model.validation.result import FILE as BENCHMARK_FILE
+from ccrcc_model.validation.result import BenchmarkResult
 from nnunet_ext.documents.csv_table import inferred, read_csv
 from nnunet_ext.documents.foreign_json import parse_json
 from nnunet_ext.documents.regular_file import refuse_irregular
@@ -107,7 +107,7 @@ def read_run(folder: Path) -> Run:
     """
     tables = {name: folder / "tables" / f"{name}.csv" for name in COLUMNS}
     scored = [path.parent for path in sorted(folder.glob(f"benchmark/*/{BENCHMARK_FILE}")) if not is_hidden(path.parent)]
-    benchmarks = tuple(BenchmarkResult.read(each) for each in scored)
+    benchmarks = tuple(BenchmarkResult.load(each) for each in scored)
     locked = [path.parent for path in sorted(folder.glob(f"models/*/{MANIFEST}")) if not is_hidden(path.parent)]
     folders = [each for each in locked if model_kind(each) == BINARY]
     models = {path.name: Model.load(path) for path in folders}

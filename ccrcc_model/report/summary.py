@@ -8,7 +8,8 @@ import pandas as pd
 from ccrcc_model.plots.bars import DiceGroup, group_dice
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.statistics.estimate import Estimate, Proportion, format_number
-from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
+from ccrcc_model.statistics.evaluation import GroupResult, Scope
+from ccrcc_model.validation.result import BenchmarkResult
 
 Tone = Literal["plain", "good", "open", "bad"]
 

@@ -10,7 +10,8 @@ from ccrcc_model.plots.flow import STAGES
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import number, title
 from ccrcc_model.statistics.estimate import Estimate, format_estimate, format_number
-from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
+from ccrcc_model.statistics.evaluation import GroupResult, Scope
+from ccrcc_model.validation.result import BenchmarkResult
 from ccrcc_model.validation.tables import at_threshold
 
 FEW_EVENTS = 10

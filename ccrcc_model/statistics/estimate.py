@@ -4,9 +4,10 @@ A figure that the data cannot give is an `Estimate` without a value and with the
 finding, not a crash.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,31 @@ class Difference:
 
     estimate: Estimate
     p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One figure of the model and of tumour volume alone.
+
+    Args:
+        model: With its percentile interval.
+        baseline: The same of tumour volume.
+        difference: Difference (model − baseline), paired.
+    """
+
+    model: Estimate
+    baseline: Estimate
+    difference: Estimate
+
+    @property
+    def better(self) -> bool:
+        """Whether the difference's interval lies above 0."""
+        return self.difference.low is not None and self.difference.low > 0
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Mapping[str, Any]]) -> "Comparison":
+        """Read what ``asdict`` took apart."""
+        return cls(**{name: Estimate(**estimate) for name, estimate in content.items()})
 
 
 def format_number(value: float | None, *, decimals: int = 2, rule: PrintRule = "round") -> str:

@@ -4,15 +4,15 @@ Every figure takes weights: how often each patient was drawn. A bootstrap is the
 the baseline are compared on the very same resamples.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from ccrcc_model.statistics.bootstrap import percentile_interval, times_drawn
 from ccrcc_model.statistics.calibration import calibrate
-from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.estimate import Comparison, Estimate
 from ccrcc_model.statistics.figure import Figures
 from ccrcc_model.statistics.graded_predictions import Floats, GradedPredictions
 
@@ -22,31 +22,6 @@ Statistic = Callable[[Floats, Floats, Floats], Floats]
 GRADING: Figures[Statistic] = Figures("grading")
 """Figures of how well graded outcomes are predicted."""
 DRAWS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One figure of the model and of tumour volume alone.
-
-    Args:
-        model: With its percentile interval.
-        baseline: The same of tumour volume.
-        difference: Difference (model − baseline), paired.
-    """
-
-    model: Estimate
-    baseline: Estimate
-    difference: Estimate
-
-    @property
-    def better(self) -> bool:
-        """Whether the difference's interval lies above 0."""
-        return self.difference.low is not None and self.difference.low > 0
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Mapping[str, Any]]) -> "Comparison":
-        """Read what ``asdict`` took apart."""
-        return cls(**{name: Estimate(**estimate) for name, estimate in content.items()})
 
 
 @GRADING.add(

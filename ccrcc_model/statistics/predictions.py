@@ -1,6 +1,7 @@
 """What a model said about each patient: the only input of metrics and figures."""
 
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ PER_PATIENT = ("patient_id", "centre", "y_true", "y_prob")
 """Columns of predictions that have an entry a patient."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Predictions:
     """Truth and probability of one target in one cohort.
 
@@ -56,6 +57,19 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.y_true)
+
+    def __repr__(self) -> str:
+        centres = len(np.unique(self.centre))
+        asked = "" if self.abstained is None else f"; abstained from {int(self.abstained.sum())}"
+        low, middle, high = np.quantile(self.y_prob, [0, 0.5, 1]) if len(self) else (np.nan,) * 3
+        return (
+            f"Predictions of {self.target} in {self.cohort}\n"
+            f"{len(self)} patients of {centres} centre{'s' * (centres != 1)}, {int(self.y_true.sum())} positive{asked}\n"
+            f"Probability: median {middle:.2f}, from {low:.2f} to {high:.2f}"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
 
     @property
     def _columns(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.finding import Finding
 from ccrcc_model.outcomes.target import GRADE, Target, ki67
 from ccrcc_model.report import write_report
 from ccrcc_model.report.figures import Picture
@@ -26,9 +27,10 @@ from ccrcc_model.report.run_folder import read_run
 from ccrcc_model.report.summary import judge, summarise
 from ccrcc_model.report.tables import calibration
 from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.evaluation import Pair
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.validation.audit import AuditAnswer
-from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, assemble
+from ccrcc_model.validation.groups import assemble
+from ccrcc_model.validation.result import BenchmarkResult
 from ccrcc_model.validation.tables import table_s2
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
@@ -51,7 +53,7 @@ def benchmark_of(target: Target, *, seed: int, odd: bool = False) -> BenchmarkRe
     if odd:
         external += [cohort("one class", 12, seed=seed + 2, prevalence=0.0), cohort("five", 5, seed=seed + 3)]
     result = assemble(cohort("home", 120, seed=seed + 4), external, target=target, threshold=0.5, baseline_threshold=0.5)
-    audit = (AuditAnswer("Nobody was seen twice.", "0 of 110 patients.", passed=True),)
+    audit = (Finding("Nobody was seen twice.", "0 of 110 patients.", passed=True),)
     return replace(result, audit=audit)
 
 
@@ -121,8 +123,8 @@ def run_dir(tmp_path_factory) -> Path:
     (folder / "overlays").mkdir()
     Image.new("RGB", (60, 40), "grey").save(folder / "overlays" / "secret-north0.png")
     model = fit_model(folder / "models" / "grade")
-    replace(benchmark_of(GRADE, seed=1, odd=True), model_id=model.id).write(folder / "benchmark" / "grade")
-    benchmark_of(ki67(20), seed=20).write(folder / "benchmark" / "ki67")
+    replace(benchmark_of(GRADE, seed=1, odd=True), model_id=model.id).save(folder / "benchmark" / "grade")
+    benchmark_of(ki67(20), seed=20).save(folder / "benchmark" / "ki67")
     write_report(folder)
     return folder
 
@@ -296,7 +298,7 @@ def test_the_locked_model_is_described(page, run_dir):
 def test_a_benchmark_of_another_model_is_refused(run_dir, tmp_path):
     write_run_json(tmp_path)
     shutil.copytree(run_dir / "models", tmp_path / "models")
-    replace(benchmark_of(GRADE, seed=1), model_id="0" * 64).write(tmp_path / "benchmark" / "grade")
+    replace(benchmark_of(GRADE, seed=1), model_id="0" * 64).save(tmp_path / "benchmark" / "grade")
     with pytest.raises(InputError, match="was made with model 000000000000, but"):
         write_report(tmp_path)
 
@@ -328,8 +330,8 @@ def test_figures_that_take_patients_as_more_than_they_are_say_so(page):
 
 def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
     left = shutil.copytree(run_dir, tmp_path / "run")
-    result = replace(BenchmarkResult.read(left / "benchmark" / "grade"), print_rule="cut")
-    result.write(left / "benchmark" / "grade")
+    result = replace(BenchmarkResult.load(left / "benchmark" / "grade"), print_rule="cut")
+    result.save(left / "benchmark" / "grade")
     before = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
     write_report(left)
     after = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
@@ -398,7 +400,7 @@ def large_run(run_dir, tmp_path_factory) -> Path:
     result = assemble(
         cohort("home", 1000, seed=1), [cohort("north", 1000, seed=2)], target=ki67(), threshold=0.5, baseline_threshold=0.5
     )
-    result.write(folder / "benchmark" / "ki67")
+    result.save(folder / "benchmark" / "ki67")
     write_report(folder)
     return folder
 

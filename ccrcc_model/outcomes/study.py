@@ -1,0 +1,56 @@
+"""One cohort as it is fitted on and scored: its card, its features and its outcomes, kept together."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ccrcc_model.outcomes.table import outcomes_of
+from nnunet_ext.ground.case import Cohort
+from nnunet_ext.ground.errors import InputError
+from radiomics_cfg.table import FeatureTable
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The card, feature table and outcomes of one cohort: what ``fit`` and ``benchmark`` take.
+
+    Args:
+        card: Of the cohort; None for a table without a card.
+        table: Features.
+        outcomes: As ``read_outcomes`` returns them; read from the file that the card names where they are not given.
+
+    Raises:
+        InputError: If no outcomes are given, and there is no card that names them.
+    """
+
+    card: Cohort | None
+    table: FeatureTable
+    outcomes: pd.DataFrame = None  # type: ignore[assignment] # read below
+
+    def __post_init__(self) -> None:
+        given: object = self.outcomes
+        if given is not None:
+            return
+        if self.card is None:
+            msg = "A study without a card needs its outcomes: Study(None, table, outcomes)"
+            raise InputError(msg)
+        object.__setattr__(self, "outcomes", outcomes_of(self.card))
+
+    @property
+    def name(self) -> str:
+        """Name of the card, else of the table's one cohort.
+
+        Raises:
+            InputError: If there is no card and the table holds several cohorts.
+        """
+        if self.card is not None:
+            return self.card.name
+        names = sorted(set(self.table.rows["cohort"].astype("str")))
+        if len(names) != 1:
+            msg = f"The table holds {len(names)} cohorts ({', '.join(names)}); name one by its card"
+            raise InputError(msg)
+        return names[0]
+
+    def __repr__(self) -> str:
+        cases = self.table.rows["case_id"].nunique()
+        return f"Study of {self.name}: {cases} cases, {len(self.table.feature_names)} features, {len(self.outcomes)} outcomes"
