@@ -30,6 +30,7 @@ from ccrcc_model.report.summary import interval, title
 from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.statistics.evaluation import GroupResult, Scope
 from ccrcc_model.validation.curve_tables import curves
+from ccrcc_model.validation.graded_result import GradedResult
 from ccrcc_model.validation.result import BenchmarkResult
 
 PANELS = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
@@ -63,6 +64,7 @@ def draw_figures(run: Run, folder: Path) -> dict[str, Picture]:
             pictures.append(_forest(run.benchmarks, folder))
         for result in run.benchmarks:
             pictures += _of_benchmark(result, folder)
+        pictures += [_concordance(result, folder) for result in run.graded]
         pictures += [_features(model, folder) for model in run.models.values()]
     return {picture.name: picture for picture in pictures}
 
@@ -131,6 +133,18 @@ def _forest_data(results: tuple[BenchmarkResult, ...]) -> pd.DataFrame:
         for result in results
         for one in result.contrasts
     )
+
+
+def _concordance(result: GradedResult, folder: Path) -> Picture:
+    numbers = "; ".join(f"{one.name}: {interval(one.found.difference, sign=True)}" for one in result.contrasts)
+    caption = (
+        f"Concordance of the {title(result.target)} model less concordance of tumour volume alone, with its paired 95 % "
+        "bootstrap interval; patients and both concordances on the left. Right of the line the model is better. Hollow: "
+        "internal, out-of-fold."
+    )
+    alt = f"Difference of concordance, model less tumour volume. {numbers}."
+    figure = draw_forest([(title(result.target), result.contrasts)])
+    return _save(figure, folder / f"concordance_{result.target}", result.table(), caption=caption, alt=alt)
 
 
 def _of_benchmark(result: BenchmarkResult, folder: Path) -> Iterator[Picture]:

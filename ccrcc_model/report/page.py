@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ccrcc_model.plots.bars import group_dice
-from ccrcc_model.report import model_tables, tables
+from ccrcc_model.report import benchmark_tables, model_tables, tables
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.facts import facts
 from ccrcc_model.report.features import extraction, write_presets, write_used
@@ -18,6 +18,7 @@ from ccrcc_model.report.model_card import write_model_cards
 from ccrcc_model.report.run_folder import Run, read_run
 from ccrcc_model.report.sheets import Sheet, Status, write_sheets
 from ccrcc_model.report.summary import in_words, summarise, title
+from ccrcc_model.validation.graded_result import GradedResult
 from ccrcc_model.validation.result import BenchmarkResult
 from ccrcc_model.validation.tables import write_tables
 from nnunet_ext.documents.csv_table import write_csv
@@ -38,6 +39,16 @@ class TargetSection:
     features: Picture | None
     comparators: tables.Table | None
     groups: tables.Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class GradedSection:
+    """What the page says of one graded target."""
+
+    result: GradedResult
+    title: str
+    picture: Picture
+    figures: tables.Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +114,10 @@ def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None)
         n_overlays=len(run.overlays),
         cohorts=[table for table in (tables.flow(run), tables.refusals(run), tables.acquisition(run)) if table],
         overlap=tables.overlap(run),
-        table_s2=tables.table_s2(run.benchmarks) if run.benchmarks else None,
+        table_s2=benchmark_tables.table_s2(run.benchmarks) if run.benchmarks else None,
         targets=[_target(result, run, pictures) for result in run.benchmarks],
-        best=tables.best_possible(run),
+        best=benchmark_tables.best_possible(run),
+        graded=[_graded(result, pictures) for result in run.graded],
         limits=limits(run),
         beside=beside,
         statuses=tuple(Status),
@@ -127,9 +139,11 @@ def duration(seconds: float) -> str:
 
 def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture]) -> TargetSection:
     shown = {
-        "roc": (tables.discrimination(result), tables.shares(result)),
-        "calibration": (tables.calibration(result),),
-        "decision": tuple(table for table in (tables.uncertainty(result),) if table),
+        "roc": (benchmark_tables.discrimination(result),),
+        "calibration": (benchmark_tables.calibration(result),),
+        "decision": tuple(
+            table for table in (benchmark_tables.operating_point(result), benchmark_tables.uncertainty(result)) if table
+        ),
     }
     model = run.models.get(result.target)
     blocks = tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
@@ -142,6 +156,11 @@ def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture]) -> 
         model_tables.comparators(model) if model else None,
         model_tables.explanation(model) if model else None,
     )
+
+
+def _graded(result: GradedResult, pictures: dict[str, Picture]) -> GradedSection:
+    picture = pictures[f"concordance_{result.target}"]
+    return GradedSection(result, title(result.target), picture, benchmark_tables.graded(result))
 
 
 def _overlays(run: Run) -> list[Picture]:

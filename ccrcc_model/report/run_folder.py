@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ccrcc_model.models.folder import BINARY, MANIFEST, model_kind
 from ccrcc_model.models.model import Model
+from ccrcc_model.validation.graded_result import FILE as GRADED_FILE
+from ccrcc_model.validation.graded_result import GradedResult
 from ccrcc_model.validation.result import FILE as BENCHMARK_FILE
 from ccrcc_model.validation.result import BenchmarkResult
 from nnunet_ext.documents.csv_table import inferred, read_csv
@@ -81,6 +83,7 @@ class Run:
         overlays: Pictures of ``overlays/``, in the order of their names.
         benchmarks: One a target.
         models: The locked model of each target, where the folder holds it.
+        graded: Benchmarks of graded targets, one a target.
     """
 
     record: RunRecord
@@ -88,6 +91,7 @@ class Run:
     overlays: tuple[Path, ...] = ()
     benchmarks: tuple[BenchmarkResult, ...] = ()
     models: dict[str, Model] = field(default_factory=dict)
+    graded: tuple[GradedResult, ...] = ()
 
     @property
     def external_cohorts(self) -> frozenset[str] | None:
@@ -108,6 +112,7 @@ def read_run(folder: Path) -> Run:
     tables = {name: folder / "tables" / f"{name}.csv" for name in COLUMNS}
     scored = [path.parent for path in sorted(folder.glob(f"benchmark/*/{BENCHMARK_FILE}")) if not is_hidden(path.parent)]
     benchmarks = tuple(BenchmarkResult.load(each) for each in scored)
+    graded = [path.parent for path in sorted(folder.glob(f"benchmark/*/{GRADED_FILE}")) if not is_hidden(path.parent)]
     locked = [path.parent for path in sorted(folder.glob(f"models/*/{MANIFEST}")) if not is_hidden(path.parent)]
     folders = [each for each in locked if model_kind(each) == BINARY]
     models = {path.name: Model.load(path) for path in folders}
@@ -129,6 +134,7 @@ def read_run(folder: Path) -> Run:
         tuple(_picture(path) for path in sorted(folder.glob("overlays/*.png")) if not is_hidden(path)),
         benchmarks,
         models,
+        tuple(GradedResult.load(each) for each in graded),
     )
 
 

@@ -18,20 +18,22 @@ from scipy.special import expit
 from ccrcc_model.fitting.fit import fit
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.finding import Finding
+from ccrcc_model.outcomes.graded import KI67_PERCENT
 from ccrcc_model.outcomes.target import GRADE, Target, ki67
 from ccrcc_model.report import write_report
+from ccrcc_model.report.benchmark_tables import calibration
 from ccrcc_model.report.figures import Picture
 from ccrcc_model.report.model_tables import SMALLEST_SHARE
 from ccrcc_model.report.page import render
 from ccrcc_model.report.run_folder import read_run
 from ccrcc_model.report.summary import judge, summarise
-from ccrcc_model.report.tables import calibration
 from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.evaluation import Pair
+from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.validation.graded_result import GradedGroup, GradedResult
 from ccrcc_model.validation.groups import assemble
 from ccrcc_model.validation.result import BenchmarkResult
-from ccrcc_model.validation.tables import table_s2
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
@@ -332,10 +334,52 @@ def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
     left = shutil.copytree(run_dir, tmp_path / "run")
     result = replace(BenchmarkResult.load(left / "benchmark" / "grade"), print_rule="cut")
     result.save(left / "benchmark" / "grade")
-    before = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
     write_report(left)
-    after = pd.read_csv(left / "benchmark" / "grade" / "table_s2.csv")
-    assert after["accuracy"].tolist() == table_s2(result)["accuracy"].tolist() != before["accuracy"].tolist()
+    after, before = (pd.read_csv(folder / "tables" / "table_s2.csv").query("target == 'grade'") for folder in (left, run_dir))
+    assert after["accuracy"].tolist() == result.table_s2()["accuracy"].tolist() != before["accuracy"].tolist()
+
+
+# Graded targets
+
+
+def graded_result() -> GradedResult:
+    """A model that orders percentages well, at home and in two cohorts, and tumour volume that does not."""
+    rng = np.random.default_rng(0)
+
+    def group(name: str, n: int) -> GradedGroup:
+        truth = rng.uniform(1, 60, n)
+        ids, nothing = np.arange(n).astype(str), np.empty((n, 0))
+        said = (GradedPredictions(name, KI67_PERCENT, ids, ids, truth, x, x, nothing) for x in (truth, rng.uniform(1, 60, n)))
+        return GradedGroup.of(*said)
+
+    groups = (group("home", 40), group("north", 30), group(f"south {SCRIPT}", 30))
+    audit = (Finding("No scan stands under two patients of the external cohorts.", "0 patients.", passed=True),)
+    return GradedResult("a" * 64, "ki67-percent", groups, audit)
+
+
+def test_a_graded_benchmark_has_its_section_on_the_page(tmp_path):
+    write_run_json(tmp_path)
+    graded_result().save(tmp_path / "benchmark" / "ki67-percent")
+    raw = write_report(tmp_path).read_text(encoding="utf-8")
+    page = Page(raw)
+    assert [line.label for line in summarise(read_run(tmp_path))] == ["Asked", "Ki67 percentage"]
+    assert "Better than tumour volume north (n = 30): concordance 1.00 (95 % CI 1.00 to 1.00) against" in page.text
+    assert "concordance_ki67-percent" in [figure["id"] for figure in page.all("figure")]
+    assert "Spearman's rank correlation" in page.text
+    assert "doi:10.2307/1412159" in page.text  # the source of the figure
+    assert "Passed No scan stands under two patients" in page.text
+    assert "This run holds no benchmark" not in page.text
+    assert SCRIPT not in raw
+
+
+def test_a_verdict_over_several_cohorts_counts_those_that_are_better(tmp_path):
+    found = graded_result()
+    north, south = found.groups[1:]
+    worse = Estimate(-0.1, -0.2, 0.1)
+    turned = replace(south, figures={name: replace(one, difference=worse) for name, one in south.figures.items()})
+    write_run_json(tmp_path)
+    replace(found, groups=(found.groups[0], north, turned)).save(tmp_path / "benchmark" / "ki67-percent")
+    assert summarise(read_run(tmp_path))[1].verdict == "Better than tumour volume in one of two cohorts"
 
 
 # Less than a whole run

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.report import tables
+from ccrcc_model.report import benchmark_tables as tables
 from ccrcc_model.statistics.conformal import ConformalSets
 from ccrcc_model.statistics.discrimination import auc
 from ccrcc_model.statistics.estimate import clopper_pearson
