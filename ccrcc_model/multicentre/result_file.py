@@ -2,7 +2,7 @@
 
 One small JSON file a cohort. It names the model by the SHA-256 of its manifest, under which threshold and calibration are
 frozen, and ends with the SHA-256 of its own content. That notices damage and a changed figure, not forgery: who can write
-the file can write its hash. So a site signs by hand: it tells the hash by another way than the file.
+the file can write its hash. So a site signs by hand: it sends the hash by another way than the file.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ class SiteResult:
         smallest_cell: Fewest patients that a count is of, other than none.
         model: The locked model's result.
         baseline: That of tumour volume alone.
-        difference: AUC of the model less the baseline's, with DeLong's paired interval; withheld if a count of either is.
+        difference: Difference of AUC (model − baseline), with DeLong's paired interval; withheld if a count of either is.
         versions: Of the software.
     """
 

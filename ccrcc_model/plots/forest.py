@@ -31,7 +31,7 @@ def plot_forest(sections: Sequence[Section], ax: Axes) -> Axes:
     figure = _figure(sections)
     ax.set(
         ylim=(len(rows) - 0.4, -0.6),
-        xlabel=f"{figure} of the model less {figure} of tumour volume (95 % CI)",
+        xlabel=f"Difference of {figure}, model − tumour volume (95 % CI)",
     )
     ax.axvline(0, color=BASELINE, linewidth=1)
     ax.spines["left"].set_visible(False)

@@ -170,7 +170,7 @@ def best_possible(run: Run) -> Table | None:
         if result.target in known
     ]
     columns = ["Target", "Best possible AUC", "Reached by the model", "By tumour volume"]
-    caption = "Best possible AUC of the phantoms, beside the one reached on external patients"
+    caption = "Best possible AUC of the phantoms, compared with the one reached on external patients"
     note = "A phantom's grade and Ki67 are drawn with noise from the biology that shapes its image: a perfect reader errs too."
     return Table("table-best", caption, columns, rows, (), note) if rows else None
 

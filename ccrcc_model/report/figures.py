@@ -109,10 +109,10 @@ def _forest(results: tuple[BenchmarkResult, ...], folder: Path) -> Picture:
         for group in result.scope(*PANELS)
     ]
     caption = (
-        "AUC of the model less AUC of tumour volume alone, with DeLong's paired 95 % interval; positive patients and both "
+        "Difference of AUC (model − tumour volume alone), with DeLong's paired 95 % interval; positive patients and both "
         "AUCs on the left. Right of the line the model is better. Hollow: internal, out-of-fold. Diamond: all external."
     )
-    alt = f"Difference of AUC, model less tumour volume. {'; '.join(numbers)}."
+    alt = f"Difference of AUC (model − tumour volume). {'; '.join(numbers)}."
     figure = draw_forest([(result.sentence, result.contrasts) for result in results])
     return _save(figure, folder / "auc_difference", _forest_data(results), caption=caption, alt=alt)
 
@@ -138,11 +138,11 @@ def _forest_data(results: tuple[BenchmarkResult, ...]) -> pd.DataFrame:
 def _concordance(result: GradedResult, folder: Path) -> Picture:
     numbers = "; ".join(f"{one.name}: {interval(one.found.difference, sign=True)}" for one in result.contrasts)
     caption = (
-        f"Concordance of the {title(result.target)} model less concordance of tumour volume alone, with its paired 95 % "
+        f"Difference of concordance ({title(result.target)} model − tumour volume alone), with its paired 95 % "
         "bootstrap interval; patients and both concordances on the left. Right of the line the model is better. Hollow: "
         "internal, out-of-fold."
     )
-    alt = f"Difference of concordance, model less tumour volume. {numbers}."
+    alt = f"Difference of concordance (model − tumour volume). {numbers}."
     figure = draw_forest([(title(result.target), result.contrasts)])
     return _save(figure, folder / f"concordance_{result.target}", result.table(), caption=caption, alt=alt)
 

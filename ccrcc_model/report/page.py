@@ -164,7 +164,7 @@ def _graded(result: GradedResult, pictures: dict[str, Picture]) -> GradedSection
 
 
 def _overlays(run: Run) -> list[Picture]:
-    """Pictures of the first overlays, told apart by cohort and Dice: no case is named."""
+    """Pictures of the first overlays, distinguished by cohort and Dice: no case is named."""
     overlap = run.tables.get("overlap")
     shown = []
     for number, path in enumerate(run.overlays[:MOST_OVERLAYS], start=1):

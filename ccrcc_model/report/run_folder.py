@@ -83,7 +83,7 @@ class Run:
         overlays: Pictures of ``overlays/``, in the order of their names.
         benchmarks: One a target.
         models: The locked model of each target, where the folder holds it.
-        graded: Benchmarks of graded targets, one a target.
+        graded: Benchmarks of graded targets, one per target.
     """
 
     record: RunRecord

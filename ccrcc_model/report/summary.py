@@ -38,7 +38,7 @@ class Line:
 
 
 def summarise(run: Run) -> tuple[Line, ...]:
-    """Return the lines: what was asked, one a target, the locked threshold, the probabilities, the masks."""
+    """Return the lines: what was asked, one per target, the locked threshold, the probabilities, the masks."""
     lines = [_asked(run), *(_verdict(result, run) for result in run.benchmarks), *map(_graded_verdict, run.graded)]
     if run.benchmarks:
         lines += [_threshold(run.benchmarks), _probabilities(run.benchmarks)]
@@ -79,7 +79,7 @@ def _asked(run: Run) -> Line:
     if not results:
         return Line("Asked", "This run holds no benchmark, so it answers nothing about grade or Ki67.")
     asked = [result.sentence for result in run.benchmarks] + [title(result.target) for result in run.graded]
-    question = f"Can CT radiomics tell {', and '.join(asked)}, better than tumour volume alone"
+    question = f"Can CT radiomics predict {', and '.join(asked)}, better than tumour volume alone"
     external = sum(one.scope is Scope.EXTERNAL for one in results[0].contrasts)
     if not external:
         return Line("Asked", f"{question}? No external cohort was scored.")
@@ -123,7 +123,7 @@ def _graded_verdict(result: GradedResult) -> Line:
 def judge(difference: Estimate) -> tuple[str, Tone]:
     """Return whether the model beats tumour volume, by the interval of the difference of their AUCs."""
     if difference.value is None or difference.low is None or difference.high is None:
-        return "Cannot be told", "open"
+        return "Inconclusive", "open"
     if difference.low > 0:
         return "Better than tumour volume", "good"
     if difference.high < 0:

@@ -73,7 +73,7 @@ class Comparison:
 
     Args:
         model: With its percentile interval.
-        baseline: The same of tumour volume.
+        baseline: The same figure of tumour volume.
         difference: Difference (model − baseline), paired.
     """
 

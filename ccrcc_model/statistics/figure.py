@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 Kind = Literal["binary", "ordinal", "percentage"]
 """Kind of target that a figure is for."""
 IntervalBy = Literal["closed form", "bootstrap", "none"]
-"""How the interval is made that stands beside the figure."""
+"""How the interval of a figure is made."""
 Redrawn = Literal["within classes", "all patients"]
 """Whom a resample of the bootstrap draws from: each class by itself, or all patients together."""
 Reads = Literal["probability", "score", "answer"]
@@ -30,7 +30,7 @@ class Figure(Generic[Formula]):
         title: As the report prints it.
         source: Paper that defines it, with DOI where it has one.
         compute: The decorated function.
-        interval: How the interval beside it is made.
+        interval: How its interval is made.
         redrawn: Whom the bootstrap draws from; None for a figure that is not resampled.
         kinds: Kinds of target that it is for.
         reads: Which predicted value it is computed from.
@@ -74,7 +74,7 @@ class Figures(Generic[Formula]):
             name: See `Figure`, as for the others.
             title: As the report prints it.
             source: Paper that defines it.
-            interval: How the interval beside it is made; one by bootstrap needs ``redrawn``.
+            interval: How its interval is made; one by bootstrap needs ``redrawn``.
             redrawn: Whom the bootstrap draws from.
             kinds: Kinds of target that it is for.
             reads: Which predicted value it is computed from.

@@ -36,7 +36,7 @@ DRAWS = 1000
 def concordance(truth: Floats, score: Floats, weights: Floats) -> Floats:
     """Share of the pairs of different outcome that the score orders rightly, ties counted half; 0.5 is chance.
 
-    For two outcomes it is the AUC; Somers' D is twice it less 1.
+    For two outcomes it is the AUC; Somers' D is 2 × concordance − 1.
 
     References:
         Harrell et al. 1996, doi:10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4.

@@ -1,4 +1,4 @@
-"""Net benefit: true positives per patient, less false positives weighed by the odds of the threshold.
+"""Net benefit: true positives per patient minus false positives per patient, weighed by the odds of the threshold.
 
 One formula gives it everywhere: of the calls at a threshold, over the thresholds of a decision curve, of counts that a site
 shares, and at another share of positive patients.
@@ -30,7 +30,7 @@ def net_benefit(predictions: Predictions, *, threshold: float, level: float = LE
         level: Coverage of the interval.
 
     Returns:
-        True positives per patient, less false positives per patient weighed by the odds of ``threshold``.
+        True positives per patient − false positives per patient × odds of ``threshold``.
 
     Raises:
         ValueError: If ``threshold`` is not inside (0, 1), where the odds are undefined.

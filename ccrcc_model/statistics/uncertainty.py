@@ -58,7 +58,7 @@ class Uncertainty:
         alpha: Share of sets of each class that may miss it.
         declined: Patients who are unlike the development patients.
         everyone: All patients.
-        alike: Those who are not declined; None where nobody asked.
+        alike: Those who are not declined; None where abstention was not asked.
     """
 
     alpha: float

@@ -104,4 +104,4 @@ def _is_chance(area: Estimate) -> bool:
 
 
 def _inconclusive(area: Estimate) -> str:
-    return "; there is no interval, so chance cannot be told" if area.low is None else ""
+    return "; there is no interval, so the comparison with chance is inconclusive" if area.low is None else ""

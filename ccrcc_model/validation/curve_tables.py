@@ -12,7 +12,7 @@ PREDICTORS = ("model", "baseline")
 
 
 def curves(result: Scored, kind: str) -> pd.DataFrame:
-    """Points of the ``"roc"``, ``"decision"`` or ``"calibration"`` curves of every group and predictor, one row a point."""
+    """Points of the ``"roc"``, ``"decision"`` or ``"calibration"`` curves of every group and predictor, one row per point."""
     frames = []
     for group, predictor, evaluation in evaluations(result):
         points = CURVES[kind](evaluation)

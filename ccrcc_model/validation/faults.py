@@ -15,7 +15,7 @@ from ccrcc_model.statistics.mcnemar import McNemar
 from ccrcc_model.validation.scored import Scored
 
 ROUNDING = 1e-6
-"""Largest difference between a figure and the same figure from others beside it."""
+"""Largest difference between a figure and the same figure computed from others."""
 
 SHARES = frozenset({"auc", "auprc", "brier", "ici", "balanced_accuracy", "f1", "baseline_auc"})
 """Figures that lie inside [0, 1], wherever they stand."""

@@ -73,7 +73,7 @@ class BenchmarkResult(Scored):
         return draw_curve(kind, chosen[0])
 
     def save(self, folder: str | PathLike[str]) -> None:
-        """Write ``benchmark.json``, which `load` reads, and beside it every table as CSV."""
+        """Write ``benchmark.json``, which `load` reads, and every table as CSV in the same folder."""
         write_text(Path(folder) / FILE, TypeAdapter(type(self)).dump_json(self, indent=1).decode() + "\n")
         tables.write_tables(self, Path(folder))
 

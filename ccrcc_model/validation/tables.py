@@ -1,4 +1,4 @@
-"""The tables of a benchmark: each row a group of patients, each figure beside the counts or bounds it comes from."""
+"""The tables of a benchmark: one row per group of patients, each figure with the counts or bounds behind it."""
 
 from dataclasses import asdict
 from pathlib import Path

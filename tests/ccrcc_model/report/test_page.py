@@ -256,8 +256,8 @@ def test_six_lines_answer_what_was_asked(run_dir, page):
         (0.0, -0.1, 0.1, "Not better than tumour volume", "bad"),
         (-0.1, -0.2, 0.0, "Not better than tumour volume", "bad"),
         (-0.1, -0.2, -0.001, "Worse than tumour volume", "bad"),
-        (0.3, None, None, "Cannot be told", "open"),
-        (None, None, None, "Cannot be told", "open"),
+        (0.3, None, None, "Inconclusive", "open"),
+        (None, None, None, "Inconclusive", "open"),
     ],
 )
 def test_the_verdict_follows_the_interval(value, low, high, verdict, tone):

@@ -77,7 +77,7 @@ def read(tmp_path, text: str) -> Predictions:
     ("text", "message"),
     [
         ("", "is empty"),
-        ("cohort,target,patient_id,centre,y_true\nA,grade,1,x,1\n", "lacks the column y_prob; metrics need a probability"),
+        ("cohort,target,patient_id,centre,y_true\nA,grade,1,x,1\n", "lacks the column y_prob; figures need a probability"),
         (CELLS + "A,grade,1,x,1,\nA,grade,2,x,0,0.5\n", "1 of 2 patients have no number in y_prob"),
         (CELLS + "A,grade,1,x,1,high\n", "1 of 1 patients have no number in y_prob"),
         (CELLS + "A,grade,1,x,,0.5\n", "1 of 1 patients have no number in y_true"),

@@ -129,7 +129,7 @@ def test_a_control_that_separates_completely_and_so_has_no_interval_does_not_pas
     controlled = replace(locked, manifest={**locked.manifest, "controls": dict.fromkeys(CONTROLS, separated)})
     audit = benchmark(controlled, Study(None, *features("north", "external", 40, seed=2))).audit
     assert [answer.passed for answer in audit[5:]] == [False, False]
-    assert all("no interval, so chance cannot be told" in answer.finding for answer in audit[5:])
+    assert all("no interval, so the comparison with chance is inconclusive" in answer.finding for answer in audit[5:])
 
 
 def test_a_table_of_another_cohort_than_the_card_is_refused(locked):
