@@ -21,7 +21,7 @@ from ccrcc_model.fitting.fit import fit
 from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE, Target, ki67
-from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.cohort.cards import load_cohort
 from nnunet_ext.convert.nnunet import convert

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import expit
 
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.evaluation import evaluate
+from ccrcc_model.statistics.net_benefit import net_benefit_of_calls
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.statistics.prevalence import observed_net_benefit
-from ccrcc_model.validation.benchmark import evaluate
 
 SIZES = (60, 150, 400)
 COHORTS = 400
@@ -75,7 +75,7 @@ def figures(predictions: Predictions, *, replicates: int) -> Mapping[str, Estima
         "ppv": found.counts.ppv,
         "balanced_accuracy": resampled.balanced_accuracy,
         "f1": resampled.f1,
-        "net_benefit": observed_net_benefit(found.counts, THRESHOLD),
+        "net_benefit": net_benefit_of_calls(found.counts, THRESHOLD),
         "intercept": found.calibration.intercept,
         "slope": found.calibration.slope,
         "brier": found.calibration.brier,

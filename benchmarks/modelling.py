@@ -43,7 +43,7 @@ from ccrcc_model.models.scorer import patient_score
 from ccrcc_model.models.volume import fit_volume
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from radiomics_cfg import Extractor
 

@@ -11,7 +11,7 @@ from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
     from ccrcc_model.models.model import Model
-    from ccrcc_model.validation.benchmark import Pair
+    from ccrcc_model.statistics.evaluation import Pair
 
 
 def benchmark(
@@ -38,19 +38,15 @@ def benchmark(
 
     Nothing is refitted; recalibration in the large is a separate table. docs/how-to/benchmark.md describes each table.
     """
-    from dataclasses import replace
-
     from ccrcc_model.commands.console import say
     from ccrcc_model.commands.output_kinds import BENCHMARK
     from ccrcc_model.models.model import Model
     from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
-    from ccrcc_model.outcomes.table import outcomes_of
+    from ccrcc_model.outcomes.study import Study
     from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
     from ccrcc_model.statistics.prevalence import check_prevalence
     from ccrcc_model.validation.benchmark import benchmark as score
-    from ccrcc_model.validation.benchmark import check_tables, predict_cohorts
-    from ccrcc_model.validation.graded_benchmark import benchmark_graded
-    from ccrcc_model.validation.tables import cautions, write_tables
+    from ccrcc_model.validation.benchmark import check_studies, predict_studies
     from nnunet_ext.cohort.cards import load_cohort
     from radiomics_cfg.table import FeatureTable
 
@@ -65,28 +61,28 @@ def benchmark(
         check_prevalence(prevalence)
     _claim_share(share)
     locked = Model.load(model)
-    cards = [load_cohort(card) for card in cohort]
-    external = [(FeatureTable.read(path), outcomes_of(card)) for card, path in zip(cards, table, strict=True)]
-    check_tables(cards, [features for features, _ in external])
-    if locked.target.kind != "binary":
+    studies = [Study(load_cohort(card), FeatureTable.read(path)) for card, path in zip(cohort, table, strict=True)]
+    check_studies(studies)
+    is_binary = locked.target.kind == "binary"
+    if not is_binary:
         given = {"share": share is not None, "prevalence": prevalence is not None, "replicates": replicates != REPLICATES}
         _refuse_for_graded({**given, "seed": seed != SEED, "print-rule": print_rule != "round"})
-        graded = benchmark_graded(locked, external, cards=cards)
-        graded.write(out)
-        lines, target = [*graded.lines], graded.target
-    else:
-        pairs = predict_cohorts(locked, external)
-        result = score(locked, external, cards=cards, predicted=pairs, prevalence=prevalence, replicates=replicates, seed=seed)
-        result = replace(result, print_rule=print_rule)
-        result.write(out)
-        write_tables(result, out)
-        lines, target = [*cautions(result)], result.target
-        if share is not None:
-            lines += _share(locked, pairs, share, smallest_cell)
-    BENCHMARK.mark(out, model_id=locked.id, target=target, cohorts=[card.name for card in cards])
+    pairs = predict_studies(locked, studies) if is_binary else ()
+    result = score(
+        locked,
+        studies,
+        predicted=pairs,
+        prevalence=prevalence,
+        print_rule=print_rule,
+        replicates=replicates,
+        seed=seed,
+    )
+    result.save(out)
+    lines = [*result.lines, *(_share(locked, pairs, share, smallest_cell) if share is not None else ())]
+    BENCHMARK.mark(out, model_id=locked.id, target=result.target, cohorts=[study.name for study in studies])
     for line in lines:
         say(line)
-    say(f"Benchmark of {target} on {len(cards)} cohorts: {out}")
+    say(f"Benchmark of {result.target} on {len(studies)} cohorts: {out}")
 
 
 def _claim_share(share: Path | None) -> None:

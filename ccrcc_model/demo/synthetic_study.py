@@ -29,7 +29,6 @@ from ccrcc_model.plots.overlay import save_overlay
 from ccrcc_model.report import read_run, report_run
 from ccrcc_model.report.summary import summarise
 from ccrcc_model.validation.benchmark import benchmark
-from ccrcc_model.validation.tables import write_tables
 from nnunet_ext.cohort.acquisition import acquisition_table
 from nnunet_ext.cohort.cards import load_cohort, save_cohort
 from nnunet_ext.convert.nnunet import convert
@@ -219,9 +218,7 @@ def _fit(
 
 def _benchmark(models: Sequence[Model], segmented: Sequence[Cohort], tables: Mapping[str, FeatureTable], folder: Path) -> None:
     for model in models:
-        result = benchmark(model, [(tables[cohort.name], outcomes_of(cohort)) for cohort in segmented], cards=segmented)
-        result.write(folder / model.target.name)
-        write_tables(result, folder / model.target.name)
+        benchmark(model, [Study(cohort, tables[cohort.name]) for cohort in segmented]).save(folder / model.target.name)
 
 
 def _write_run_tables(folder: Path, cohorts: Sequence[Cohort], segmented: Sequence[Cohort], flow: CaseFlow) -> None:

@@ -13,7 +13,7 @@ from ccrcc_model.fitting.ordering import MEASURES, measure_of, order_difference,
 from ccrcc_model.fitting.rivals import Rival, Score
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.target import Target
-from ccrcc_model.statistics.metrics import Estimate, format_difference
+from ccrcc_model.statistics.estimate import Estimate, format_difference
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.progress import OnProgress, silent
 

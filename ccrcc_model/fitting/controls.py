@@ -15,7 +15,7 @@ from ccrcc_model.fitting.ordering import MEASURES, order_of
 from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.target import Target
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
 from nnunet_ext.ground.progress import OnProgress, silent
 from radiomics_cfg.contour_stability import PerturbedValues
 

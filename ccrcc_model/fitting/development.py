@@ -15,8 +15,9 @@ from ccrcc_model.fitting.nested import OuterResult
 from ccrcc_model.models.scorer import predictions_of
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.target import Target
-from ccrcc_model.statistics.graded_metrics import GradedPredictions, calibrate_high, compare_graded, concordance
-from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.graded import calibrate_high, compare_graded, concordance
+from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from ccrcc_model.statistics.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]

@@ -6,8 +6,9 @@ import numpy.typing as npt
 from ccrcc_model.fitting.development import score_predictions
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.target import Target
-from ccrcc_model.statistics.graded_metrics import bootstrap_estimate, concordance
-from ccrcc_model.statistics.metrics import Estimate, auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.graded import bootstrap_estimate, concordance
 
 Floats = npt.NDArray[np.float64]
 

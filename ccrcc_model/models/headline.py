@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ccrcc_model.outcomes.target import Target
-from ccrcc_model.statistics.graded_metrics import Comparison
-from ccrcc_model.statistics.metrics import Estimate, format_difference
+from ccrcc_model.statistics.estimate import Comparison, Estimate, format_difference
 
 
 def headline_of(model_id: str, target: Target, development: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from ccrcc_model.models.member import Member
 from ccrcc_model.models.volume import VolumeModel
 from ccrcc_model.outcomes.cases import Cases
 from ccrcc_model.outcomes.target import Kind, Target
-from ccrcc_model.statistics.graded_metrics import GradedPredictions
+from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from ccrcc_model.statistics.predictions import Predictions
 
 LIKELIHOODS: Mapping[Kind, type[Likelihood]] = {"binary": Logistic, "ordinal": ProportionalOdds, "percentage": LogPercent}

@@ -20,7 +20,7 @@ from ccrcc_model.models.pipeline import DECISIONS, DOMAIN, EXPLANATION, IMPORTAN
 from ccrcc_model.models.scorer import value_columns
 from ccrcc_model.models.tree_text import check_trees
 from ccrcc_model.outcomes.target import ISUP, KI67_PERCENT
-from ccrcc_model.statistics.metrics import auc
+from ccrcc_model.statistics.discrimination import auc
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.documents.csv_table import parse_csv
 from nnunet_ext.ground.errors import InputError

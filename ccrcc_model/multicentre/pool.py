@@ -9,10 +9,11 @@ from operator import add
 import numpy as np
 import numpy.typing as npt
 
-from ccrcc_model.multicentre.result_file import DECIMALS, PredictorResult, SiteResult
+from ccrcc_model.multicentre.predictor_result import DECIMALS, PredictorResult
+from ccrcc_model.multicentre.result_file import SiteResult
 from ccrcc_model.multicentre.small_cells import Cell, SharedCounts
+from ccrcc_model.statistics.estimate import LEVEL, Estimate, normal_interval
 from ccrcc_model.statistics.meta_analysis import MetaAnalysis, meta_analysis, standard_error
-from ccrcc_model.statistics.metrics import LEVEL, Estimate, normal_interval
 from nnunet_ext.ground.errors import InputError
 
 COARSEST_AUC = 0.1
@@ -21,7 +22,7 @@ COARSEST_AUC = 0.1
 
 @dataclass(frozen=True, slots=True)
 class PooledAuc:
-    """AUC over the patients of all sites, as far as their histograms tell it.
+    """AUC over the patients of all sites, as far as their histograms show it.
 
     Args:
         value: As if probabilities were spread evenly inside each cell; None for one class, or if the resolution is above 0.1.
@@ -71,7 +72,7 @@ class PooledResult:
         sites: In the order given.
         model: The locked model.
         baseline: Tumour volume alone.
-        difference: Random effects of the sites' differences of AUC, model less baseline.
+        difference: Random effects of the sites' differences of AUC (model − baseline).
     """
 
     sites: tuple[SiteResult, ...]
@@ -84,7 +85,7 @@ def pool(sites: Sequence[SiteResult]) -> PooledResult:
     """Put results of one model in several cohorts together.
 
     Raises:
-        InputError: If there are less than two, they are of different models, targets or thresholds, or one is there twice.
+        InputError: If there are fewer than two, they are of different models, targets or thresholds, or one is there twice.
     """
     if len(sites) < 2:
         msg = f"Pooling needs result files of two cohorts or more; got {len(sites)}"

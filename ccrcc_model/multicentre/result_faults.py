@@ -1,12 +1,8 @@
-"""Why a hospital's result cannot be one of a cohort: counts that do not add up, figures that none can have, a secret told."""
+"""Why a hospital's result cannot be one of a cohort: counts that do not add up, impossible figures, a count disclosed."""
 
-from typing import TYPE_CHECKING
-
+from ccrcc_model.multicentre.predictor_result import PredictorResult
 from ccrcc_model.multicentre.small_cells import called_positive, is_large
-from ccrcc_model.statistics.metrics import Estimate
-
-if TYPE_CHECKING:  # whose own checks these are
-    from ccrcc_model.multicentre.result_file import PredictorResult, SiteResult
+from ccrcc_model.statistics.estimate import Estimate
 
 FARTHEST = 1e6
 """Calibration intercepts and slopes beyond this are none: sums of their squares would leave no digit to any other site's."""
@@ -21,19 +17,30 @@ NOT_ESTIMABLE = frozenset({"slope"})
 """Those that a cohort of two classes may lack, as where the probabilities are all equal."""
 
 
-def fault(site: "SiteResult") -> str | None:
-    """Return why a result cannot be one of its cohort, or None if it can."""
-    negatives, positives = site.n - site.events, site.events
-    if min(negatives, positives) < site.smallest_cell:
-        return f"{positives} positive and {negatives} negative patients, fewer than {site.smallest_cell} of a class"
-    for name, result in (("model", site.model), ("baseline", site.baseline)):
-        if found := _histogram_fault(result, negatives, positives, site.smallest_cell) or _figure_fault(result, site.n):
+def fault(
+    model: PredictorResult, baseline: PredictorResult, difference: Estimate, *, n: int, events: int, smallest_cell: int
+) -> str | None:
+    """Return why a result cannot be one of its cohort, or None if it can.
+
+    Args:
+        model: Of the locked model.
+        baseline: Of tumour volume alone.
+        difference: Of their AUCs.
+        n: Patients.
+        events: Positive patients.
+        smallest_cell: Fewest patients that a count is of, other than none.
+    """
+    negatives, positives = n - events, events
+    if min(negatives, positives) < smallest_cell:
+        return f"{positives} positive and {negatives} negative patients, fewer than {smallest_cell} of a class"
+    for name, result in (("model", model), ("baseline", baseline)):
+        if found := _histogram_fault(result, negatives, positives, smallest_cell) or _figure_fault(result, n):
             return f"{name}: {found}"
-    withheld = site.model.histogram.counts.withheld or site.baseline.histogram.counts.withheld
-    return _estimate_fault("difference", site.difference, (-1.0, 1.0), withheld=withheld)
+    withheld = model.histogram.counts.withheld or baseline.histogram.counts.withheld
+    return _estimate_fault("difference", difference, (-1.0, 1.0), withheld=withheld)
 
 
-def _histogram_fault(result: "PredictorResult", negatives: int, positives: int, smallest: int) -> str | None:
+def _histogram_fault(result: PredictorResult, negatives: int, positives: int, smallest: int) -> str | None:
     cells, at_threshold = result.histogram.cells, result.histogram.counts
     edges = [cell.low for cell in cells] + [1.0]
     sums = (sum(cell.negatives for cell in cells), sum(cell.positives for cell in cells))
@@ -52,7 +59,7 @@ def _histogram_fault(result: "PredictorResult", negatives: int, positives: int, 
     return None
 
 
-def _figure_fault(result: "PredictorResult", n: int) -> str | None:
+def _figure_fault(result: PredictorResult, n: int) -> str | None:
     withheld, events = result.histogram.counts.withheld, result.expected_events
     for name, limits in ESTIMATES.items():
         if found := _estimate_fault(name, getattr(result, name), limits, withheld=withheld):

@@ -2,25 +2,26 @@
 
 One small JSON file a cohort. It names the model by the SHA-256 of its manifest, under which threshold and calibration are
 frozen, and ends with the SHA-256 of its own content. That notices damage and a changed figure, not forgery: who can write
-the file can write its hash. So a site signs by hand: it tells the hash by another way than the file.
+the file can write its hash. So a site signs by hand: it sends the hash by another way than the file.
 """
 
 import hashlib
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from ccrcc_model.multicentre.predictor_result import PredictorResult, predictor_result, rounded
 from ccrcc_model.multicentre.result_faults import fault
-from ccrcc_model.multicentre.small_cells import SMALLEST_CELL, WITHHELD, SharedHistogram, shared_histogram
+from ccrcc_model.multicentre.small_cells import SMALLEST_CELL, WITHHELD
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target
-from ccrcc_model.statistics.calibration import brier_score, calibration_intercept, calibration_slope
-from ccrcc_model.statistics.graded_metrics import yes_or_no
-from ccrcc_model.statistics.metrics import Estimate, auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc_difference
+from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.graded_predictions import yes_or_no
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.cohort.cards import file_name
 from nnunet_ext.documents.foreign_json import parse_json
@@ -38,8 +39,6 @@ if TYPE_CHECKING:  # at run time it is the caller's: to read a result needs no L
 KIND = "ccrcc result file"
 FORMAT = 1
 """Version of the file's layout; any other is refused."""
-DECIMALS = 5
-"""Of the figures of the whole cohort."""
 
 _ABOUT = (
     "Counts of patients, and figures of the whole cohort, by one locked model and by tumour volume alone (baseline).",
@@ -49,29 +48,6 @@ _ABOUT = (
     "and AUC, difference, Brier score, expected events, intercept and slope are withheld too, since the count could follow.",
     "Share one file of a cohort only: two that differ by a few patients, by the target or by its cut would tell of a few.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PredictorResult:
-    """What one predictor achieved in a cohort; where a count at the threshold is withheld, only the histogram and the counts.
-
-    Args:
-        threshold: Probability from which a patient is called positive; locked.
-        histogram: Calibrated probabilities by class, and the counts at the threshold.
-        auc: With DeLong's interval.
-        brier: With its normal interval.
-        expected_events: Sum of the probabilities; None if withheld.
-        intercept: Of calibration, with Wald's interval.
-        slope: Of calibration, with Wald's interval.
-    """
-
-    threshold: float
-    histogram: SharedHistogram
-    auc: Estimate
-    brier: Estimate
-    expected_events: float | None
-    intercept: Estimate
-    slope: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +64,7 @@ class SiteResult:
         smallest_cell: Fewest patients that a count is of, other than none.
         model: The locked model's result.
         baseline: That of tumour volume alone.
-        difference: AUC of the model less the baseline's, with DeLong's paired interval; withheld if a count of either is.
+        difference: Difference of AUC (model − baseline), with DeLong's paired interval; withheld if a count of either is.
         versions: Of the software.
     """
 
@@ -112,8 +88,13 @@ class SiteResult:
         if self.smallest_cell < SMALLEST_CELL:
             msg = f"smallest_cell is {self.smallest_cell}, and must be {SMALLEST_CELL} or more"
             raise InputError(msg)
-        if found := fault(self):
+        if found := self._fault():
             raise InputError(found)
+
+    def _fault(self) -> str | None:
+        return fault(
+            self.model, self.baseline, self.difference, n=self.n, events=self.events, smallest_cell=self.smallest_cell
+        )
 
     @property
     def sha256(self) -> str:
@@ -238,7 +219,10 @@ def share_predictions(
     Raises:
         InputError: As ``site_result``.
     """
-    ours, theirs = _predictor(predictions, threshold, smallest), _predictor(baseline, baseline_threshold, smallest)
+    ours, theirs = (
+        predictor_result(predictions, threshold, smallest=smallest),
+        predictor_result(baseline, baseline_threshold, smallest=smallest),
+    )
     withheld = ours.histogram.counts.withheld or theirs.histogram.counts.withheld
     return SiteResult(
         model_id=model_id,
@@ -250,29 +234,9 @@ def share_predictions(
         smallest_cell=smallest,
         model=ours,
         baseline=theirs,
-        difference=WITHHELD if withheld else _rounded(auc_difference(predictions, baseline).estimate),
+        difference=WITHHELD if withheld else rounded(auc_difference(predictions, baseline).estimate),
         versions=versions(),
     )
-
-
-def _predictor(predictions: Predictions, threshold: float, smallest: int) -> PredictorResult:
-    histogram = shared_histogram(predictions, threshold, smallest=smallest)
-    if histogram.counts.withheld:
-        return PredictorResult(threshold, histogram, WITHHELD, WITHHELD, None, WITHHELD, WITHHELD)
-    return PredictorResult(
-        threshold=threshold,
-        histogram=histogram,
-        auc=_rounded(auc(predictions)),
-        brier=_rounded(brier_score(predictions)),
-        expected_events=round(float(predictions.y_prob.sum()), 2),
-        intercept=_rounded(calibration_intercept(predictions)),
-        slope=_rounded(calibration_slope(predictions)),
-    )
-
-
-def _rounded(estimate: Estimate) -> Estimate:
-    figures = {name: getattr(estimate, name) for name in ("value", "low", "high")}
-    return replace(estimate, **{name: None if v is None else round(v, DECIMALS) for name, v in figures.items()})
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Histograms and counts that can leave a hospital: none is of one to four patients, nor tells of so few at the threshold.
+"""Histograms and counts that can leave a hospital: none is of one to four patients, nor discloses so few at the threshold.
 
 The bins of the histogram are fixed before any patient is seen: a hundred of equal width, parted at the locked threshold. A
 cell is a run of bins, as short as will do, in which each class has no patient or at least ``smallest`` of them. Four things
@@ -9,7 +9,7 @@ see to the rest:
 - Where a count at the threshold is small, the cells are made as if there were no threshold, and of ``2 * smallest - 1``
   patients of a class at least. One cell then holds patients of both sides of it. Were that cell smaller, then a part that is
   known to be too few to close it, and a rest that is known to be small, could have one sum only.
-- Nothing is given of the probabilities inside a cell, not even their mean, which can tell that exactly one patient of a
+- Nothing is given of the probabilities inside a cell, not even their mean, which can show that exactly one patient of a
   wide cell lies below the threshold. For the same reason no figure of the whole cohort goes with a withheld count: with the
   cells, an AUC or a sum of probabilities can leave one possibility for it (see `ccrcc_model.multicentre.result_file`).
 
@@ -23,8 +23,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from ccrcc_model.statistics.curves import benefit_of_counts
-from ccrcc_model.statistics.metrics import Counts, Estimate, counts
+from ccrcc_model.statistics.calls import Counts, counts
+from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.net_benefit import benefit_of_counts
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 
@@ -93,7 +94,7 @@ class SharedCounts:
         """Return sensitivity, specificity, accuracy, ppv or npv with Clopper and Pearson's interval.
 
         Where a count is withheld there is no value, and the interval runs from the lower bound of the worst counts to the
-        upper bound of the best: it covers what is not known of the counts beside what is not known of the population.
+        upper bound of the best: it covers what is not known of the counts and what is not known of the population.
         """
         worst, best = getattr(self.worst, name), getattr(self.best, name)
         if worst == best:
@@ -195,7 +196,7 @@ def merge_bins(
 
 
 def called_positive(cells: Sequence[Cell], threshold: float) -> tuple[Range, Range]:
-    """Least and most negatives, and positives, at or above the threshold, as the cells alone tell them."""
+    """Least and most negatives, and positives, at or above the threshold, as the cells alone bound them."""
     sure = [cell for cell in cells if cell.low >= threshold]
     possible = [cell for cell in cells if cell.high > threshold]
     negatives, positives = (
@@ -206,7 +207,7 @@ def called_positive(cells: Sequence[Cell], threshold: float) -> tuple[Range, Ran
 
 
 def _with_a_small_side(called: Range, total: int, smallest: int) -> Range:
-    """Narrow the range of the only class that is withheld, by what anyone can tell: it is so since it has a small side."""
+    """Narrow the range of the only class that is withheld, by what anyone can infer: it is so since it has a small side."""
     least, most = called
     if least >= smallest:
         return total - smallest + 1, total - 1

@@ -1,4 +1,4 @@
-"""The tables of a pooled result: a row a site, then all sites together; what random effects say; the merged histogram."""
+"""The tables of a pooled result: one row per site, then all sites together; what random effects say; the merged histogram."""
 
 from pathlib import Path
 
@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.multicentre.pool import PooledPredictor, PooledResult
-from ccrcc_model.multicentre.result_file import PredictorResult, SiteResult
+from ccrcc_model.multicentre.predictor_result import PredictorResult
+from ccrcc_model.multicentre.result_file import SiteResult
 from ccrcc_model.multicentre.small_cells import SharedCounts
-from ccrcc_model.statistics.curves import benefit_of_counts
+from ccrcc_model.statistics.calls import SHARES
+from ccrcc_model.statistics.estimate import Estimate, clopper_pearson
 from ccrcc_model.statistics.meta_analysis import MetaAnalysis
-from ccrcc_model.statistics.metrics import Estimate, clopper_pearson
-from ccrcc_model.validation.tables import PREDICTORS, SHARES
+from ccrcc_model.statistics.net_benefit import benefit_of_counts
+from ccrcc_model.validation.curve_tables import PREDICTORS
 from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.record import write_record
 
@@ -19,7 +21,7 @@ ALL_SITES = "all sites"
 
 
 def multicentre_table(result: PooledResult) -> pd.DataFrame:
-    """One row a site and predictor, then one of all sites, and one of the random effects.
+    """One row per site and predictor, then one of all sites, and one of the random effects.
 
     The AUC of all sites has no interval but bounds, ``auc_at_least`` and ``auc_at_most``, which its histograms leave; that of
     the random effects has Hartung and Knapp's interval.
@@ -161,7 +163,7 @@ def _random_effects_row(pooled: PooledPredictor, name: str) -> dict[str, object]
 
 
 def _at_threshold(counts: SharedCounts, threshold: float) -> dict[str, object]:
-    """Counts and shares at the threshold; blank where a count is withheld, which ``withheld`` then tells of."""
+    """Counts and shares at the threshold; blank where a count is withheld, which ``withheld`` then states."""
     worst, best = counts.worst, counts.best
     four = ("true_positive", "false_negative", "true_negative", "false_positive")
     row: dict[str, object] = {"threshold": threshold}
@@ -176,11 +178,11 @@ def _at_threshold(counts: SharedCounts, threshold: float) -> dict[str, object]:
 
 
 def _withheld(counts: SharedCounts) -> str:
-    told = []
+    stated = []
     for name, (least, most) in (("true", counts.true_positives), ("false", counts.false_positives)):
         if least != most:
-            told.append(f"{least} to {most} {name} positives")
-    return "; ".join(told)
+            stated.append(f"{least} to {most} {name} positives")
+    return "; ".join(stated)
 
 
 def _bounds(estimate: Estimate, name: str) -> dict[str, object]:

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ccrcc_model.plots.style import BASELINE, INK, MODEL, MUTED, RULE, new_figure, say
-from ccrcc_model.statistics.metrics import Estimate, Proportion, format_number
-from ccrcc_model.validation.benchmark import Evaluation, GroupResult, Scope
+from ccrcc_model.statistics.estimate import Estimate, Proportion, format_number
+from ccrcc_model.statistics.evaluation import Evaluation, GroupResult, Scope
 
 PANEL_MM = 58
 MOST_COLUMNS = 3

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ccrcc_model.published.printed_estimate import ANY, Printed, Reading, readings
+from ccrcc_model.statistics.calls import Counts
 from ccrcc_model.statistics.intervals import Bounds, Whole
-from ccrcc_model.statistics.metrics import Counts
 from nnunet_ext.ground.errors import InputError
 
 Row = Mapping[str, Printed]

@@ -9,8 +9,8 @@ from typing import Self, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.statistics.estimate import LEVEL, Estimate, PrintRule, format_estimate, format_number, printed_digits
 from ccrcc_model.statistics.intervals import METHODS, Bounds, Whole
-from ccrcc_model.statistics.metrics import LEVEL, Estimate, PrintRule, format_estimate, format_number, printed_digits
 from nnunet_ext.ground.errors import InputError
 
 ANY = "any"

@@ -2,8 +2,9 @@
 
 from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import interval
-from ccrcc_model.statistics.metrics import format_number
-from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
+from ccrcc_model.statistics.estimate import format_number
+from ccrcc_model.statistics.evaluation import Scope
+from ccrcc_model.validation.result import BenchmarkResult
 from radiomics_cfg.foreign_table import FOREIGN
 
 

@@ -24,13 +24,14 @@ from ccrcc_model.plots import (
 )
 from ccrcc_model.plots.bars import feature_label
 from ccrcc_model.plots.flow import STAGES, refusal_codes
-from ccrcc_model.plots.forest import forest_data
 from ccrcc_model.plots.style import MM_PER_INCH, WIDTH_MM
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import interval, title
-from ccrcc_model.statistics.metrics import format_number
-from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
-from ccrcc_model.validation.tables import curves
+from ccrcc_model.statistics.estimate import format_number
+from ccrcc_model.statistics.evaluation import GroupResult, Scope
+from ccrcc_model.validation.curve_tables import curves
+from ccrcc_model.validation.graded_result import GradedResult
+from ccrcc_model.validation.result import BenchmarkResult
 
 PANELS = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
 
@@ -63,6 +64,7 @@ def draw_figures(run: Run, folder: Path) -> dict[str, Picture]:
             pictures.append(_forest(run.benchmarks, folder))
         for result in run.benchmarks:
             pictures += _of_benchmark(result, folder)
+        pictures += [_concordance(result, folder) for result in run.graded]
         pictures += [_features(model, folder) for model in run.models.values()]
     return {picture.name: picture for picture in pictures}
 
@@ -107,11 +109,42 @@ def _forest(results: tuple[BenchmarkResult, ...], folder: Path) -> Picture:
         for group in result.scope(*PANELS)
     ]
     caption = (
-        "AUC of the model less AUC of tumour volume alone, with DeLong's paired 95 % interval; positive patients and both "
+        "Difference of AUC (model − tumour volume alone), with DeLong's paired 95 % interval; positive patients and both "
         "AUCs on the left. Right of the line the model is better. Hollow: internal, out-of-fold. Diamond: all external."
     )
-    alt = f"Difference of AUC, model less tumour volume. {'; '.join(numbers)}."
-    return _save(draw_forest(results), folder / "auc_difference", forest_data(results), caption=caption, alt=alt)
+    alt = f"Difference of AUC (model − tumour volume). {'; '.join(numbers)}."
+    figure = draw_forest([(result.sentence, result.contrasts) for result in results])
+    return _save(figure, folder / "auc_difference", _forest_data(results), caption=caption, alt=alt)
+
+
+def _forest_data(results: tuple[BenchmarkResult, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "target": result.target,
+            "group": one.name,
+            "n": one.n,
+            "events": one.events,
+            "auc": one.found.model.value,
+            "baseline_auc": one.found.baseline.value,
+            "difference": one.found.difference.value,
+            "low": one.found.difference.low,
+            "high": one.found.difference.high,
+        }
+        for result in results
+        for one in result.contrasts
+    )
+
+
+def _concordance(result: GradedResult, folder: Path) -> Picture:
+    numbers = "; ".join(f"{one.name}: {interval(one.found.difference, sign=True)}" for one in result.contrasts)
+    caption = (
+        f"Difference of concordance ({title(result.target)} model − tumour volume alone), with its paired 95 % "
+        "bootstrap interval; patients and both concordances on the left. Right of the line the model is better. Hollow: "
+        "internal, out-of-fold."
+    )
+    alt = f"Difference of concordance (model − tumour volume). {numbers}."
+    figure = draw_forest([(title(result.target), result.contrasts)])
+    return _save(figure, folder / f"concordance_{result.target}", result.table(), caption=caption, alt=alt)
 
 
 def _of_benchmark(result: BenchmarkResult, folder: Path) -> Iterator[Picture]:

@@ -2,7 +2,7 @@
 
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import title
-from ccrcc_model.validation.benchmark import Scope
+from ccrcc_model.statistics.evaluation import Scope
 
 ENOUGH = 100
 """Patients of each class that a validation should have at least: Vergouwe 2005, doi:10.1016/j.jclinepi.2004.06.017."""

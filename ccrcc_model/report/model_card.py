@@ -5,14 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from ccrcc_model.models.model import Model
-from ccrcc_model.report import tables
+from ccrcc_model.report import benchmark_tables
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.facts import facts
 from ccrcc_model.report.limits import limits
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import title
 from ccrcc_model.report.tables import Table
-from ccrcc_model.validation.benchmark import BenchmarkResult, Scope
+from ccrcc_model.statistics.evaluation import Scope
+from ccrcc_model.validation.result import BenchmarkResult
 from nnunet_ext.ground.files import write_text
 
 FOLDER = "model_cards"
@@ -52,13 +53,18 @@ def model_card(run: Run, model: Model, result: BenchmarkResult | None) -> str:
         synthetic=run.record.synthetic,
         facts=facts(result, model) if result else (),
         external=result.scope(Scope.EXTERNAL) if result else (),
-        tables=(tables.discrimination(result), tables.shares(result), tables.calibration(result)) if result else (),
+        tables=_tables(result) if result else (),
         factors=tuple(dict.fromkeys(one.factor for one in result.subgroups)) if result else (),
         audit=result.audit if result else (),
         limits=limits(replace(run, benchmarks=(result,) if result else ())),
         author=AUTHOR,
     )
     return card.rstrip() + "\n"
+
+
+def _tables(result: BenchmarkResult) -> tuple[Table, ...]:
+    ranked, risks = benchmark_tables.discrimination(result), benchmark_tables.calibration(result)
+    return ranked, benchmark_tables.table_s2([result]), risks
 
 
 def as_text(value: object) -> str:

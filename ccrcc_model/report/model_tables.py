@@ -4,7 +4,7 @@ from ccrcc_model.models.explanation import AGREE, TOP
 from ccrcc_model.models.model import Model
 from ccrcc_model.report.summary import interval, title
 from ccrcc_model.report.tables import Table
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
 
 SMALLEST_SHARE = 0.01
 """Groups with a smaller contribution are left out of the page; ``explanation.json`` has them."""

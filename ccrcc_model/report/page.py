@@ -10,7 +10,7 @@ import pandas as pd
 
 from ccrcc_model.models.model import Model
 from ccrcc_model.plots.bars import group_dice
-from ccrcc_model.report import model_tables, tables
+from ccrcc_model.report import benchmark_tables, model_tables, tables
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.facts import facts
 from ccrcc_model.report.features import extraction, write_presets, write_used
@@ -23,8 +23,9 @@ from ccrcc_model.report.run_parts import RunParts
 from ccrcc_model.report.sheets import Sheet, Status, write_sheets
 from ccrcc_model.report.stages import stages_table
 from ccrcc_model.report.summary import heading, in_words, summarise, title
-from ccrcc_model.validation.benchmark import BenchmarkResult
-from ccrcc_model.validation.tables import table_s2, write_tables
+from ccrcc_model.validation.graded_result import GradedResult
+from ccrcc_model.validation.result import BenchmarkResult
+from ccrcc_model.validation.tables import write_tables
 from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.files import write_text
 
@@ -46,6 +47,16 @@ class TargetSection:
 
 
 @dataclass(frozen=True, slots=True)
+class GradedSection:
+    """What the page says of one graded target."""
+
+    result: GradedResult
+    title: str
+    picture: Picture
+    figures: tables.Table
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """What lies beside the page and is named in it.
 
@@ -60,7 +71,9 @@ class Beside:
     sheets: tuple[Sheet, ...] = ()
 
 
-def write_report(models: Sequence[Model], results: Sequence[BenchmarkResult], folder: str | os.PathLike[str]) -> Path:
+def write_report(
+    models: Sequence[Model], results: Sequence[BenchmarkResult | GradedResult], folder: str | os.PathLike[str]
+) -> Path:
     """Write the report of models and benchmarks in memory, ``report.html`` and what lies beside it; return the page's path.
 
     The guideline sheets point at files: of models that no run folder holds they leave the items to the author.
@@ -73,10 +86,17 @@ def write_report(models: Sequence[Model], results: Sequence[BenchmarkResult], fo
     out = Path(folder)
     by_target = {model.target.name: model for model in models}
     for result in results:
-        result.write(out / "benchmark" / result.target)
-    parts = RunParts(out, out, benchmarks=tuple(out / "benchmark" / result.target for result in results))
-    run = Run(RunRecord(command="ccrcc_model.write_report"), benchmarks=tuple(results), models=by_target, parts=parts)
-    return report_run(run)
+        result.save(out / "benchmark" / result.target)
+    binary = tuple(result for result in results if isinstance(result, BenchmarkResult))
+    graded = tuple(result for result in results if isinstance(result, GradedResult))
+    parts = RunParts(
+        out,
+        out,
+        benchmarks=tuple(out / "benchmark" / result.target for result in binary),
+        graded=tuple(out / "benchmark" / result.target for result in graded),
+    )
+    record = RunRecord(command="ccrcc_model.write_report")
+    return report_run(Run(record, benchmarks=binary, models=by_target, parts=parts, graded=graded))
 
 
 def report_run(run: Run) -> Path:
@@ -93,7 +113,7 @@ def report_run(run: Run) -> Path:
     for result in run.benchmarks:
         write_tables(result, folder / "benchmark" / result.target)
     if run.benchmarks:
-        write_csv(folder / "tables" / "table_s2.csv", pd.concat([table_s2(one) for one in run.benchmarks]))
+        write_csv(folder / "tables" / "table_s2.csv", pd.concat([one.table_s2() for one in run.benchmarks]))
     measured = [*map(extraction, write_presets(run.models, folder / "tables")), write_used(run.models, folder / "tables")]
     cards = write_model_cards(run, folder / MODEL_CARDS)
     # Last, since they point at what the others wrote.
@@ -129,9 +149,10 @@ def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None)
         n_overlays=len(run.overlays),
         cohorts=[table for table in (tables.flow(run), tables.refusals(run), tables.acquisition(run)) if table],
         overlap=tables.overlap(run),
-        table_s2=tables.table_s2(run.benchmarks) if run.benchmarks else None,
+        table_s2=benchmark_tables.table_s2(run.benchmarks) if run.benchmarks else None,
         targets=[_target(result, run, pictures) for result in run.benchmarks],
-        best=tables.best_possible(run),
+        best=benchmark_tables.best_possible(run),
+        graded=[_graded(result, pictures) for result in run.graded],
         limits=limits(run),
         beside=beside,
         statuses=tuple(Status),
@@ -153,9 +174,11 @@ def duration(seconds: float) -> str:
 
 def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture]) -> TargetSection:
     shown = {
-        "roc": (tables.discrimination(result), tables.shares(result)),
-        "calibration": (tables.calibration(result),),
-        "decision": tuple(table for table in (tables.uncertainty(result),) if table),
+        "roc": (benchmark_tables.discrimination(result),),
+        "calibration": (benchmark_tables.calibration(result),),
+        "decision": tuple(
+            table for table in (benchmark_tables.operating_point(result), benchmark_tables.uncertainty(result)) if table
+        ),
     }
     model = run.models.get(result.target)
     blocks = tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
@@ -170,8 +193,13 @@ def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture]) -> 
     )
 
 
+def _graded(result: GradedResult, pictures: dict[str, Picture]) -> GradedSection:
+    picture = pictures[f"concordance_{result.target}"]
+    return GradedSection(result, title(result.target), picture, benchmark_tables.graded(result))
+
+
 def _overlays(run: Run) -> list[Picture]:
-    """Pictures of the first overlays, told apart by cohort and Dice: no case is named."""
+    """Pictures of the first overlays, distinguished by cohort and Dice: no case is named."""
     overlap = run.tables.get("overlap")
     shown = []
     for number, path in enumerate(run.overlays[:MOST_OVERLAYS], start=1):

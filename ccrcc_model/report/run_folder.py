@@ -5,7 +5,7 @@ A model or a benchmark is required. Any other part may be absent, and the report
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ccrcc_model.models.folder import BINARY, model_kind
 from ccrcc_model.models.model import Model
 from ccrcc_model.report.run_parts import RECORD, RunParts, find_parts
-from ccrcc_model.validation.benchmark import BenchmarkResult
+from ccrcc_model.validation.graded_result import GradedResult
+from ccrcc_model.validation.result import BenchmarkResult
 from nnunet_ext.documents.csv_table import inferred, read_csv
 from nnunet_ext.documents.foreign_json import parse_json
 from nnunet_ext.documents.regular_file import refuse_irregular
@@ -73,6 +74,9 @@ class RunRecord(BaseModel):
     best_possible_auc: dict[str, float] | None = None
 
 
+Result = TypeVar("Result", BenchmarkResult, GradedResult)
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """A run folder in memory.
@@ -85,6 +89,7 @@ class Run:
         models: The locked model of each target, where the folder holds it.
         parts: Where all of it lies.
         stages: Records of further stages, by their file.
+        graded: Benchmarks of graded targets, one per target.
     """
 
     record: RunRecord
@@ -94,6 +99,7 @@ class Run:
     models: dict[str, Model] = field(default_factory=dict)
     parts: RunParts = field(default_factory=RunParts)
     stages: dict[str, RunRecord] = field(default_factory=dict)
+    graded: tuple[GradedResult, ...] = ()
 
     @property
     def external_cohorts(self) -> frozenset[str] | None:
@@ -112,7 +118,8 @@ def read_run(folder: Path) -> Run:
             changed, a target has two models or benchmarks, or a benchmark was made with another model than the run's.
     """
     parts = find_parts(folder)
-    benchmarks = _by_target({each: BenchmarkResult.read(each) for each in parts.benchmarks})
+    benchmarks = _by_target({each: BenchmarkResult.load(each) for each in parts.benchmarks})
+    graded = _by_target({each: GradedResult.load(each) for each in parts.graded})
     locked = {each: Model.load(each) for each in parts.models if model_kind(each) == BINARY}
     models = {target: locked[each] for target, each in _models_of(locked, benchmarks).items()}
     tables = {name: folder / "tables" / f"{name}.csv" for name in COLUMNS if name != "overlap"}
@@ -128,6 +135,7 @@ def read_run(folder: Path) -> Run:
         models,
         replace(parts, records=tuple(folder / file for file in stages)),
         stages,
+        tuple(graded.values()),
     )
 
 
@@ -154,7 +162,7 @@ def _read_stages(parts: RunParts) -> dict[str, RunRecord]:
     return found
 
 
-def _by_target(results: dict[Path, BenchmarkResult]) -> dict[str, BenchmarkResult]:
+def _by_target(results: dict[Path, Result]) -> dict[str, Result]:
     """Return the result of each target.
 
     Raises:

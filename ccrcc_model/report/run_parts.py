@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccrcc_model.models.folder import MANIFEST
-from ccrcc_model.validation.benchmark import FILE as BENCHMARK_FILE
+from ccrcc_model.validation.graded_result import FILE as GRADED_FILE
+from ccrcc_model.validation.result import FILE as BENCHMARK_FILE
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import is_hidden
 
@@ -27,7 +28,8 @@ class RunParts:
         folder: The run folder. What points at a file names it relative to this.
         report: Folder that the report writes to.
         models: Folders of locked models.
-        benchmarks: Folders of benchmarks.
+        benchmarks: Folders of benchmarks of a yes or no.
+        graded: Folders of benchmarks of grades and percentages.
         overlaps: Tables of overlaps.
         records: ``run.json`` of the stages.
     """
@@ -36,6 +38,7 @@ class RunParts:
     report: Path = Path(REPORT)
     models: tuple[Path, ...] = ()
     benchmarks: tuple[Path, ...] = ()
+    graded: tuple[Path, ...] = ()
     overlaps: tuple[Path, ...] = ()
     records: tuple[Path, ...] = ()
 
@@ -70,10 +73,11 @@ def find_parts(folder: Path) -> RunParts:
         folder / REPORT,
         models=tuple(path.parent for path in _find(folder, MANIFEST)),
         benchmarks=tuple(path.parent for path in _find(folder, BENCHMARK_FILE)),
+        graded=tuple(path.parent for path in _find(folder, GRADED_FILE)),
         overlaps=overlaps,
         records=tuple(dict.fromkeys((*_find(folder, RECORD), *_find(folder, f"*.{RECORD}")))),
     )
-    if not (parts.models or parts.benchmarks or (folder / RECORD).exists()):
+    if not (parts.models or parts.benchmarks or parts.graded or (folder / RECORD).exists()):
         msg = f"No run at {folder}: it holds no model of `ccrcc fit` and no benchmark of `ccrcc benchmark`"
         raise InputError(msg)
     return parts

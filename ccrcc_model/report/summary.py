@@ -7,12 +7,14 @@ import pandas as pd
 
 from ccrcc_model.plots.bars import DiceGroup, group_dice
 from ccrcc_model.report.run_folder import Run
-from ccrcc_model.statistics.metrics import Estimate, Proportion, format_number
-from ccrcc_model.validation.benchmark import BenchmarkResult, GroupResult, Scope
+from ccrcc_model.statistics.estimate import Estimate, Proportion, format_number
+from ccrcc_model.statistics.evaluation import GroupResult, Scope
+from ccrcc_model.validation.graded_result import GradedResult
+from ccrcc_model.validation.result import BenchmarkResult
 
 Tone = Literal["plain", "good", "open", "bad"]
 
-TITLES = {"grade": "Grade", "ki67": "Ki67"}
+TITLES = {"grade": "Grade", "ki67": "Ki67", "isup": "ISUP grade", "ki67-percent": "Ki67 percentage"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Line:
 
 def summarise(run: Run) -> tuple[Line, ...]:
     """Return the lines: the question, one line per target, the locked threshold, the probabilities, the masks."""
-    lines = [_asked(run), *(_verdict(result, run) for result in run.benchmarks)]
+    lines = [_asked(run), *(_verdict(result, run) for result in run.benchmarks), *map(_graded_verdict, run.graded)]
     if run.benchmarks:
         lines += [_threshold(run.benchmarks), _probabilities(run.benchmarks)]
     if "overlap" in run.tables:
@@ -79,11 +81,12 @@ def number(value: float | None, *, sign: bool = False) -> str:
 
 
 def _asked(run: Run) -> Line:
-    if not run.benchmarks:
+    results: tuple[BenchmarkResult | GradedResult, ...] = (*run.benchmarks, *run.graded)
+    if not results:
         return Line("Asked", "This run contains no benchmark, so it answers no question about grade or Ki67.")
-    positives = ", and ".join(result.sentence for result in run.benchmarks)
-    question = f"Can CT radiomics predict {positives}, better than tumour volume alone"
-    external = len(run.benchmarks[0].scope(Scope.EXTERNAL))
+    asked = [result.sentence for result in run.benchmarks] + [title(result.target) for result in run.graded]
+    question = f"Can CT radiomics predict {', and '.join(asked)}, better than tumour volume alone"
+    external = sum(one.scope is Scope.EXTERNAL for one in results[0].contrasts)
     if not external:
         return Line("Asked", f"{question}? No external cohort was scored.")
     where = "a cohort" if external == 1 else f"{in_words(external)} cohorts"
@@ -103,6 +106,24 @@ def _verdict(result: BenchmarkResult, run: Run) -> Line:
     if best is not None:
         text += f" A perfect reader of these phantoms would reach {format_number(best)}."
     return Line(title(result.target), text, verdict, tone)
+
+
+def _graded_verdict(result: GradedResult) -> Line:
+    """One line of a graded target: the verdict in each external cohort, since no figure pools them."""
+    external = [one for one in result.contrasts if one.scope is not Scope.INTERNAL] or list(result.contrasts)
+    judged = [judge(one.found.difference) for one in external]
+    verdicts = list(dict.fromkeys(verdict for verdict, _ in judged))
+    better = sum(tone == "good" for _, tone in judged)
+    verdict, tone = judged[0]
+    if len(verdicts) > 1:
+        verdict, tone = f"Better than tumour volume in {in_words(better)} of {in_words(len(judged))} cohorts", "open"
+    text = "; ".join(
+        f"{one.name} (n = {one.n}): concordance {interval(one.found.model)} against "
+        f"{format_number(one.found.baseline.value)} for tumour volume alone, difference "
+        f"{interval(one.found.difference, sign=True)}"
+        for one in external
+    )
+    return Line(title(result.target), f"{text}.", verdict, tone)
 
 
 def judge(difference: Estimate) -> tuple[str, Tone]:

@@ -1,9 +1,11 @@
 """Intervals from resampled patients, for figures that have no closed one: percentiles over many resamples.
 
-Figures that describe the classes each by itself (AUC, balanced accuracy) are resampled within the classes; those that also
-depend on how many patients are positive (AUPRC, F1, Brier score, ICI) over all patients, so that this number varies too.
+Each figure states whom it is resampled from: those that describe each class by itself (AUC, balanced accuracy) within the
+classes; those that also depend on how many patients are positive (AUPRC, F1, Brier score, ICI), and those of graded outcomes,
+over all patients, so that this number varies too.
 
-A resample is a count for each patient, so the patients are sorted once and every figure is one pass over the counts.
+A resample is a count for each patient. For a binary target the patients are sorted once, and every figure is one compiled pass
+over the drawn places; for a graded one the counts of all resamples are one matrix, see ``times_drawn``.
 
 References:
     Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13; of the ICI: Austin and Steyerberg 2019,
@@ -17,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ccrcc_model.statistics.bootstrap_kernels import resampled_calibration, resampled_ranking
-from ccrcc_model.statistics.calibration import LOESS_MIN_PATIENTS, LOESS_SPAN, brier_score, integrated_calibration_index
-from ccrcc_model.statistics.metrics import LEVEL, Estimate, auc, average_precision, counts, one_class
-from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.statistics.calibration import CALIBRATION, LOESS_MIN_PATIENTS, LOESS_SPAN
+from ccrcc_model.statistics.calls import CALLS, counts
+from ccrcc_model.statistics.discrimination import DISCRIMINATION
+from ccrcc_model.statistics.estimate import LEVEL, Estimate
+from ccrcc_model.statistics.predictions import Predictions, one_class
 
 REPLICATES = 2000
 SEED = 0
@@ -28,7 +32,7 @@ SMOOTHED_GROUPS = 300
 SMOOTHED_POINTS = 101
 """With more groups than this the smoother of a resample is fitted at so many of them and interpolated between."""
 USABLE_SHARE = 0.95
-"""With fewer resamples that hold both classes no interval is given. Our choice."""
+"""With a smaller share of resamples in which a figure is defined no interval is given. Our choice."""
 _BLOCK = 2_000_000
 """Drawn patients that are held in memory at a time."""
 
@@ -77,17 +81,13 @@ def bootstrap(
         msg = f"A bootstrap needs at least one replicate, not {replicates}"
         raise ValueError(msg)
     cells = counts(predictions, threshold)
-    values = {
-        "auc": auc(predictions),
-        "auprc": average_precision(predictions),
-        "balanced_accuracy": cells.balanced_accuracy,
-        "f1": cells.f1,
-        "brier": brier_score(predictions),
-        "ici": integrated_calibration_index(predictions),
-    }
+    values = {figure.name: figure.compute(cells) for figure in CALLS if figure.redrawn}
+    for family in (DISCRIMINATION, CALIBRATION):
+        values |= {figure.name: figure.compute(predictions) for figure in family if figure.redrawn}
     resampled = resample(predictions, threshold, replicates=replicates, seed=seed) if len(predictions) else {}
-    figures = {name: _percentiles(value, resampled.get(name), level) for name, value in values.items()}
-    return Bootstrap(replicates, seed, **figures)
+    return Bootstrap(
+        replicates, seed, **{name: _with_interval(value, resampled.get(name), level) for name, value in values.items()}
+    )
 
 
 def resample(predictions: Predictions, threshold: float, *, replicates: int, seed: int) -> dict[str, _Floats]:
@@ -118,6 +118,28 @@ def resample(predictions: Predictions, threshold: float, *, replicates: int, see
     return found
 
 
+def times_drawn(n: int, *, draws: int, seed: int) -> _Floats:
+    """Return how often each of ``n`` patients is drawn in each resample of all patients, shape ``(draws, n)``."""
+    return np.random.default_rng([seed, 3]).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
+
+
+def percentile_interval(value: float, resampled: _Floats, *, level: float = LEVEL, lacking: str = "lack a class") -> Estimate:
+    """Return a figure with the interval between the percentiles of its resamples.
+
+    Args:
+        value: Of the patients themselves.
+        resampled: In each resample; NaN where it is not defined.
+        level: Coverage of the interval.
+        lacking: Why it may not be defined in a resample, for the reason.
+    """
+    usable = resampled[np.isfinite(resampled)]
+    if len(usable) < USABLE_SHARE * len(resampled):
+        reason = f"interval not estimable: {len(resampled) - len(usable)} of {len(resampled)} resamples {lacking}"
+        return Estimate(value, reason=reason)
+    low, high = (float(bound) for bound in np.quantile(usable, [(1 - level) / 2, (1 + level) / 2]))
+    return Estimate(value, low, high)
+
+
 def neighbour_groups(probability: _Floats, *, smooth: bool) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the group of each patient, ascending from 0, shape ``(n,)``, and the groups at which the smoother is fitted.
 
@@ -142,14 +164,10 @@ def _draws(strata: list[npt.NDArray[np.intp]], replicates: int, rng: np.random.G
         yield np.concatenate(drawn, axis=1).astype(np.int64)
 
 
-def _percentiles(estimate: Estimate, resampled: _Floats | None, level: float) -> Estimate:
+def _with_interval(estimate: Estimate, resampled: _Floats | None, level: float) -> Estimate:
     if estimate.value is None or resampled is None:
         return estimate
-    usable = resampled[np.isfinite(resampled)]
-    if len(usable) < USABLE_SHARE * len(resampled):
-        reason = f"interval not estimable: {len(resampled) - len(usable)} of {len(resampled)} resamples lack a class"
-        return Estimate(estimate.value, reason=reason)
-    low, high = (float(bound) for bound in np.quantile(usable, [(1 - level) / 2, (1 + level) / 2]))
-    if low == high:
+    found = percentile_interval(estimate.value, resampled, level=level)
+    if found.low is not None and found.low == found.high:
         return Estimate(estimate.value, reason="interval not estimable: all resamples are equal")
-    return Estimate(estimate.value, low, high)
+    return found

@@ -4,6 +4,7 @@ The smoother of the ICI and of the curve is loess as in Austin and Steyerberg 20
 outcome on the probability, tricube weights over the nearest 75 % of patients, no robustness iterations.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +12,12 @@ import numpy.typing as npt
 from scipy import special
 
 from ccrcc_model.statistics.curves import FloatArray
-from ccrcc_model.statistics.metrics import (
-    LEVEL,
-    NEEDS_BOOTSTRAP,
-    Estimate,
-    Proportion,
-    clopper_pearson,
-    normal_interval,
-    one_class,
-)
-from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.statistics.estimate import LEVEL, NEEDS_BOOTSTRAP, Estimate, Proportion, clopper_pearson, normal_interval
+from ccrcc_model.statistics.figure import Figures
+from ccrcc_model.statistics.predictions import Predictions, one_class
+
+CALIBRATION: Figures[Callable[[Predictions], Estimate]] = Figures("calibration")
+"""Figures of whether predicted risks come true."""
 
 LOGIT_CLIP = 1e-6
 """Probabilities of 0 and 1 have no logit; they are moved inside by this much for intercept and slope."""
@@ -67,14 +64,10 @@ class Calibration:
 
 def calibrate(predictions: Predictions) -> Calibration:
     """Return all figures of calibration of ``predictions``; those that cannot be estimated say why."""
-    return Calibration(
-        calibration_intercept(predictions),
-        calibration_slope(predictions),
-        brier_score(predictions),
-        integrated_calibration_index(predictions),
-    )
+    return Calibration(**{figure.name: figure.compute(predictions) for figure in CALIBRATION})
 
 
+@CALIBRATION.add("intercept", title="Calibration intercept", source="Cox 1958, doi:10.1093/biomet/45.3-4.562")
 def calibration_intercept(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
     """Intercept of a logistic regression with the logit of the probability as offset, with its Wald interval.
 
@@ -90,6 +83,7 @@ def calibration_intercept(predictions: Predictions, *, level: float = LEVEL) -> 
     return normal_interval(float(coefficients[0]), float(covariance[0, 0]), level=level)
 
 
+@CALIBRATION.add("slope", title="Calibration slope", source="Cox 1958, doi:10.1093/biomet/45.3-4.562")
 def calibration_slope(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
     """Slope of a logistic regression of the outcome on the logit of the probability, with its Wald interval.
 
@@ -113,6 +107,12 @@ def calibration_slope(predictions: Predictions, *, level: float = LEVEL) -> Esti
     return normal_interval(float(coefficients[1]), float(covariance[1, 1]), level=level)
 
 
+@CALIBRATION.add(
+    "brier",
+    title="Brier score",
+    source="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2",
+    redrawn="all patients",
+)
 def brier_score(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
     """Mean squared distance of probability and outcome, with the normal interval of a mean; 0 is perfect.
 
@@ -129,6 +129,9 @@ def brier_score(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
     return normal_interval(value, float(errors.var(ddof=1)) / n, level=level, limits=(0.0, 1.0))
 
 
+@CALIBRATION.add(
+    "ici", title="ICI", source="Austin and Steyerberg 2019, doi:10.1002/sim.8281", interval="bootstrap", redrawn="all patients"
+)
 def integrated_calibration_index(predictions: Predictions) -> Estimate:
     """Mean distance of predicted and smoothed observed risk over the patients; its interval would need a bootstrap.
 

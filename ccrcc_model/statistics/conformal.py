@@ -16,7 +16,6 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from ccrcc_model.statistics.metrics import Proportion, clopper_pearson
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 
@@ -71,40 +70,6 @@ class ConformalSets:
             msg = f"The share of sets that may miss the true class must lie inside (0, 1), not {alpha:g}"
             raise InputError(msg)
         return np.asarray(self.p_values(probability) > alpha)
-
-    def coverage(self, predictions: Predictions, *, alpha: float = 0.1) -> "Coverage":
-        """Count how often the sets hold the true class."""
-        held = self.sets(predictions.y_prob, alpha=alpha)
-        truth = predictions.y_true
-        right = held[np.arange(len(truth)), truth]
-        of_class = [clopper_pearson(int(right[truth == label].sum()), int((truth == label).sum())) for label in CLASSES]
-        answered = held.sum(axis=1) == 1
-        return Coverage(
-            alpha=alpha,
-            negatives=of_class[0],
-            positives=of_class[1],
-            answered=clopper_pearson(int(answered.sum()), len(truth)),
-            right_if_answered=clopper_pearson(int(right[answered].sum()), int(answered.sum())),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How the sets fared in a group of patients, with exact intervals.
-
-    Args:
-        alpha: Share of sets of each class that may miss it.
-        negatives: Negative patients whose set holds that.
-        positives: Positive patients whose set holds that.
-        answered: Patients whose set holds one class.
-        right_if_answered: Of these, those for whom it is the true one.
-    """
-
-    alpha: float
-    negatives: Proportion
-    positives: Proportion
-    answered: Proportion
-    right_if_answered: Proportion
 
 
 def _of(probability: npt.NDArray[np.float64], label: int) -> npt.NDArray[np.float64]:

@@ -1,14 +1,14 @@
 """Figures that are lines: the ROC curve and the decision curve of net benefit."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
-from ccrcc_model.statistics.metrics import one_class
-from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.statistics.net_benefit import net_benefits
+from ccrcc_model.statistics.predictions import Predictions, one_class
 
 FloatArray = Annotated[
     npt.NDArray[np.float64],
@@ -36,7 +36,7 @@ class DecisionCurve:
 
 
 def roc_curve(predictions: Predictions, *, max_points: int = 501) -> RocCurve | None:
-    """ROC curve, one point a distinct probability; None for one class.
+    """ROC curve with one point per distinct probability; None for one class.
 
     Args:
         predictions: Truth and probability.
@@ -54,31 +54,6 @@ def roc_curve(predictions: Predictions, *, max_points: int = 501) -> RocCurve | 
     return RocCurve(false_positive_rate[kept], sensitivity[kept])
 
 
-def net_benefit(predictions: Predictions, threshold: float) -> float:
-    """Net benefit of treating the patients at or above ``threshold``.
-
-    Returns:
-        True positives per patient, less false positives weighed by the odds of ``threshold``; NaN without patients.
-
-    Raises:
-        ValueError: If ``threshold`` is not inside (0, 1), where the odds are undefined.
-
-    References:
-        Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
-    """
-    return float(_net_benefits(predictions.y_true, predictions.y_prob, np.array([threshold]))[0])
-
-
-def benefit_of_counts(hits: npt.ArrayLike, alarms: npt.ArrayLike, n: int, threshold: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Net benefit from true and false positives among ``n`` patients, entry by entry.
-
-    References:
-        Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
-    """
-    at = np.asarray(threshold, dtype=np.float64)
-    return np.asarray((np.asarray(hits) - np.asarray(alarms) * at / (1 - at)) / n, dtype=np.float64)
-
-
 def decision_curve(predictions: Predictions, thresholds: npt.ArrayLike | None = None) -> DecisionCurve | None:
     """Net benefit over a range of thresholds (0.01 to 0.99 unless given); None without patients.
 
@@ -91,18 +66,5 @@ def decision_curve(predictions: Predictions, thresholds: npt.ArrayLike | None = 
     if len(predictions) == 0:
         return None
     grid = np.linspace(0.01, 0.99, 99) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
-    treated = _net_benefits(predictions.y_true, np.ones(len(predictions)), grid)
-    return DecisionCurve(grid, _net_benefits(predictions.y_true, predictions.y_prob, grid), treated)
-
-
-def _net_benefits(y_true: npt.NDArray[Any], y_prob: npt.NDArray[Any], thresholds: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    outside = thresholds[~((thresholds > 0) & (thresholds < 1))]
-    if len(outside):
-        msg = f"Net benefit needs a threshold inside (0, 1), not {outside[0]:g}"
-        raise ValueError(msg)
-    if len(y_true) == 0:
-        return np.full(len(thresholds), np.nan)
-    positive, negative = np.sort(y_prob[y_true == 1]), np.sort(y_prob[y_true == 0])
-    hits = len(positive) - np.searchsorted(positive, thresholds, side="left")
-    alarms = len(negative) - np.searchsorted(negative, thresholds, side="left")
-    return benefit_of_counts(hits, alarms, len(y_true), thresholds)
+    treated = net_benefits(predictions.y_true, np.ones(len(predictions)), grid)
+    return DecisionCurve(grid, net_benefits(predictions.y_true, predictions.y_prob, grid), treated)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special, stats
 
-from ccrcc_model.statistics.metrics import LEVEL, Estimate
+from ccrcc_model.statistics.estimate import LEVEL, Estimate
 
 Scale = Literal["identity", "logit"]
 """Scale on which the sites' true values are taken as normal: as they are, or as log odds (for an AUC)."""

@@ -1,6 +1,7 @@
-"""What a model said about each patient: the only input of metrics and figures."""
+"""What a model predicted for each patient: the only input of figures."""
 
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,22 +13,22 @@ from nnunet_ext.documents.csv_table import read_csv, write_csv
 from nnunet_ext.ground.errors import InputError
 
 PER_PATIENT = ("patient_id", "centre", "y_true", "y_prob")
-"""Columns of predictions that have an entry a patient."""
+"""Columns of predictions with one entry per patient."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Predictions:
     """Truth and probability of one target in one cohort.
 
     Args:
         cohort: Name of the cohort, as tables and figures print it.
         target: Name of the target, such as ``"grade"``.
-        patient_id: Shape ``(n,)``, one entry a patient.
+        patient_id: Shape ``(n,)``, one entry per patient.
         centre: Shape ``(n,)``.
         y_true: Shape ``(n,)``, 1 where the target is positive, else 0.
         y_prob: Shape ``(n,)``, probability that the target is positive, inside [0, 1].
         abstained: Shape ``(n,)``, True where the model should not be believed, as the patient is unlike its development
-            patients; the probability is there all the same. None where nobody asked.
+            patients; the probability is given all the same. None where this was not asked.
     """
 
     cohort: str
@@ -45,7 +46,8 @@ class Predictions:
                 msg = f"Predictions of {self.cohort}: {len(getattr(self, name))} entries in {name}, {n} in y_true"
                 raise InputError(msg)
         if len(np.unique(self.patient_id)) != n:
-            msg = f"Predictions of {self.cohort}: {n} entries for {len(np.unique(self.patient_id))} patients; one a patient"
+            patients = len(np.unique(self.patient_id))
+            msg = f"Predictions of {self.cohort}: {n} entries for {patients} patients; give one per patient"
             raise InputError(msg)
         if not np.isin(self.y_true, (0, 1)).all():
             msg = f"Predictions of {self.cohort}: y_true must hold 0 and 1 only"
@@ -57,9 +59,22 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.y_true)
 
+    def __repr__(self) -> str:
+        centres = len(np.unique(self.centre))
+        asked = "" if self.abstained is None else f"; abstained from {int(self.abstained.sum())}"
+        low, middle, high = np.quantile(self.y_prob, [0, 0.5, 1]) if len(self) else (np.nan,) * 3
+        return (
+            f"Predictions of {self.target} in {self.cohort}\n"
+            f"{len(self)} patients of {centres} centre{'s' * (centres != 1)}, {int(self.y_true.sum())} positive{asked}\n"
+            f"Probability: median {middle:.2f}, from {low:.2f} to {high:.2f}"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
+
     @property
     def _columns(self) -> tuple[str, ...]:
-        """Fields of one entry a patient."""
+        """Fields of one entry per patient."""
         columns = ("patient_id", "centre", "y_true", "y_prob")
         return columns if self.abstained is None else (*columns, "abstained")
 
@@ -69,7 +84,7 @@ class Predictions:
 
     @property
     def answered(self) -> Self:
-        """The predictions of the patients whom the model does not abstain from; of all where nobody asked."""
+        """The predictions of the patients whom the model does not abstain from; of all patients where this was not asked."""
         return self if self.abstained is None else self.take(~self.abstained)
 
     @classmethod
@@ -84,7 +99,7 @@ class Predictions:
         frame = read_csv(path, "predictions", if_missing=f"it is a CSV file with the columns {columns}")
         for name in ("cohort", "target", *PER_PATIENT):
             if name not in frame.columns:
-                msg = f"{path} lacks the column {name}; metrics need a probability and the truth of every patient"
+                msg = f"{path} lacks the column {name}; figures need a probability and the truth of every patient"
                 raise InputError(msg)
         for name in ("cohort", "target"):
             if frame[name].nunique() != 1:
@@ -106,7 +121,7 @@ class Predictions:
         )
 
     def write(self, path: Path) -> None:
-        """Write to a CSV file atomically, one row a patient; abstentions are a column where they are known."""
+        """Write to a CSV file atomically, one row per patient; abstentions are a column where they are known."""
         frame = pd.DataFrame({name: getattr(self, name) for name in self._columns})
         frame.insert(0, "target", self.target)
         frame.insert(0, "cohort", self.cohort)
@@ -124,9 +139,19 @@ def check_same_patients(first: Predictions, second: Predictions) -> None:
         raise InputError(msg)
 
 
+def one_class(predictions: Predictions) -> str | None:
+    """Return why nothing that compares classes can be estimated here, or None if both classes are there."""
+    events = int(predictions.y_true.sum())
+    if len(predictions) == 0:
+        return "no patients"
+    if events == 0:
+        return "no positive patients"
+    return "no negative patients" if events == len(predictions) else None
+
+
 def _flags(abstained: pd.Series, path: Path) -> npt.NDArray[np.bool_]:
     if not abstained.isin(("True", "False")).all():
-        msg = f"{path}: abstained must hold True and False only; leave the column out where nobody asked"
+        msg = f"{path}: abstained must hold True and False only; leave the column out where it is not known"
         raise InputError(msg)
     return (abstained == "True").to_numpy(dtype=np.bool_)
 

@@ -1,6 +1,6 @@
-"""PPV, NPV and net benefit, where they are observed and where another share of patients is positive.
+"""PPV, NPV and net benefit where another share of patients is positive.
 
-At another prevalence they follow from sensitivity and specificity, which are taken to be the same there.
+They follow from sensitivity and specificity, which are taken to be the same there.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from math import log, sqrt
 from scipy import stats
 from scipy.special import expit
 
-from ccrcc_model.statistics.curves import benefit_of_counts
-from ccrcc_model.statistics.metrics import LEVEL, Counts, Estimate, Proportion, normal_interval
+from ccrcc_model.statistics.calls import Counts
+from ccrcc_model.statistics.estimate import LEVEL, Estimate, Proportion
+from ccrcc_model.statistics.net_benefit import net_benefit_at
 from nnunet_ext.ground.errors import InputError
 
 
@@ -52,7 +53,7 @@ def at_prevalence(counts: Counts, threshold: float, prevalence: float, *, level:
         prevalence,
         _predictive_value(sensitivity, specificity, prevalence, level),
         _predictive_value(specificity, sensitivity, 1 - prevalence, level),
-        _net_benefit(counts, threshold, prevalence, level),
+        net_benefit_at(counts, threshold, prevalence, level=level),
     )
 
 
@@ -61,27 +62,6 @@ def check_prevalence(prevalence: float) -> None:
     if not 0 < prevalence < 1:
         msg = f"A prevalence is a share of positive patients inside (0, 1), such as 0.3; got {prevalence:g}"
         raise InputError(msg)
-
-
-def observed_net_benefit(counts: Counts, threshold: float, *, level: float = LEVEL) -> Estimate:
-    """Net benefit of the calls behind ``counts`` at the group's own prevalence, with the normal interval of a mean.
-
-    Each patient adds 1 if a true positive, less the odds of ``threshold`` if a false one.
-
-    References:
-        Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
-    """
-    if not 0 < threshold < 1:
-        return Estimate(None, reason="the threshold has no odds")
-    n = counts.true_positive + counts.false_negative + counts.true_negative + counts.false_positive
-    if n == 0:
-        return Estimate(None, reason="no patients")
-    odds = threshold / (1 - threshold)
-    value = float(benefit_of_counts(counts.true_positive, counts.false_positive, n, threshold))
-    if n < 2:
-        return Estimate(value, reason="interval not estimable: one patient")
-    variance = ((counts.true_positive + odds**2 * counts.false_positive) / n - value**2) / (n - 1)
-    return _normal(value, variance, level)
 
 
 def _predictive_value(right: Proportion, other: Proportion, share: float, level: float) -> Estimate:
@@ -104,26 +84,3 @@ def _predictive_value(right: Proportion, other: Proportion, share: float, level:
     centre = log(a / n * share / ((1 - b / m) * (1 - share)))
     half = z * sqrt((1 - a / n) / a + (b / m) / (m - b))
     return Estimate(value, min(float(expit(centre - half)), value), max(float(expit(centre + half)), value))
-
-
-def _net_benefit(counts: Counts, threshold: float, prevalence: float, level: float) -> Estimate:
-    if not 0 < threshold < 1:
-        return Estimate(None, reason="the threshold has no odds")
-    weights = prevalence, -(1 - prevalence) * threshold / (1 - threshold)
-    value = variance = 0.0
-    for weight, called, n in zip(
-        weights,
-        (counts.true_positive, counts.false_positive),
-        (counts.true_positive + counts.false_negative, counts.true_negative + counts.false_positive),
-        strict=True,
-    ):
-        share = called / n
-        value += weight * share
-        variance += weight**2 * share * (1 - share) / n
-    return _normal(value, variance, level)
-
-
-def _normal(value: float, variance: float, level: float) -> Estimate:
-    if variance <= 0:
-        return Estimate(value, reason="interval not estimable: its variance is zero")
-    return normal_interval(value, variance, level=level)

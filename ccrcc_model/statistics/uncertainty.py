@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ccrcc_model.statistics.conformal import ConformalSets
-from ccrcc_model.statistics.metrics import Estimate, Proportion, auc, clopper_pearson
+from ccrcc_model.statistics.discrimination import auc
+from ccrcc_model.statistics.estimate import Estimate, Proportion, clopper_pearson
 from ccrcc_model.statistics.predictions import Predictions
 
 ALPHA = 0.1
@@ -57,7 +58,7 @@ class Uncertainty:
         alpha: Share of sets of each class that may miss it.
         declined: Patients who are unlike the development patients.
         everyone: All patients.
-        alike: Those who are not declined; None where nobody asked.
+        alike: Those who are not declined; None where abstention was not asked.
     """
 
     alpha: float

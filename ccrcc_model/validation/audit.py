@@ -1,12 +1,12 @@
-"""Questions whose answers show whether a benchmark's figures were reached by having seen the answer."""
+"""Checks whether a benchmark's figures were reached by having seen the answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ccrcc_model.models.scan_prints import ScanPrints, patients_of_one_scan, together
+from ccrcc_model.outcomes.finding import Finding, check
 from ccrcc_model.outcomes.seen import patient_hashes
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.predictions import Predictions
 
 if TYPE_CHECKING:  # a benchmark of predictions needs no LightGBM
@@ -14,102 +14,88 @@ if TYPE_CHECKING:  # a benchmark of predictions needs no LightGBM
     from radiomics_cfg.table import FeatureTable
 
 
-@dataclass(frozen=True, slots=True)
-class AuditAnswer:
-    """One question of the leak audit.
-
-    Args:
-        question: What must hold for the figures to be honest.
-        finding: What was found, with its numbers.
-        passed: Whether it holds.
-    """
-
-    question: str
-    finding: str
-    passed: bool
-
-
-def audit_answers(
-    model: "Model", external: Sequence[Predictions], tables: Sequence["FeatureTable"]
-) -> tuple[AuditAnswer, ...]:
-    """Ask whether any figure was reached by having seen the answer.
+def audit(model: "Model", external: Sequence[Predictions], tables: Sequence["FeatureTable"]) -> tuple[Finding, ...]:
+    """Return the answer of every check that applies.
 
     Args:
         model: The locked model.
         external: Its predictions of each external cohort.
         tables: Features of the same cohorts.
     """
+    controls = model.manifest.get("controls")
+    return _those_that_apply(
+        patient_overlap(model, external),
+        *audit_of_scans(model.scans, tables),
+        leaking_steps(model.manifest),
+        scored_once(model.manifest),
+        shuffled_labels(controls),
+        centre_only(controls),
+    )
+
+
+def audit_of_scans(known: ScanPrints, tables: Sequence["FeatureTable"]) -> tuple[Finding, ...]:
+    """Return the answers of the checks that need no predictions: whether a scan stands under two names."""
+    return _those_that_apply(scan_overlap(known, tables), repeated_scans(tables))
+
+
+@check("BA001", "No external patient has the id of a development patient.")
+def patient_overlap(model: "Model", external: Sequence[Predictions]) -> tuple[str, bool]:
+    """BA001: a patient is in the development and in an external cohort."""
     scored = patient_hashes(str(patient) for predictions in external for patient in predictions.patient_id)
     both = len(scored & model.patients)
-    proof = model.manifest["audit"]
-    leaks = len(proof["leaks"])
-    once = bool(proof["every_patient_scored_once_in_each_repeat"])
-    return (
-        AuditAnswer(
-            "No external patient has the id of a development patient.",
-            f"{len(scored)} external and {len(model.patients)} development patients, {both} in both.",
-            passed=both == 0,
-        ),
-        *scan_answers(model.scans, tables),
-        AuditAnswer(
-            "No step of the nested cross-validation scored a patient that it had seen.",
-            f"{proof['steps']} fitted steps recorded whom they saw, {leaks} scored one of them.",
-            passed=leaks == 0,
-        ),
-        AuditAnswer(
-            "Every development patient was scored out-of-fold exactly once in each repeat.",
-            f"{model.manifest['n_patients']} patients; repeats: {model.manifest['settings']['repeats']}.",
-            passed=once,
-        ),
-        AuditAnswer(
-            "Model, calibration and threshold are unchanged since they were locked.",
-            f"Every file matches the manifest {model.id[:12]}; threshold {model.decision.threshold:.3f}.",
-            passed=True,  # a folder that does not match cannot be loaded
-        ),
-        *_control_answers(model.manifest.get("controls")),
-    )
+    return f"{len(scored)} external and {len(model.patients)} development patients, {both} in both.", both == 0
 
 
-def scan_answers(known: ScanPrints, tables: Sequence["FeatureTable"]) -> tuple[AuditAnswer, AuditAnswer]:
-    """Ask whether a scan stands under two names.
-
-    Args:
-        known: Prints of the development scans.
-        tables: Features of external cohorts.
-    """
+@check("BA002", "No external scan is a development scan under another name.")
+def scan_overlap(known: ScanPrints, tables: Sequence["FeatureTable"]) -> tuple[str, bool]:
+    """BA002: a scan of the development stands in an external cohort under another id."""
     matches = [known.matches(table) for table in tables]
     cohorts = [" + ".join(sorted(set(table.rows["cohort"].astype("str")))) for table in tables]
+    found = "; ".join(f"{cohort}: {match}" for cohort, match in zip(cohorts, matches, strict=True)) + "."
+    return found, all(match.comparable and not match.any for match in matches)
+
+
+@check("BA003", "No scan stands under two patients of the external cohorts.")
+def repeated_scans(tables: Sequence["FeatureTable"]) -> tuple[str, bool]:
+    """BA003: two external patients share a scan."""
     twice = len(patients_of_one_scan(together(tables)))
-    return (
-        AuditAnswer(
-            "No external scan is a development scan under another name.",
-            "; ".join(f"{cohort}: {found}" for cohort, found in zip(cohorts, matches, strict=True)) + ".",
-            passed=all(found.comparable and not found.any for found in matches),
-        ),
-        AuditAnswer(
-            "No scan stands under two patients of the external cohorts.",
-            f"{twice} patients share a scan with another patient, of the same cohort or of another one.",
-            passed=twice == 0,
-        ),
-    )
+    return f"{twice} patients share a scan with another patient, of the same cohort or of another one.", twice == 0
 
 
-def _control_answers(controls: Mapping[str, Any] | None) -> tuple[AuditAnswer, ...]:
-    """Ask what the negative controls found, where the fit ran them."""
+@check("BA004", "No step of the nested cross-validation scored a patient that it had seen.")
+def leaking_steps(manifest: Mapping[str, Any]) -> tuple[str, bool]:
+    """BA004: a fitted step scored a patient whom it was fitted on."""
+    proof = manifest["audit"]
+    leaks = len(proof["leaks"])
+    return f"{proof['steps']} fitted steps recorded whom they saw, {leaks} scored one of them.", leaks == 0
+
+
+@check("BA005", "Every development patient was scored out-of-fold exactly once in each repeat.")
+def scored_once(manifest: Mapping[str, Any]) -> tuple[str, bool]:
+    """BA005: a development patient was scored twice, or never, in a repeat."""
+    once = bool(manifest["audit"]["every_patient_scored_once_in_each_repeat"])
+    return f"{manifest['n_patients']} patients; repeats: {manifest['settings']['repeats']}.", once
+
+
+@check("BA006", "With shuffled labels the same procedure finds nothing.")
+def shuffled_labels(controls: Mapping[str, Any] | None) -> tuple[str, bool] | None:
+    """BA006: the same fit on shuffled labels is better than chance. Where the fit ran no controls there is no answer."""
     if controls is None:
-        return ()
-    shuffled, centre = (Estimate(**controls[name]) for name in ("shuffled_labels", "centre_only"))
-    answers = [
-        AuditAnswer(
-            "With shuffled labels the same procedure finds nothing.",
-            f"AUC {shuffled}; 0.5 is chance{_untold(shuffled)}.",
-            passed=_is_chance(shuffled),
-        )
-    ]
-    if centre.value is not None:
-        finding = f"AUC {centre} by the centre as the only feature, over the same folds{_untold(centre)}."
-        answers.append(AuditAnswer("The centre alone does not tell the outcome.", finding, passed=_is_chance(centre)))
-    return tuple(answers)
+        return None
+    area = Estimate(**controls["shuffled_labels"])
+    return f"AUC {area}; 0.5 is chance{_inconclusive(area)}.", _is_chance(area)
+
+
+@check("BA007", "The centre alone does not tell the outcome.")
+def centre_only(controls: Mapping[str, Any] | None) -> tuple[str, bool] | None:
+    """BA007: the centre alone predicts the outcome. In one centre there is no answer."""
+    if controls is None or (area := Estimate(**controls["centre_only"])).value is None:
+        return None
+    return f"AUC {area} by the centre as the only feature, over the same folds{_inconclusive(area)}.", _is_chance(area)
+
+
+def _those_that_apply(*findings: Finding | None) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding is not None)
 
 
 def _is_chance(area: Estimate) -> bool:
@@ -117,5 +103,5 @@ def _is_chance(area: Estimate) -> bool:
     return area.low is not None and area.low <= 0.5
 
 
-def _untold(area: Estimate) -> str:
-    return "; there is no interval, so chance cannot be told" if area.low is None else ""
+def _inconclusive(area: Estimate) -> str:
+    return "; there is no interval, so the comparison with chance is inconclusive" if area.low is None else ""

@@ -32,20 +32,6 @@ class Coverage:
     patients_absent: int
     events_absent: int | None
 
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What a reader has to know of it; nothing where card and table list the same cases."""
-        lines = []
-        if self.cases_absent:
-            events = "" if self.events_absent is None else f", {self.events_absent} of them positive"
-            lines.append(
-                f"{self.cohort}: {self.cases_absent} of the card's {self.cases} cases have no features, so "
-                f"{self.patients_absent} of {self.patients} patients with an outcome are not scored{events}"
-            )
-        if self.cases_unlisted:
-            lines.append(f"{self.cohort}: {self.cases_unlisted} cases of the table are not listed by the card, and are scored")
-        return tuple(lines)
-
 
 def coverage(card: Cohort, table: FeatureTable, outcomes: pd.DataFrame, target: Target) -> Coverage:
     """Compare a cohort's card with its feature table.

@@ -1,26 +1,27 @@
 """Why a benchmark that was read back cannot be one: counts that do not add up, figures that none can have."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.statistics.calls import Counts
+from ccrcc_model.statistics.estimate import Comparison, Difference, Estimate, Proportion
+from ccrcc_model.statistics.evaluation import Evaluation, GroupResult
+from ccrcc_model.statistics.graded import GRADING
 from ccrcc_model.statistics.mcnemar import McNemar
-from ccrcc_model.statistics.metrics import Counts, Difference, Estimate, Proportion
-
-if TYPE_CHECKING:  # whose own checks these are
-    from ccrcc_model.validation.benchmark import BenchmarkResult, Evaluation, GroupResult
+from ccrcc_model.validation.scored import Scored
 
 ROUNDING = 1e-6
-"""Largest difference between a figure and the same figure from others beside it."""
+"""Largest difference between a figure and the same figure computed from others."""
 
 SHARES = frozenset({"auc", "auprc", "brier", "ici", "balanced_accuracy", "f1", "baseline_auc"})
 """Figures that lie inside [0, 1], wherever they stand."""
 
 
-def fault(result: "BenchmarkResult") -> str | None:
+def fault(result: Scored) -> str | None:
     """Return in a line why a benchmark cannot be one, or None if it can."""
     if not result.groups:
         return "it holds no group of patients"
@@ -37,6 +38,25 @@ def fault(result: "BenchmarkResult") -> str | None:
     for name, n, events, counts in parts:
         if not 0 <= events <= n or (counts is not None and _total(counts) != (n, events)):
             return f"{name}: {_ADD_UP}"
+    return None
+
+
+def graded_fault(groups: Sequence[tuple[str, int, Mapping[str, Comparison]]]) -> str | None:
+    """Return in a line why a graded benchmark cannot be one, or None if it can.
+
+    Args:
+        groups: Name, patients and figures of each.
+    """
+    if not groups:
+        return "it holds no group of patients"
+    for group, n, figures in groups:
+        if n < 1 or "concordance" not in figures or not set(figures) <= set(GRADING.names()):
+            return f"group {group}: it lacks patients, or has figures that are none"
+        for name, found in figures.items():
+            for one in (found.model, found.baseline, found.difference):
+                is_share = name == "concordance" and one is not found.difference
+                if wrong := _estimate_fault(one, is_share=is_share):
+                    return f"group {group}, {name}: {wrong}"
     return None
 
 
@@ -83,7 +103,7 @@ def _estimate_fault(value: Estimate, *, is_share: bool) -> str | None:
     return None
 
 
-def _group_fault(group: "GroupResult") -> str | None:
+def _group_fault(group: GroupResult) -> str | None:
     model, baseline = group.model, group.baseline
     if (model.n, model.events) != (baseline.n, baseline.events):
         return "model and baseline are of different patients"
@@ -96,7 +116,7 @@ def _group_fault(group: "GroupResult") -> str | None:
     return None
 
 
-def _evaluation_fault(one: "Evaluation") -> str | None:
+def _evaluation_fault(one: Evaluation) -> str | None:
     if not 0 < one.threshold < 1:
         return f"the threshold is {one.threshold:g}, not inside (0, 1)"
     if not 0 <= one.events <= one.n or _total(one.counts) != (one.n, one.events):

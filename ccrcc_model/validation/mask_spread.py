@@ -1,7 +1,7 @@
 """How far a case's probability moves when its mask is drawn a little differently, as another reader might have drawn it.
 
 The values under perturbed masks are those that ``ccrcc stability`` keeps of each case; nothing is measured here. No outcome is
-looked at and no figure tells how right the model is, so cases of the development are allowed. They are marked and summarised
+used and no figure states how accurate the model is, so cases of the development are allowed. They are marked and summarised
 apart: the model was fitted on their very values under the original mask.
 
 References:
@@ -20,7 +20,7 @@ from ccrcc_model.models.made_by import made_by
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.cases import Cases
 from ccrcc_model.outcomes.seen import patient_hash
-from ccrcc_model.statistics.metrics import clopper_pearson
+from ccrcc_model.statistics.estimate import clopper_pearson
 from nnunet_ext.ground.case import Case, Cohort, Refusal
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.progress import OnProgress, silent
@@ -59,7 +59,7 @@ class MaskSpread:
     refusals: tuple[Refusal, ...] = ()
 
     def table(self) -> pd.DataFrame:
-        """Return one row a case.
+        """Return one row per case.
 
         Returns:
             ``cohort``, ``case_id``, ``development``; ``masks``, the number that had values, the original one included;
@@ -190,7 +190,7 @@ def _kept(case: Case, recipe: MaskRecipe, folder: Path, *, n_columns: int) -> tu
 
 
 def _probability(model: Model, features: Values, centre: str) -> Values:
-    """Return the calibrated probability of one case under each mask; ``features`` are the model's, a row a mask."""
+    """Return the calibrated probability of one case under each mask; ``features`` are the model's, one row per mask."""
     cases = Cases(model.columns, features, np.full(len(features), ""), np.full(len(features), centre))
     uncalibrated = np.mean([member.log_odds(cases) for member in model.members], axis=0)
     return model.decision.probability(np.asarray(uncalibrated, dtype=np.float64))

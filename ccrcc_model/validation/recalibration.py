@@ -10,7 +10,8 @@ from scipy.special import expit, logit
 
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED, bootstrap
 from ccrcc_model.statistics.calibration import LOGIT_CLIP, Calibration, calibrate, calibration_intercept
-from ccrcc_model.statistics.metrics import Counts, Estimate, counts
+from ccrcc_model.statistics.calls import Counts, counts
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.predictions import Predictions
 
 LABEL = "recalibrated in the large on these same patients; not an external validation"

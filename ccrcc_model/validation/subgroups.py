@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ccrcc_model.statistics.metrics import Counts, Difference, Estimate, auc, auc_difference, counts
+from ccrcc_model.statistics.calls import Counts, counts
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.estimate import Difference, Estimate
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.cohort.acquisition import read_acquisition
 from nnunet_ext.ground.case import Cohort
@@ -49,7 +51,7 @@ class SubgroupResult:
         events: Positive patients.
         auc: Of the model, with DeLong's interval.
         baseline_auc: Of the tumour-volume baseline.
-        difference: Model less baseline, paired.
+        difference: Difference (model − baseline), paired.
         counts: Of the model at its locked threshold; None where there are too few patients.
     """
 
@@ -64,7 +66,7 @@ class SubgroupResult:
 
 
 def levels(table: FeatureTable, outcomes: pd.DataFrame, cohort: Cohort | None = None) -> pd.DataFrame:
-    """Tell which subgroups each patient of a table belongs to.
+    """Return which subgroups each patient of a table belongs to.
 
     Args:
         table: Features of one cohort; the tumour's size comes from its shape features.
@@ -72,8 +74,8 @@ def levels(table: FeatureTable, outcomes: pd.DataFrame, cohort: Cohort | None = 
         cohort: Its card, for contrast phase and acquisition.
 
     Returns:
-        Indexed by ``patient_id``, a column a factor, text; "not stated" where nothing is known, "several" where a patient's
-        scans differ.
+        Indexed by ``patient_id``, one column per factor, text; "not stated" where nothing is known, "several" where scans of
+        a patient differ.
     """
     rows = table.index_lesions().rows
     patient = rows["patient_id"].astype("str")
@@ -110,7 +112,7 @@ def subgroup_results(
     Args:
         model: Of all external patients.
         baseline: Of the same patients in the same order.
-        of_patients: As `levels` gives them, a row for each patient, in the order of the predictions.
+        of_patients: As `levels` gives them, one row per patient, in the order of the predictions.
         threshold: The locked model's.
 
     Returns:
@@ -118,10 +120,10 @@ def subgroup_results(
         its numbers only, one of a single class no AUC.
 
     Raises:
-        InputError: If there is not one row a patient.
+        InputError: If there is not one row per patient.
     """
     if len(of_patients) != len(model):
-        msg = f"Subgroups need one row a patient; got {len(of_patients)} rows for {len(model)} patients"
+        msg = f"Subgroups need one row per patient; got {len(of_patients)} rows for {len(model)} patients"
         raise InputError(msg)
     results = []
     for factor in of_patients.columns:

@@ -1,25 +1,22 @@
-"""The tables of a benchmark: each row a group of patients, each figure beside the counts or bounds it comes from."""
+"""The tables of a benchmark: one row per group of patients, each figure with the counts or bounds behind it."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from ccrcc_model.statistics.calibration import CALIBRATION
+from ccrcc_model.statistics.calls import CALLS, SHARES
+from ccrcc_model.statistics.estimate import Estimate, Proportion, format_estimate
+from ccrcc_model.statistics.evaluation import Evaluation, GroupResult
 from ccrcc_model.statistics.mcnemar import McNemar
-from ccrcc_model.statistics.metrics import Estimate, Proportion, format_estimate
-from ccrcc_model.statistics.prevalence import at_prevalence, observed_net_benefit
-from ccrcc_model.validation.benchmark import BenchmarkResult, Evaluation, GroupResult, Scope
+from ccrcc_model.statistics.net_benefit import BENEFIT
+from ccrcc_model.statistics.prevalence import at_prevalence
+from ccrcc_model.validation.curve_tables import CURVES, curves, evaluations, group_key
 from ccrcc_model.validation.recalibration import LABEL
-from ccrcc_model.validation.subgroups import MIN_PATIENTS
+from ccrcc_model.validation.scored import Scored
 from nnunet_ext.documents.csv_table import write_csv
 
-SHARES = ("sensitivity", "specificity", "accuracy", "ppv", "npv")
-CALIBRATION = ("intercept", "slope", "brier", "ici")
-MOST_UNLIKE = 0.5
-"""Share of patients whom the model abstains from above which the command says so."""
-PREDICTORS = ("model", "baseline")
 UNCERTAINTY = (
     *("target", "group", "scope", "n", "events", "alpha", "patients", "class", "metric"),
     *("value", "low", "high", "numerator", "denominator", "reason"),
@@ -27,13 +24,13 @@ UNCERTAINTY = (
 """Columns of the table of uncertainty, which may have no row."""
 
 
-def table_s2(result: BenchmarkResult) -> pd.DataFrame:
+def table_s2(result: Scored) -> pd.DataFrame:
     """Table S2 of the supplement: sensitivity, specificity, accuracy as ``0.81(0.64-0.93)``, and PPV, NPV, raw counts."""
 
     def row(group: GroupResult) -> dict[str, object]:
         cells = group.model.counts
         return {
-            **_key(result, group),
+            **group_key(result, group),
             **{name: format_estimate(getattr(cells, name), rule=result.print_rule) for name in SHARES},
             "threshold": group.model.threshold,
             "true_positive": cells.true_positive,
@@ -45,19 +42,19 @@ def table_s2(result: BenchmarkResult) -> pd.DataFrame:
     return pd.DataFrame([row(group) for group in result.groups])
 
 
-def operating_points(result: BenchmarkResult) -> pd.DataFrame:
+def operating_points(result: Scored) -> pd.DataFrame:
     """What the calls of model and baseline are worth at their thresholds, in full digits.
 
     A row a figure: value, bounds, and numerator and denominator where it is a share of patients; the shares, then balanced
     accuracy, F1 and net benefit.
     """
     rows = []
-    for group, predictor, evaluation in _evaluations(result):
+    for group, predictor, evaluation in evaluations(result):
         for name, estimate in at_threshold(evaluation).items():
             share = estimate if isinstance(estimate, Proportion) else None
             rows.append(
                 {
-                    **_key(result, group),
+                    **group_key(result, group),
                     "predictor": predictor,
                     "threshold": evaluation.threshold,
                     "metric": name,
@@ -74,14 +71,15 @@ def at_threshold(evaluation: Evaluation) -> dict[str, Estimate]:
     """Return what the calls at the threshold are worth, by name; intervals of balanced accuracy and F1 are the bootstrap's."""
     cells, resampled = evaluation.counts, evaluation.bootstrap
     return {
-        **{name: getattr(cells, name) for name in SHARES},
-        "balanced_accuracy": resampled.balanced_accuracy if resampled else cells.balanced_accuracy,
-        "f1": resampled.f1 if resampled else cells.f1,
-        "net_benefit": observed_net_benefit(cells, evaluation.threshold),
+        **{
+            figure.name: getattr(resampled, figure.name) if resampled and figure.redrawn else figure.compute(cells)
+            for figure in CALLS
+        },
+        **{figure.name: figure.compute(cells, evaluation.threshold) for figure in BENEFIT},
     }
 
 
-def discrimination(result: BenchmarkResult) -> pd.DataFrame:
+def discrimination(result: Scored) -> pd.DataFrame:
     """AUC and AUPRC of model and baseline, and the difference of their AUCs with its paired interval and test.
 
     Columns ``auc_low`` and ``auc_high`` are DeLong's; those with ``bootstrap`` in their name, and AUPRC's, are percentiles
@@ -89,7 +87,7 @@ def discrimination(result: BenchmarkResult) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            **_key(result, group),
+            **group_key(result, group),
             **_bounds(group.model.auc, "auc"),
             **_bounds(group.baseline.auc, "baseline_auc"),
             **_bounds(group.difference.estimate, "difference"),
@@ -102,7 +100,7 @@ def discrimination(result: BenchmarkResult) -> pd.DataFrame:
     )
 
 
-def calls(result: BenchmarkResult) -> pd.DataFrame:
+def calls(result: Scored) -> pd.DataFrame:
     """McNemar's exact test of model against baseline at their thresholds: patients that only one of them calls rightly."""
     rows = []
     for group in result.groups:
@@ -112,7 +110,7 @@ def calls(result: BenchmarkResult) -> pd.DataFrame:
             test = getattr(group.calls, name)
             rows.append(
                 {
-                    **_key(result, group),
+                    **group_key(result, group),
                     "metric": name,
                     "patients": test.patients,
                     "only_model_right": test.only_first,
@@ -124,22 +122,22 @@ def calls(result: BenchmarkResult) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def prevalence(result: BenchmarkResult) -> pd.DataFrame:
+def prevalence(result: Scored) -> pd.DataFrame:
     """PPV, NPV and net benefit at the prevalence that the user named, from each group's sensitivity and specificity."""
     rows = []
-    for group, predictor, evaluation in _evaluations(result):
+    for group, predictor, evaluation in evaluations(result):
         if result.prevalence is None:
             break
         there = at_prevalence(evaluation.counts, evaluation.threshold, result.prevalence)
         for name in ("ppv", "npv", "net_benefit"):
             estimate = getattr(there, name)
-            row = {**_key(result, group), "predictor": predictor, "threshold": evaluation.threshold}
+            row = {**group_key(result, group), "predictor": predictor, "threshold": evaluation.threshold}
             row |= {"prevalence": result.prevalence, "metric": name, **_bounds(estimate), "reason": estimate.reason}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def recalibration(result: BenchmarkResult) -> pd.DataFrame:
+def recalibration(result: Scored) -> pd.DataFrame:
     """The model after recalibration in the large on each external group: a separate result, labelled as such in every row.
 
     Its calibration intercept is 0 by construction and not listed.
@@ -149,14 +147,14 @@ def recalibration(result: BenchmarkResult) -> pd.DataFrame:
         figures: dict[str, Estimate] = {"shift": one.shift}
         if one.counts and one.calibration:
             figures |= {name: getattr(one.counts, name) for name in SHARES}
-            figures |= {name: getattr(one.calibration, name) for name in CALIBRATION if name != "intercept"}
+            figures |= {name: getattr(one.calibration, name) for name in CALIBRATION.names() if name != "intercept"}
         for name, estimate in figures.items():
             key = {"target": result.target, "group": one.group, "n": one.n, "events": one.events, "what": LABEL}
             rows.append({**key, "metric": name, **_bounds(estimate), "reason": estimate.reason})
     return pd.DataFrame(rows)
 
 
-def subgroups(result: BenchmarkResult) -> pd.DataFrame:
+def subgroups(result: Scored) -> pd.DataFrame:
     """AUC of model and baseline, their difference, sensitivity and specificity in each subgroup of the external patients."""
     rows = []
     for one in result.subgroups:
@@ -181,57 +179,23 @@ def subgroups(result: BenchmarkResult) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cautions(result: BenchmarkResult) -> tuple[str, ...]:
-    """Return lines for what a reader has to know before any figure.
-
-    These are questions of the audit that were answered badly, patients who could not be scored, and external cohorts that are
-    too small, of one class, or mostly unlike the development patients.
-    """
-    lines = [f"Leak audit failed: {answer.question} {answer.finding}" for answer in result.audit if not answer.passed]
-    lines += [line for covered in result.coverage for line in covered.lines]
-    for group in result.scope(Scope.EXTERNAL):
-        name, n = group.name, group.model.n
-        if group.model.auc.value is None:
-            lines.append(f"{name}: {group.model.auc.reason} among {n}, so AUC, AUPRC and calibration are not estimable")
-        if n < MIN_PATIENTS:
-            lines.append(f"{name}: {n} patients only; its figures are a rough guide at best, and an ICI is not estimable")
-        declined = group.uncertainty.declined if group.uncertainty is not None else None
-        if declined is not None and declined.value is not None and declined.value > MOST_UNLIKE:
-            lines.append(
-                f"{name}: the model abstains from {declined.numerator} of {declined.denominator} patients, who are unlike "
-                "its development patients (uncertainty.csv)"
-            )
-    return tuple(lines)
-
-
-def calibration(result: BenchmarkResult) -> pd.DataFrame:
+def calibration(result: Scored) -> pd.DataFrame:
     """Intercept, slope, Brier score and ICI of model and baseline."""
     rows = []
-    for group, predictor, evaluation in _evaluations(result):
-        for name in CALIBRATION:
+    for group, predictor, evaluation in evaluations(result):
+        for name in CALIBRATION.names():
             estimate = getattr(evaluation.calibration, name)
-            row = {**_key(result, group), "predictor": predictor, "metric": name, **_bounds(estimate)}
+            row = {**group_key(result, group), "predictor": predictor, "metric": name, **_bounds(estimate)}
             rows.append({**row, "reason": estimate.reason})
     return pd.DataFrame(rows)
 
 
-def curves(result: BenchmarkResult, kind: str) -> pd.DataFrame:
-    """Points of the ``"roc"``, ``"decision"`` or ``"calibration"`` curves of every group and predictor, one row a point."""
-    frames = []
-    for group, predictor, evaluation in _evaluations(result):
-        points = _POINTS[kind](evaluation)
-        for place, (name, value) in enumerate({**_key(result, group), "predictor": predictor}.items()):
-            points.insert(place, name, [value] * len(points))
-        frames.append(points)
-    return pd.concat([points for points in frames if len(points)] or frames[:1], ignore_index=True)
-
-
-def uncertainty(result: BenchmarkResult) -> pd.DataFrame:
+def uncertainty(result: Scored) -> pd.DataFrame:
     """Share of declined patients; for all patients and for those alike the AUC, and by class coverage and size of the sets."""
     rows: list[dict[str, object]] = []
 
     def add(group: GroupResult, patients: str, about: str, metric: str, estimate: Estimate) -> None:
-        known = {**_key(result, group), "alpha": alpha, "patients": patients, "class": about, "metric": metric}
+        known = {**group_key(result, group), "alpha": alpha, "patients": patients, "class": about, "metric": metric}
         shares = {name: getattr(estimate, name, None) for name in ("numerator", "denominator")}
         rows.append({**known, **_bounds(estimate), **shares, "reason": estimate.reason})
 
@@ -249,7 +213,7 @@ def uncertainty(result: BenchmarkResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=UNCERTAINTY).astype({"numerator": "Int64", "denominator": "Int64"})
 
 
-def write_tables(result: BenchmarkResult, folder: Path) -> None:
+def write_tables(result: Scored, folder: Path) -> None:
     """Write every table of ``result`` to ``folder`` as CSV; those of what it does not hold are left out or removed."""
     tables = {
         "table_s2": table_s2(result),
@@ -262,23 +226,13 @@ def write_tables(result: BenchmarkResult, folder: Path) -> None:
         "at_prevalence": prevalence(result),
         "uncertainty": uncertainty(result),
         "coverage": pd.DataFrame([asdict(covered) for covered in result.coverage]),
-        **{f"{kind}_curve": curves(result, kind) for kind in _POINTS},
+        **{f"{kind}_curve": curves(result, kind) for kind in CURVES},
     }
     for name, frame in tables.items():
         if not len(frame.columns):
             (folder / f"{name}.csv").unlink(missing_ok=True)  # of a benchmark that was here before
             continue
         write_csv(folder / f"{name}.csv", frame)
-
-
-def _key(result: BenchmarkResult, group: GroupResult) -> dict[str, object]:
-    return {
-        "target": result.target,
-        "group": group.name,
-        "scope": group.scope.value,
-        "n": group.model.n,
-        "events": group.model.events,
-    }
 
 
 def _why_no_test(test: McNemar, name: str) -> str:
@@ -299,44 +253,3 @@ def _resampled(evaluation: Evaluation, prefix: str) -> dict[str, float | None]:
     area = evaluation.bootstrap.auc
     bounds = {f"{prefix}auc_bootstrap_low": area.low, f"{prefix}auc_bootstrap_high": area.high}
     return {**bounds, **_bounds(evaluation.bootstrap.auprc, f"{prefix}auprc")}
-
-
-def _evaluations(result: BenchmarkResult) -> list[tuple[GroupResult, str, Evaluation]]:
-    return [(group, predictor, getattr(group, predictor)) for group in result.groups for predictor in PREDICTORS]
-
-
-def _roc_points(evaluation: Evaluation) -> pd.DataFrame:
-    roc = evaluation.roc
-    x, y = (roc.false_positive_rate, roc.sensitivity) if roc else (np.empty(0), np.empty(0))
-    return pd.DataFrame({"false_positive_rate": x, "sensitivity": y})
-
-
-def _decision_points(evaluation: Evaluation) -> pd.DataFrame:
-    curve = evaluation.decision
-    empty = np.empty(0)
-    points = (curve.threshold, curve.model, curve.treat_all) if curve else (empty, empty, empty)
-    return pd.DataFrame(dict(zip(("threshold", "net_benefit", "treat_all"), points, strict=True)))
-
-
-def _calibration_points(evaluation: Evaluation) -> pd.DataFrame:
-    curve = evaluation.curve
-    smooth = pd.DataFrame({"kind": "smoothed", "predicted": curve.predicted, "observed": curve.observed})
-    groups = pd.DataFrame(
-        {
-            "kind": "group",
-            "predicted": curve.group_predicted,
-            "observed": [share.value for share in curve.group_observed],
-            "low": [share.low for share in curve.group_observed],
-            "high": [share.high for share in curve.group_observed],
-            "numerator": [share.numerator for share in curve.group_observed],
-            "denominator": [share.denominator for share in curve.group_observed],
-        }
-    )
-    return pd.concat([groups, smooth], ignore_index=True)
-
-
-_POINTS: dict[str, Callable[[Evaluation], pd.DataFrame]] = {
-    "roc": _roc_points,
-    "decision": _decision_points,
-    "calibration": _calibration_points,
-}

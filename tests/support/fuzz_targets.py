@@ -208,21 +208,22 @@ def read_predictions(folder: Path) -> object:
 
 def write_benchmark(folder: Path) -> None:
     from ccrcc_model.outcomes.target import GRADE
+    from ccrcc_model.statistics.evaluation import Pair
     from ccrcc_model.statistics.predictions import Predictions
-    from ccrcc_model.validation.benchmark import Pair, assemble
+    from ccrcc_model.validation.groups import assemble
 
     def predictions(name: str) -> Predictions:
         truth, probability = np.arange(20) % 2, np.linspace(0.05, 0.95, 20)
         return Predictions(name, "grade", np.array([f"{name}{i}" for i in range(20)]), np.full(20, "x"), truth, probability)
 
     pairs = [Pair(predictions(name), predictions(name)) for name in ("home", "north")]
-    assemble(pairs[0], pairs[1:], target=GRADE, threshold=0.5, baseline_threshold=0.5, replicates=100).write(folder)
+    assemble(pairs[0], pairs[1:], target=GRADE, threshold=0.5, baseline_threshold=0.5, replicates=100).save(folder)
 
 
 def read_benchmark(folder: Path) -> object:
-    from ccrcc_model.validation.benchmark import BenchmarkResult
+    from ccrcc_model.validation.result import BenchmarkResult
 
-    return BenchmarkResult.read(folder)
+    return BenchmarkResult.load(folder)
 
 
 def write_journal(folder: Path) -> None:

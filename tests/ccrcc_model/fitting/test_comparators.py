@@ -18,7 +18,7 @@ from ccrcc_model.fitting.rivals import Rival, ablation_steps, rivals_of
 from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.statistics.metrics import auc
+from ccrcc_model.statistics.discrimination import auc
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.contour_stability import PerturbedValues

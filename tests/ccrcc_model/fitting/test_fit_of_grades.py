@@ -17,7 +17,7 @@ from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.cases import label
 from ccrcc_model.outcomes.target import ISUP, KI67_PERCENT
-from ccrcc_model.statistics.graded_metrics import Comparison
+from ccrcc_model.statistics.estimate import Comparison
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.contour_stability import PerturbedValues
 

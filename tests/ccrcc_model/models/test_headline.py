@@ -1,8 +1,7 @@
 from dataclasses import replace
 
 from ccrcc_model.models.headline import verdict_of
-from ccrcc_model.statistics.graded_metrics import Comparison
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Comparison, Estimate
 
 
 def test_a_model_that_does_not_beat_volume_says_so():

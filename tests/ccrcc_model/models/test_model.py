@@ -16,7 +16,7 @@ from ccrcc_model.models.model import Model, load_model
 from ccrcc_model.outcomes.cases import Cases
 from ccrcc_model.outcomes.seen import patient_hashes
 from ccrcc_model.outcomes.study import Study
-from ccrcc_model.statistics.metrics import auc
+from ccrcc_model.statistics.discrimination import auc
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
 

@@ -10,13 +10,16 @@ import pytest
 from scipy.special import expit
 
 from ccrcc_model.multicentre.pool import PooledAuc, PooledResult, merged_cells, pool, pooled_auc, pooled_brier
-from ccrcc_model.multicentre.result_file import PredictorResult, SiteResult, share_predictions
+from ccrcc_model.multicentre.predictor_result import PredictorResult
+from ccrcc_model.multicentre.result_file import SiteResult, share_predictions
 from ccrcc_model.multicentre.small_cells import WITHHELD, Cell, SharedCounts, SharedHistogram
 from ccrcc_model.multicentre.tables import merged_histogram, meta_table, multicentre_table, summary, write_pool
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.statistics.metrics import Estimate, clopper_pearson
+from ccrcc_model.statistics.estimate import Estimate, clopper_pearson
+from ccrcc_model.statistics.evaluation import Pair, Scope
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, Scope, assemble
+from ccrcc_model.validation.groups import assemble
+from ccrcc_model.validation.result import BenchmarkResult
 from nnunet_ext.ground.errors import InputError
 
 THRESHOLD, BASELINE_THRESHOLD = 0.4, 0.3

@@ -15,7 +15,9 @@ from ccrcc_model.multicentre.result_file import SiteResult, _digest, share_predi
 from ccrcc_model.outcomes.seen import patient_hash
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.statistics.metrics import Estimate, auc, auc_difference, counts
+from ccrcc_model.statistics.calls import counts
+from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 

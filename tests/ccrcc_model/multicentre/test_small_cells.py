@@ -9,7 +9,8 @@ import pytest
 from scipy.special import expit
 
 from ccrcc_model.multicentre.small_cells import Cell, SharedCounts, is_large, merge_bins, shared_histogram
-from ccrcc_model.statistics.metrics import Counts, clopper_pearson, counts
+from ccrcc_model.statistics.calls import Counts, counts
+from ccrcc_model.statistics.estimate import clopper_pearson
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 

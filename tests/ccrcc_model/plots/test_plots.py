@@ -32,8 +32,9 @@ from ccrcc_model.plots import (
 from ccrcc_model.plots.bars import feature_label
 from ccrcc_model.plots.flow import refusal_codes
 from ccrcc_model.plots.overlay import zoom_box
+from ccrcc_model.statistics.evaluation import Pair, Scope
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.validation.benchmark import Pair, Scope, assemble
+from ccrcc_model.validation.groups import assemble
 from nnunet_ext.ground.labels import Label
 
 
@@ -113,7 +114,7 @@ def test_panels_fill_even_rows(result, groups, shape):
 
 def test_forest_has_a_line_for_each_group_and_says_what_is_not_estimable(result):
     with styled():
-        figure = draw_forest([result])
+        figure = draw_forest([(result.sentence, result.contrasts)])
     (ax,) = figure.axes
     shown = texts(ax)
     assert all(group.name in shown for group in result.groups)

@@ -12,7 +12,7 @@ import pytest
 
 from ccrcc_model.published.counts import CORE, ESTIMATES, Fit, find_counts
 from ccrcc_model.published.printed_estimate import ANY, Printed, Reading, readings
-from ccrcc_model.statistics.metrics import Counts
+from ccrcc_model.statistics.calls import Counts
 from nnunet_ext.ground.errors import InputError
 
 TABLE_S2 = json.loads((Path(__file__).parents[2] / "reference" / "table_s2.json").read_text(encoding="utf-8"))

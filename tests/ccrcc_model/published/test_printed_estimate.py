@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ccrcc_model.published.printed_estimate import ANY, Printed, Reading, readings
-from ccrcc_model.statistics.metrics import clopper_pearson, format_estimate, format_number
+from ccrcc_model.statistics.estimate import clopper_pearson, format_estimate, format_number
 from nnunet_ext.ground.errors import InputError
 
 

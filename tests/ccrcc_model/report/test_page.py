@@ -18,18 +18,21 @@ from PIL import Image
 from scipy.special import expit
 
 from ccrcc_model.models.model import Model
-from ccrcc_model.outcomes.target import GRADE, Target, ki67
+from ccrcc_model.outcomes.finding import Finding
+from ccrcc_model.outcomes.target import GRADE, KI67_PERCENT, Target, ki67
 from ccrcc_model.report import read_run, report_run, write_report
+from ccrcc_model.report.benchmark_tables import calibration
 from ccrcc_model.report.figures import Picture
 from ccrcc_model.report.model_tables import SMALLEST_SHARE
 from ccrcc_model.report.page import render
 from ccrcc_model.report.summary import judge, summarise
-from ccrcc_model.report.tables import calibration
-from ccrcc_model.statistics.metrics import Estimate
+from ccrcc_model.statistics.estimate import Estimate
+from ccrcc_model.statistics.evaluation import Pair
+from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.validation.audit import AuditAnswer
-from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, assemble
-from ccrcc_model.validation.tables import table_s2
+from ccrcc_model.validation.graded_result import GradedGroup, GradedResult
+from ccrcc_model.validation.groups import assemble
+from ccrcc_model.validation.result import BenchmarkResult
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.record import write_record
 from radiomics_cfg.table import FeatureTable
@@ -52,7 +55,7 @@ def benchmark_of(target: Target, *, seed: int, odd: bool = False) -> BenchmarkRe
     if odd:
         external += [cohort("one class", 12, seed=seed + 2, prevalence=0.0), cohort("five", 5, seed=seed + 3)]
     result = assemble(cohort("home", 120, seed=seed + 4), external, target=target, threshold=0.5, baseline_threshold=0.5)
-    audit = (AuditAnswer("Nobody was seen twice.", "0 of 110 patients.", passed=True),)
+    audit = (Finding("Nobody was seen twice.", "0 of 110 patients.", passed=True),)
     return replace(result, audit=audit)
 
 
@@ -122,8 +125,8 @@ def run_dir(tmp_path_factory) -> Path:
     (folder / "overlays").mkdir()
     Image.new("RGB", (60, 40), "grey").save(folder / "overlays" / "secret-north0.png")
     model = fit_model(folder / "models" / "grade")
-    replace(benchmark_of(GRADE, seed=1, odd=True), model_id=model.id).write(folder / "benchmark" / "grade")
-    benchmark_of(ki67(20), seed=20).write(folder / "benchmark" / "ki67")
+    replace(benchmark_of(GRADE, seed=1, odd=True), model_id=model.id).save(folder / "benchmark" / "grade")
+    benchmark_of(ki67(20), seed=20).save(folder / "benchmark" / "ki67")
     report_run(read_run(folder))
     return folder
 
@@ -299,8 +302,8 @@ def test_the_locked_model_is_described(page, run_dir):
 def test_a_benchmark_of_another_model_is_refused(run_dir, tmp_path):
     write_run_json(tmp_path)
     shutil.copytree(run_dir / "models", tmp_path / "models")
-    replace(benchmark_of(GRADE, seed=1), model_id="0" * 64).write(tmp_path / "benchmark" / "grade")
-    with pytest.raises(InputError, match="benchmark of grade was made with model 000000000000, but"):
+    replace(benchmark_of(GRADE, seed=1), model_id="0" * 64).save(tmp_path / "benchmark" / "grade")
+    with pytest.raises(InputError, match="was made with model 000000000000, but"):
         report_run(read_run(tmp_path))
 
 
@@ -331,12 +334,56 @@ def test_figures_that_take_patients_as_more_than_they_are_say_so(page):
 
 def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):
     left = shutil.copytree(run_dir, tmp_path / "run")
-    result = replace(BenchmarkResult.read(left / "benchmark" / "grade"), print_rule="cut")
-    result.write(left / "benchmark" / "grade")
-    before = pd.read_csv(left / "report" / "benchmark" / "grade" / "table_s2.csv")
+    result = replace(BenchmarkResult.load(left / "benchmark" / "grade"), print_rule="cut")
+    result.save(left / "benchmark" / "grade")
     report_run(read_run(left))
-    after = pd.read_csv(left / "report" / "benchmark" / "grade" / "table_s2.csv")
-    assert after["accuracy"].tolist() == table_s2(result)["accuracy"].tolist() != before["accuracy"].tolist()
+    after, before = (
+        pd.read_csv(folder / "report" / "tables" / "table_s2.csv").query("target == 'grade'") for folder in (left, run_dir)
+    )
+    assert after["accuracy"].tolist() == result.table_s2()["accuracy"].tolist() != before["accuracy"].tolist()
+
+
+# Graded targets
+
+
+def graded_result() -> GradedResult:
+    """A model that orders percentages well, at home and in two cohorts, and tumour volume that does not."""
+    rng = np.random.default_rng(0)
+
+    def group(name: str, n: int) -> GradedGroup:
+        truth = rng.uniform(1, 60, n)
+        ids, nothing = np.arange(n).astype(str), np.empty((n, 0))
+        said = (GradedPredictions(name, KI67_PERCENT, ids, ids, truth, x, x, nothing) for x in (truth, rng.uniform(1, 60, n)))
+        return GradedGroup.of(*said)
+
+    groups = (group("home", 40), group("north", 30), group(f"south {SCRIPT}", 30))
+    audit = (Finding("No scan stands under two patients of the external cohorts.", "0 patients.", passed=True),)
+    return GradedResult("a" * 64, "ki67-percent", groups, audit)
+
+
+def test_a_graded_benchmark_has_its_section_on_the_page(tmp_path):
+    write_run_json(tmp_path)
+    graded_result().save(tmp_path / "benchmark" / "ki67-percent")
+    raw = report_run(read_run(tmp_path)).read_text(encoding="utf-8")
+    page = Page(raw)
+    assert [line.label for line in summarise(read_run(tmp_path))] == ["Asked", "Ki67 percentage"]
+    assert "Better than tumour volume north (n = 30): concordance 1.00 (95% CI 1.00 to 1.00) against" in page.text
+    assert "concordance_ki67-percent" in [figure["id"] for figure in page.all("figure")]
+    assert "Spearman's rank correlation" in page.text
+    assert "doi:10.2307/1412159" in page.text  # the source of the figure
+    assert "Passed No scan stands under two patients" in page.text
+    assert "This run contains no benchmark" not in page.text
+    assert SCRIPT not in raw
+
+
+def test_a_verdict_over_several_cohorts_counts_those_that_are_better(tmp_path):
+    found = graded_result()
+    north, south = found.groups[1:]
+    worse = Estimate(-0.1, -0.2, 0.1)
+    turned = replace(south, figures={name: replace(one, difference=worse) for name, one in south.figures.items()})
+    write_run_json(tmp_path)
+    replace(found, groups=(found.groups[0], north, turned)).save(tmp_path / "benchmark" / "ki67-percent")
+    assert summarise(read_run(tmp_path))[1].verdict == "Better than tumour volume in one of two cohorts"
 
 
 # Less than a whole run
@@ -401,7 +448,7 @@ def large_run(run_dir, tmp_path_factory) -> Path:
     result = assemble(
         cohort("home", 1000, seed=1), [cohort("north", 1000, seed=2)], target=ki67(), threshold=0.5, baseline_threshold=0.5
     )
-    result.write(folder / "benchmark" / "ki67")
+    result.save(folder / "benchmark" / "ki67")
     report_run(read_run(folder))
     return folder
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from ccrcc_model.cli import app
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.report import read_run, report_run
 from ccrcc_model.report.model_card import as_text
@@ -57,8 +58,8 @@ def run_dir(tmp_path_factory, planted) -> Path:
     table = replace(table, provenance=table.provenance | made_by)
     model = fit(table, outcomes, GRADE, out_dir=folder / "models" / "grade", folds=3, repeats=1, trials=1, controls=True)
     external, known = planted(40, role="external", cohort="north", seed=1)
-    result = benchmark(model, [(replace(external, provenance=external.provenance | made_by), known)])
-    result.write(folder / "benchmark" / "grade")
+    result = benchmark(model, Study(None, replace(external, provenance=external.provenance | made_by), known))
+    result.save(folder / "benchmark" / "grade")
     record = {"title": f"A study {SCRIPT}", "synthetic": False, "command": "ccrcc demo", "versions": {"python": "3.11"}}
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     (folder / "masks").mkdir()

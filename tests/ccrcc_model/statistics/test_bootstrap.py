@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, br
 from ccrcc_model.statistics.bootstrap import SMOOTHED_GROUPS, SMOOTHED_POINTS, bootstrap, neighbour_groups, resample
 from ccrcc_model.statistics.bootstrap_kernels import resampled_calibration, resampled_ranking
 from ccrcc_model.statistics.calibration import LOESS_SPAN, brier_score, integrated_calibration_index
-from ccrcc_model.statistics.metrics import auc
+from ccrcc_model.statistics.discrimination import auc
 from ccrcc_model.statistics.predictions import Predictions
 
 

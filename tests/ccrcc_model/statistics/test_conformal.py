@@ -35,20 +35,10 @@ def test_each_class_is_covered_whatever_the_model(alpha: float) -> None:
     for _ in range(200):
         y = (rng.random(300) < 0.3).astype(int)
         scores = 1 / (1 + np.exp(-(rng.normal(size=300) + 0.7 * y - 2)))  # ill calibrated on purpose
-        cover = ConformalSets.of(predictions(y[:200], scores[:200])).coverage(predictions(y[200:], scores[200:]), alpha=alpha)
-        missed += [1 - cover.negatives.value, 1 - cover.positives.value]
+        held = ConformalSets.of(predictions(y[:200], scores[:200])).sets(scores[200:], alpha=alpha)
+        missed += [1 - held[y[200:] == label, label].mean() for label in (0, 1)]
     assert (missed / 200 < alpha + 0.01).all()
     assert (missed / 200 > alpha - 0.04).all(), "and not by holding everything"
-
-
-def test_coverage_counts_answers_and_how_many_are_right() -> None:
-    known = ConformalSets.of(
-        predictions(np.repeat([0, 1], 9), np.concatenate([np.linspace(0.1, 0.3, 9), np.linspace(0.7, 0.9, 9)]))
-    )
-    cover = known.coverage(predictions(np.array([0, 0, 1, 1]), np.array([0.2, 0.8, 0.8, 0.5])), alpha=0.2)
-    # The last looks like neither class: its set is empty.
-    assert (cover.negatives.numerator, cover.positives.numerator) == (1, 1)
-    assert (cover.answered.numerator, cover.right_if_answered.numerator) == (3, 2)
 
 
 def test_one_class_cannot_calibrate() -> None:

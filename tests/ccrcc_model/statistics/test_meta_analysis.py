@@ -6,8 +6,8 @@ from scipy import stats
 from scipy.special import expit, logit
 from statsmodels.stats.meta_analysis import combine_effects
 
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.meta_analysis import meta_analysis, reml, standard_error
-from ccrcc_model.statistics.metrics import Estimate
 
 Z = float(stats.norm.ppf(0.975))
 

@@ -77,7 +77,7 @@ def read(tmp_path, text: str) -> Predictions:
     ("text", "message"),
     [
         ("", "is empty"),
-        ("cohort,target,patient_id,centre,y_true\nA,grade,1,x,1\n", "lacks the column y_prob; metrics need a probability"),
+        ("cohort,target,patient_id,centre,y_true\nA,grade,1,x,1\n", "lacks the column y_prob; figures need a probability"),
         (CELLS + "A,grade,1,x,1,\nA,grade,2,x,0,0.5\n", "1 of 2 patients have no number in y_prob"),
         (CELLS + "A,grade,1,x,1,high\n", "1 of 1 patients have no number in y_prob"),
         (CELLS + "A,grade,1,x,,0.5\n", "1 of 1 patients have no number in y_true"),
@@ -97,3 +97,12 @@ def test_a_file_without_what_metrics_need_is_refused_in_one_line(tmp_path, text,
 def test_a_file_that_is_not_there_is_the_users_to_mend(tmp_path):
     with pytest.raises(InputError, match="No predictions at"):
         Predictions.read(tmp_path / "none.csv")
+
+
+def test_predictions_say_in_three_lines_what_they_are(three: Predictions) -> None:
+    lines = repr(three).splitlines()
+    assert len(lines) == 3
+    assert lines[0] == f"Predictions of {three.target} in {three.cohort}"
+    assert lines[1].startswith("3 patients of ")
+    assert three._repr_html_().startswith("<pre>Predictions of ")
+    assert "0 patients of 0 centres" in repr(three.take(np.zeros(3, dtype=bool)))

@@ -2,13 +2,11 @@ import json
 from math import sqrt
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from ccrcc_model.statistics.curves import net_benefit
-from ccrcc_model.statistics.metrics import Counts
-from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.statistics.prevalence import at_prevalence, check_prevalence, observed_net_benefit
+from ccrcc_model.statistics.calls import Counts
+from ccrcc_model.statistics.net_benefit import net_benefit_of_calls
+from ccrcc_model.statistics.prevalence import at_prevalence, check_prevalence
 from nnunet_ext.ground.errors import InputError
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "paired_and_prevalence.json"
@@ -44,7 +42,7 @@ def test_at_their_own_prevalence_the_observed_figures_come_back(screening):
     there = at_prevalence(screening, 0.3, 50 / 200)
     assert there.ppv.value == pytest.approx(screening.ppv.value)
     assert there.npv.value == pytest.approx(screening.npv.value)
-    assert there.net_benefit.value == pytest.approx(observed_net_benefit(screening, 0.3).value)
+    assert there.net_benefit.value == pytest.approx(net_benefit_of_calls(screening, 0.3).value)
 
 
 def test_ppv_rises_and_npv_falls_with_the_prevalence(screening):
@@ -62,23 +60,6 @@ def test_net_benefit_at_a_prevalence_is_a_weighted_difference_of_two_shares(scre
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx((value, value - half, value + half))
 
 
-def test_observed_net_benefit_is_the_mean_of_what_each_patient_adds(screening):
-    odds = 0.2 / 0.8
-    each = np.repeat([1, 0, 0, -odds], [40, 10, 120, 30])
-    half = 1.959963984540054 * each.std(ddof=1) / sqrt(200)
-    estimate = observed_net_benefit(screening, 0.2)
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
-        (each.mean(), each.mean() - half, each.mean() + half)
-    )
-
-
-def test_observed_net_benefit_is_that_of_the_decision_curve():
-    ids = np.arange(4).astype(np.str_)
-    four = Predictions("A", "grade", ids, ids, np.array([1, 0, 0, 0]), np.array([0.9, 0.9, 0.1, 0.1]))
-    cells = Counts(true_positive=1, false_negative=0, true_negative=2, false_positive=1)
-    assert observed_net_benefit(cells, 0.25).value == pytest.approx(net_benefit(four, 0.25))
-
-
 def test_a_missing_class_leaves_nothing_to_carry_over():
     there = at_prevalence(Counts(0, 0, 8, 2), 0.3, 0.2)
     assert {there.ppv.reason, there.npv.reason, there.net_benefit.reason} == {"no positive patients"}
@@ -89,17 +70,11 @@ def test_nobody_called_positive_has_no_ppv_and_no_benefit_that_varies():
     assert there.ppv.reason == "no patients called so"
     assert there.npv.value == pytest.approx(0.8)
     assert "variance is zero" in there.net_benefit.reason
-    assert "variance is zero" in observed_net_benefit(Counts(0, 5, 10, 0), 0.3).reason
-
-
-@pytest.mark.parametrize(("cells", "reason"), [((0, 0, 0, 0), "no patients"), ((1, 0, 0, 0), "one patient")])
-def test_net_benefit_needs_two_patients_for_an_interval(cells, reason):
-    assert reason in observed_net_benefit(Counts(*cells), 0.3).reason
-    assert observed_net_benefit(Counts(1, 0, 1, 0), 0.3).low is not None
+    assert "variance is zero" in net_benefit_of_calls(Counts(0, 5, 10, 0), 0.3).reason
 
 
 def test_a_threshold_of_0_or_1_has_no_odds(screening):
-    assert observed_net_benefit(screening, 1.0).reason == "the threshold has no odds"
+    assert net_benefit_of_calls(screening, 1.0).reason == "the threshold has no odds"
     assert at_prevalence(screening, 0.0, 0.3).net_benefit.reason == "the threshold has no odds"
 
 

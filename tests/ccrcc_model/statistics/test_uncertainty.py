@@ -5,13 +5,16 @@ import pandas as pd
 import pytest
 
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.report import tables
+from ccrcc_model.report import benchmark_tables as tables
 from ccrcc_model.statistics.conformal import ConformalSets
-from ccrcc_model.statistics.metrics import auc, clopper_pearson
+from ccrcc_model.statistics.discrimination import auc
+from ccrcc_model.statistics.estimate import clopper_pearson
+from ccrcc_model.statistics.evaluation import Pair, Scope
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.statistics.uncertainty import uncertainty
-from ccrcc_model.validation.benchmark import BenchmarkResult, Pair, Scope, assemble
-from ccrcc_model.validation.tables import UNCERTAINTY, write_tables
+from ccrcc_model.validation.groups import assemble
+from ccrcc_model.validation.result import BenchmarkResult
+from ccrcc_model.validation.tables import UNCERTAINTY
 from ccrcc_model.validation.tables import uncertainty as uncertainty_table
 
 
@@ -103,10 +106,9 @@ def test_the_table_holds_each_group_that_the_model_never_saw(home: Predictions, 
     assert pooled.loc[("all", "", "declined"), ["numerator", "denominator"]].tolist() == [4, 12]
     assert pooled.loc[("alike", "positive", "covered"), "denominator"] == 4
     assert (frame["alpha"] == 0.1).all()
-    result.write(tmp_path)
-    write_tables(result, tmp_path)
+    result.save(tmp_path)
     assert (tmp_path / "uncertainty.csv").read_text(encoding="utf-8").splitlines()[0] == ",".join(UNCERTAINTY)
-    back = BenchmarkResult.read(tmp_path)
+    back = BenchmarkResult.load(tmp_path)
     assert [group.uncertainty for group in back.groups] == [group.uncertainty for group in result.groups]
     assert back.groups[0].scope is Scope.INTERNAL
     assert back.groups[0].uncertainty is None

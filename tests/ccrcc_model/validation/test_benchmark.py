@@ -10,18 +10,21 @@ from fitted import fit
 from scipy.special import expit
 
 from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.finding import Finding
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
-from ccrcc_model.statistics.curves import net_benefit
-from ccrcc_model.statistics.metrics import auc, auc_difference
+from ccrcc_model.statistics.discrimination import auc
+from ccrcc_model.statistics.evaluation import Pair, Scope, evaluate
+from ccrcc_model.statistics.net_benefit import net_benefit
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.validation.audit import AuditAnswer
-from ccrcc_model.validation.benchmark import FILE, BenchmarkResult, Pair, Scope, assemble, benchmark, compare, evaluate
+from ccrcc_model.validation.benchmark import benchmark
+from ccrcc_model.validation.curve_tables import curves
+from ccrcc_model.validation.graded_result import GradedResult
+from ccrcc_model.validation.groups import assemble
+from ccrcc_model.validation.result import FILE, BenchmarkResult
 from ccrcc_model.validation.tables import (
     calibration,
     calls,
-    cautions,
-    curves,
     discrimination,
     operating_points,
     prevalence,
@@ -85,7 +88,9 @@ def locked(tmp_path_factory) -> Model:
 def test_a_locked_model_is_scored_on_each_cohort_and_nothing_is_refitted(locked):
     north, south = features("north", "external", 40, seed=2, centres=("a", "b")), features("south", "external", 30, seed=3)
     steps = []
-    result = benchmark(locked, [north, south], on_progress=lambda done, total: steps.append((done, total)))
+    result = benchmark(
+        locked, [Study(None, *north), Study(None, *south)], on_progress=lambda done, total: steps.append((done, total))
+    )
     assert steps == [(1, 2), (2, 2)]
     assert (result.target, result.rule, result.model_id) == ("grade", "isup_grade >= 3", locked.id)
     assert [group.model.n for group in result.groups] == [60, 40, 30, 70, 20, 20, 30]
@@ -101,10 +106,10 @@ CONTROLS = ("shuffled_labels", "centre_only")
 
 
 def test_the_audit_counts_patients_and_passes_for_an_honest_model(locked):
-    audit = benchmark(locked, [features("north", "external", 40, seed=2)]).audit
+    audit = benchmark(locked, Study(None, *features("north", "external", 40, seed=2))).audit
     assert all(answer.passed for answer in audit)
     assert audit[0].finding == "40 external and 60 development patients, 0 in both."
-    assert locked.id[:12] in audit[-1].finding
+    assert [answer.code for answer in audit] == ["BA001", "BA002", "BA003", "BA004", "BA005"]
 
 
 @pytest.mark.parametrize(("low", "passed"), [(0.5, True), (0.501, False)])
@@ -114,55 +119,57 @@ def test_the_audit_tells_what_the_negative_controls_found(low, passed, locked):
     for centre, expected in ((control, [passed, passed]), (nothing, [passed])):
         controls = {"shuffled_labels": control, "centre_only": centre}
         controlled = replace(locked, manifest={**locked.manifest, "controls": controls})
-        audit = benchmark(controlled, [features("north", "external", 40, seed=2)]).audit
-        assert [answer.passed for answer in audit[6:]] == expected
-        assert audit[6].finding.startswith("AUC 0.60")
+        audit = benchmark(controlled, Study(None, *features("north", "external", 40, seed=2))).audit
+        assert [answer.passed for answer in audit[5:]] == expected
+        assert audit[5].finding.startswith("AUC 0.60")
 
 
 def test_a_control_that_separates_completely_and_so_has_no_interval_does_not_pass(locked):
     separated = {"value": 1.0, "low": None, "high": None, "reason": "interval not estimable: DeLong's variance is zero"}
     controlled = replace(locked, manifest={**locked.manifest, "controls": dict.fromkeys(CONTROLS, separated)})
-    audit = benchmark(controlled, [features("north", "external", 40, seed=2)]).audit
-    assert [answer.passed for answer in audit[6:]] == [False, False]
-    assert all("no interval, so chance cannot be told" in answer.finding for answer in audit[6:])
+    audit = benchmark(controlled, Study(None, *features("north", "external", 40, seed=2))).audit
+    assert [answer.passed for answer in audit[5:]] == [False, False]
+    assert all("no interval, so the comparison with chance is inconclusive" in answer.finding for answer in audit[5:])
 
 
 def test_a_table_of_another_cohort_than_the_card_is_refused(locked):
     north, south = features("north", "external", 40, seed=2), features("south", "external", 40, seed=3)
-    cards = [card("north", 40), card("south", 40)]
-    assert benchmark(locked, [north, south], cards=cards, replicates=100).model_id == locked.id
+    right = [Study(card("north", 40), *north), Study(card("south", 40), *south)]
+    assert benchmark(locked, right, replicates=100).model_id == locked.id
     with pytest.raises(InputError, match="card of north was given a table of south"):
-        benchmark(locked, [south, north], cards=cards, replicates=100)
+        benchmark(locked, [Study(card("north", 40), *south), Study(card("south", 40), *north)], replicates=100)
 
 
 def test_patients_whom_the_card_lists_and_the_table_lacks_are_counted(locked):
     table, outcomes = features("north", "external", 40, seed=2)
     fewer = FeatureTable(table.rows[table.rows["case_id"] != "north-3"], table.provenance)
-    whole = benchmark(locked, [(table, outcomes)], cards=[card("north", 40)], replicates=100)
+    whole = benchmark(locked, Study(card("north", 40), table, outcomes), replicates=100)
     assert (whole.coverage[0].cases_absent, whole.coverage[0].patients_absent) == (0, 0)
-    result = benchmark(locked, [(fewer, outcomes)], cards=[card("north", 40)], replicates=100)
+    result = benchmark(locked, Study(card("north", 40), fewer, outcomes), replicates=100)
     covered = result.coverage[0]
     assert (covered.cases, covered.cases_absent, covered.patients, covered.patients_absent) == (40, 1, 40, 1)
     assert covered.events_absent == 1  # every third patient is positive
-    assert any("1 of the card's 40 cases have no features" in line for line in cautions(result))
-    more = benchmark(locked, [(table, outcomes)], cards=[card("north", 39)], replicates=100)
-    assert any("1 cases of the table are not listed by the card" in line for line in cautions(more))
+    assert any("1 of the card's 40 cases have no features" in line for line in result.lines)
+    more = benchmark(locked, Study(card("north", 39), table, outcomes), replicates=100)
+    assert any("1 cases of the table are not listed by the card" in line for line in more.lines)
 
 
 def test_a_development_scan_under_another_name_fails_the_audit(locked):
     table, outcomes = features("north", "external", 40, seed=2)
     images = table.provenance["cases"] | {"north-7": {"image_sha256": sha256(b"home-5").hexdigest()}}
-    same = benchmark(locked, [(FeatureTable(table.rows, table.provenance | {"cases": images}), outcomes)], replicates=100)
+    same = benchmark(
+        locked, Study(None, replace(table, provenance=table.provenance | {"cases": images}), outcomes), replicates=100
+    )
     answer = same.audit[1]
     assert not answer.passed
     assert "40 cases compared with 60 development scans: 1 have the same image" in answer.finding
-    assert any(line.startswith("Leak audit failed: No external scan is a development scan") for line in cautions(same))
+    assert any(line.startswith("BA002 failed: No external scan is a development scan") for line in same.lines)
 
 
 def test_the_audit_fails_for_a_model_whose_steps_leaked(locked):
     leaky = replace(locked, manifest={**locked.manifest, "audit": {**locked.manifest["audit"], "leaks": ["outer 0.1: model"]}})
-    audit = benchmark(leaky, [features("north", "external", 40, seed=2)]).audit
-    assert [answer.passed for answer in audit] == [True, True, True, False, True, True]
+    audit = benchmark(leaky, Study(None, *features("north", "external", 40, seed=2))).audit
+    assert [answer.passed for answer in audit] == [True, True, True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +182,7 @@ def test_the_audit_fails_for_a_model_whose_steps_leaked(locked):
 )
 def test_a_benchmark_refuses_what_it_cannot_score(locked, cohorts, message):
     with pytest.raises(InputError, match=message):
-        benchmark(locked, cohorts)
+        benchmark(locked, [Study(None, *one) for one in cohorts])
 
 
 def test_groups_are_internal_then_cohorts_then_pool_then_centres(study):
@@ -219,12 +226,11 @@ def test_model_and_baseline_are_called_at_their_own_thresholds(study):
     assert group.baseline.counts.true_positive == int(((pair.baseline.y_prob >= 0.3) & (pair.baseline.y_true == 1)).sum())
 
 
-def test_evaluate_and_compare_hold_the_metrics_of_their_predictions():
+def test_evaluate_holds_the_figures_of_their_predictions():
     pair = cohort("home", 80, seed=4)
     evaluation = evaluate(pair.model, 0.4)
     assert evaluation.auc == auc(pair.model)
     assert (evaluation.n, evaluation.events) == (80, 24)
-    assert compare(pair.model, pair.baseline) == auc_difference(pair.model, pair.baseline)
 
 
 @pytest.mark.parametrize("prevalence", [0.0, 1.0])
@@ -235,11 +241,10 @@ def test_a_cohort_of_one_class_is_evaluated_as_far_as_it_can_be(prevalence, tmp_
     assert group.model.auc.value is None
     assert group.difference.estimate.reason == f"no {'negative' if prevalence else 'positive'} patients"
     assert group.model.counts.accuracy.value is not None
-    row = table_s2(result).iloc[1]
+    row = result.table_s2().iloc[1]
     assert row["specificity" if prevalence else "sensitivity"] == "not estimable"
-    result.write(tmp_path)
-    write_tables(result, tmp_path)
-    assert BenchmarkResult.read(tmp_path).headline.model.roc is None
+    result.save(tmp_path)
+    assert BenchmarkResult.load(tmp_path).headline.model.roc is None
 
 
 def test_a_cohort_of_five_patients_is_evaluated():
@@ -250,9 +255,9 @@ def test_a_cohort_of_five_patients_is_evaluated():
 
 
 def test_what_was_written_is_read_back(study, tmp_path):
-    audited = replace(study, audit=(AuditAnswer("Nobody was seen twice.", "0 of 100.", passed=True),))
-    audited.write(tmp_path)
-    back = BenchmarkResult.read(tmp_path)
+    audited = replace(study, audit=(Finding("Nobody was seen twice.", "0 of 100.", passed=True),))
+    audited.save(tmp_path)
+    back = BenchmarkResult.load(tmp_path)
     assert (back.target, back.rule, back.sentence, back.audit) == (study.target, study.rule, study.sentence, audited.audit)
     assert (back.subgroups, back.recalibrated, back.prevalence) == (study.subgroups, study.recalibrated, None)
     for there, here in zip(back.groups, study.groups, strict=True):
@@ -267,14 +272,14 @@ def test_what_was_written_is_read_back(study, tmp_path):
 
 def test_a_benchmark_that_is_not_there_or_not_one_is_the_users_to_mend(tmp_path):
     with pytest.raises(InputError, match="No benchmark at"):
-        BenchmarkResult.read(tmp_path)
+        BenchmarkResult.load(tmp_path)
     (tmp_path / FILE).write_text('{"target": "grade"}', encoding="utf-8")
     with pytest.raises(InputError, match="is not a benchmark: rule"):
-        BenchmarkResult.read(tmp_path)
+        BenchmarkResult.load(tmp_path)
 
 
 def test_table_s2_prints_in_the_form_of_the_supplement(study):
-    frame = table_s2(study)
+    frame = study.table_s2()
     assert frame["sensitivity"].str.fullmatch(r"[01]\.\d\d\([01]\.\d\d-[01]\.\d\d\)").all()
     first = frame.iloc[0]
     assert first["true_positive"] + first["false_negative"] == first["events"]
@@ -312,7 +317,7 @@ def test_figures_by_the_bootstrap_stand_beside_delongs(study):
     assert evaluation.calibration.ici == evaluation.bootstrap.ici
     figures = operating_points(study).query("group == 'home' and predictor == 'model'").set_index("metric")
     assert figures.loc["f1", "low"] == evaluation.bootstrap.f1.low
-    assert figures.loc["net_benefit", "value"] == pytest.approx(net_benefit(cohort("home", 120, seed=1).model, 0.4))
+    assert figures.loc["net_benefit", "value"] == net_benefit(cohort("home", 120, seed=1).model, threshold=0.4).value
 
 
 def test_calls_of_model_and_baseline_are_compared_at_their_own_thresholds(study):
@@ -355,14 +360,14 @@ def test_recalibration_in_the_large_is_a_result_of_its_own(study):
 
 
 def test_a_benchmark_from_before_the_bootstrap_is_still_read(study, tmp_path):
-    study.write(tmp_path)
+    study.save(tmp_path)
     content = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
     for name in ("subgroups", "recalibrated", "prevalence"):
         del content[name]
     for group in content["groups"]:
         del group["calls"], group["model"]["bootstrap"], group["baseline"]["bootstrap"]
     (tmp_path / FILE).write_text(json.dumps(content), encoding="utf-8")
-    old = BenchmarkResult.read(tmp_path)
+    old = BenchmarkResult.load(tmp_path)
     write_tables(old, tmp_path)
     assert "auprc" not in pd.read_csv(tmp_path / "discrimination.csv").columns
     f1 = operating_points(old).query("metric == 'f1'")
@@ -375,7 +380,7 @@ def test_external_patients_are_told_apart_by_what_their_files_say(locked):
     north, outcomes = features("north", "external", 60, seed=2)
     south, others = features("south", "external", 60, seed=3)
     told = outcomes.assign(sex=["F", "M"] * 30, age=["50"] * 45 + [""] * 15)
-    result = benchmark(locked, [(north, told), (south, others)], replicates=100)
+    result = benchmark(locked, [Study(None, north, told), Study(None, south, others)], replicates=100)
     frame = subgroups(result)
     sexes = frame.query("factor == 'sex'").set_index("level")
     assert sexes["n"].to_dict() == {"female": 30, "male": 30, "not stated": 60}
@@ -390,7 +395,7 @@ def test_external_patients_are_told_apart_by_what_their_files_say(locked):
 @pytest.mark.parametrize("share", [0.0, 1.0, 30.0])
 def test_a_prevalence_that_is_no_share_is_refused_before_anything_is_scored(locked, share):
     with pytest.raises(InputError, match="a share of positive patients"):
-        benchmark(locked, [features("north", "external", 30, seed=2)], prevalence=share)
+        benchmark(locked, [Study(None, *features("north", "external", 30, seed=2))], prevalence=share)
 
 
 def test_cohorts_that_are_small_or_of_one_class_get_a_line_each():
@@ -400,7 +405,8 @@ def test_cohorts_that_are_small_or_of_one_class_get_a_line_each():
         cohort("fine", 20, seed=4),
     ]
     result = assemble(cohort("home", 60, seed=1), pairs, target=GRADE, threshold=0.4, baseline_threshold=0.3, replicates=50)
-    assert cautions(result) == (
+    assert [finding.code for finding in result.cautions] == ["BC004", "BC003"]
+    assert tuple(finding.finding for finding in result.cautions) == (
         "tiny: 5 patients only; its figures are a rough guide at best, and an ICI is not estimable",
         "healthy: no positive patients among 30, so AUC, AUPRC and calibration are not estimable",
     )
@@ -411,4 +417,47 @@ def test_a_cohort_of_mostly_unlike_patients_gets_a_line(n_unlike, told):
     pair = cohort("north", 30, seed=2)
     unlike = Pair(replace(pair.model, abstained=np.arange(30) < n_unlike), pair.baseline)
     result = assemble(cohort("home", 60, seed=1), [unlike], target=GRADE, threshold=0.4, baseline_threshold=0.3, replicates=50)
-    assert [f"abstains from {n_unlike} of 30" in line for line in cautions(result)] == [True] * told
+    assert [f"abstains from {n_unlike} of 30" in line for line in result.lines] == [True] * told
+
+
+def test_several_models_have_a_result_each(locked):
+    first, second = benchmark([locked, locked], [Study(None, *features("north", "external", 40, seed=2))], replicates=50)
+    assert (first.model_id, second.model_id) == (locked.id, locked.id)
+
+
+def test_both_kinds_of_result_answer_to_the_same_names():
+    names = {"headline", "cautions", "lines", "contrasts", "table_s2", "plot", "save", "load"}
+    assert names <= set(dir(BenchmarkResult)) & set(dir(GradedResult))
+
+
+def test_a_result_says_in_three_lines_what_it_is(study):
+    lines = repr(study).splitlines()
+    assert lines[0] == "Benchmark of grade (isup_grade >= 3)"
+    assert lines[1].startswith("All external cohorts: AUC 0.")
+    assert lines[2] == "100 patients, 30 of them positive, 2 external cohorts; cautions: 0"
+    assert len(lines) == 3
+    assert study._repr_html_() == "<pre>" + repr(study).replace(">", "&gt;") + "</pre>"
+
+
+@pytest.mark.parametrize(("kind", "label"), [("roc", "Sensitivity"), ("calibration", "Observed share positive")])
+def test_a_result_draws_one_group_and_returns_its_axes(kind, label, study):
+    assert study.plot(kind).get_ylabel() == label
+    assert study.plot(kind, group="north").get_title(loc="left").strip() == "north"
+
+
+def test_the_forest_of_a_result_has_its_cohorts_and_not_its_centres(study):
+    shown = [text.get_text() for text in study.plot("forest").texts]
+    assert {"north", "south", "All external cohorts"} <= set(shown)
+    assert "north: a" not in shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"),
+    [
+        ({"kind": "pie"}, "No figure 'pie'; known ones are roc, calibration, decision, forest"),
+        ({"kind": "roc", "group": "east"}, "No group 'east'; known ones are home, north, south"),
+    ],
+)
+def test_a_figure_or_group_that_is_not_known_is_the_users_to_mend(asked, known, study):
+    with pytest.raises(InputError, match=known):
+        study.plot(**asked)

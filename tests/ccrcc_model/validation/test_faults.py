@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from ccrcc_model.outcomes.target import GRADE
+from ccrcc_model.statistics.evaluation import Pair
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.validation.benchmark import FILE, BenchmarkResult, Pair, assemble
+from ccrcc_model.validation.groups import assemble
+from ccrcc_model.validation.result import FILE, BenchmarkResult
 from nnunet_ext.ground.errors import InputError
 
 
@@ -30,7 +32,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("benchmark")
     external = [_cohort("north", 40, 2), _cohort("south", 30, 3)]
     result = assemble(_cohort("home", 60, 1), external, target=GRADE, threshold=0.4, baseline_threshold=0.5, replicates=100)
-    result.write(folder)
+    result.save(folder)
     return (folder / FILE).read_text(encoding="utf-8")
 
 
@@ -46,7 +48,7 @@ def _changed(text: str, where: str, value: object) -> str:
 
 def test_what_was_written_is_read(text: str, tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(text, encoding="utf-8")
-    assert len(BenchmarkResult.read(tmp_path).groups) == 4
+    assert len(BenchmarkResult.load(tmp_path).groups) == 4
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_what_was_written_is_read(text: str, tmp_path: Path) -> None:
 def test_what_no_benchmark_can_hold_is_refused(text: str, tmp_path: Path, where: str, value: object, message: str) -> None:
     (tmp_path / FILE).write_text(_changed(text, where, value), encoding="utf-8")
     with pytest.raises(InputError, match=message) as refused:
-        BenchmarkResult.read(tmp_path)
+        BenchmarkResult.load(tmp_path)
     assert "\n" not in str(refused.value)
 
 
@@ -87,10 +89,10 @@ def test_what_no_benchmark_can_hold_is_refused(text: str, tmp_path: Path, where:
 def test_what_is_no_benchmark_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(InputError, match="is not a benchmark"):
-        BenchmarkResult.read(tmp_path)
+        BenchmarkResult.load(tmp_path)
 
 
 def test_a_pipe_is_no_benchmark(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / FILE)
     with pytest.raises(InputError, match="is a pipe"):
-        BenchmarkResult.read(tmp_path)
+        BenchmarkResult.load(tmp_path)

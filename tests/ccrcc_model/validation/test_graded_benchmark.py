@@ -4,15 +4,19 @@ import pandas as pd
 import pytest
 
 from ccrcc_model.models.model import Model
-from ccrcc_model.validation.graded_benchmark import FILE, TABLE, benchmark_graded
+from ccrcc_model.outcomes.study import Study
+from ccrcc_model.validation.benchmark import benchmark
+from ccrcc_model.validation.graded_result import FILE, TABLE, GradedResult
 from nnunet_ext.ground.errors import InputError
 
 
 def test_a_benchmark_gives_the_figures_of_each_external_cohort(graded_folders, graded_planted, tmp_path):
     model = Model.load(graded_folders / "isup")
     cohorts = [graded_planted(60, cohort=name, role="external", seed=seed) for name, seed in (("north", 5), ("south", 6))]
-    found = benchmark_graded(model, cohorts)
-    found.write(tmp_path)
+    studies = [Study(None, *one) for one in cohorts]
+    found = benchmark(model, studies)
+    found.save(tmp_path)
+    assert GradedResult.load(tmp_path).table().equals(found.table())
     table = pd.read_csv(tmp_path / TABLE)
     assert table["group"].unique().tolist() == ["home", "north", "south"]
     assert table["n"].unique().tolist() == [77, 51]
@@ -25,11 +29,11 @@ def test_a_benchmark_gives_the_figures_of_each_external_cohort(graded_folders, g
     )
     assert [line.split(" tumour")[0] for line in found.lines] == [f"isup in {n} (n = 51) beats" for n in ("north", "south")]
     with pytest.raises(InputError, match="Two external cohorts are named north"):
-        benchmark_graded(model, [cohorts[0], cohorts[0]])
+        benchmark(model, [studies[0], studies[0]])
 
 
 def test_a_cohort_of_one_grade_has_no_concordance_and_no_verdict_for_the_model(graded_folders, graded_planted):
     table, outcomes = graded_planted(30, cohort="north", role="external")
-    found = benchmark_graded(Model.load(graded_folders / "isup"), [(table, outcomes.assign(isup_grade=2.0))])
+    found = benchmark(Model.load(graded_folders / "isup"), Study(None, table, outcomes.assign(isup_grade=2.0)))
     assert found.groups[1].figures["concordance"].model.value is None
     assert "does not beat tumour volume alone: concordance not estimable" in found.lines[0]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from ccrcc_model.statistics.metrics import auc, counts
+from ccrcc_model.statistics.calls import counts
+from ccrcc_model.statistics.discrimination import auc
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.validation.recalibration import recalibrate_in_the_large, recalibrated
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccrcc_model.statistics.metrics import auc, auc_difference, counts
+from ccrcc_model.statistics.calls import counts
+from ccrcc_model.statistics.discrimination import auc, auc_difference
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.validation.subgroups import MIN_PATIENTS, levels, subgroup_results
 from nnunet_ext.ground.case import Case, Cohort, Role
@@ -126,6 +127,6 @@ def test_a_factor_that_nobody_states_is_left_out_and_one_that_some_do_is_not(sco
     assert [(one.factor, one.level) for one in found] == [("phase", "nephrographic"), ("phase", "not stated")]
 
 
-def test_subgroups_need_a_row_a_patient(scored):
-    with pytest.raises(InputError, match="one row a patient; got 59 rows for 60"):
+def test_subgroups_need_one_row_per_patient(scored):
+    with pytest.raises(InputError, match="one row per patient; got 59 rows for 60"):
         subgroup_results(*scored, pd.DataFrame({"sex": ["male"] * 59}), threshold=0.5)

@@ -6,20 +6,19 @@ from scipy.stats import somersd, spearmanr
 from sklearn.metrics import cohen_kappa_score, r2_score, roc_auc_score
 
 from ccrcc_model.outcomes.target import ISUP, KI67_PERCENT, Target
-from ccrcc_model.statistics.graded_metrics import (
+from ccrcc_model.statistics.graded import (
     DRAWS,
-    GradedPredictions,
     Statistic,
     absolute_error,
     bootstrap_estimate,
     calibrate_high,
     compare_graded,
     concordance,
-    nearest_grade,
     r2_log,
     spearman,
     weighted_kappa,
 )
+from ccrcc_model.statistics.graded_predictions import GradedPredictions, nearest_grade
 
 STATISTICS = (concordance, weighted_kappa, absolute_error, spearman, r2_log)
 
@@ -67,7 +66,7 @@ def test_perfect_constant_and_turned_predictions() -> None:
 
 
 def test_the_interval_of_a_concordance_of_two_outcomes_is_close_to_delongs() -> None:
-    from ccrcc_model.statistics.metrics import auc
+    from ccrcc_model.statistics.discrimination import auc
     from ccrcc_model.statistics.predictions import Predictions
 
     rng = np.random.default_rng(4)

@@ -1,0 +1,80 @@
+"""Checks of what a reader has to know before any figure: patients who could not be scored, cohorts that carry no figure."""
+
+from collections.abc import Sequence
+
+from ccrcc_model.outcomes.finding import Finding, check
+from ccrcc_model.statistics.evaluation import GroupResult, Scope
+from ccrcc_model.validation.coverage import Coverage
+from ccrcc_model.validation.subgroups import MIN_PATIENTS
+
+MOST_UNLIKE = 0.5
+"""Share of patients whom the model abstains from above which a reader is warned. Our choice."""
+
+
+def cautions(
+    audit: Sequence[Finding], coverage: Sequence[Coverage], groups: Sequence[GroupResult] = ()
+) -> tuple[Finding, ...]:
+    """Return the findings that are not well: of the audit, of the cases that were scored, and of each external cohort.
+
+    Args:
+        audit: Of the benchmark.
+        coverage: Of each cohort whose card was given.
+        groups: Groups of patients with a binary target; only external cohorts are looked at.
+    """
+    found: list[Finding | None] = [finding for finding in audit if not finding.passed]
+    found += [ask(covered) for covered in coverage for ask in (cases_without_features, cases_not_listed)]
+    checks = (two_classes, enough_patients, like_development)
+    found += [ask(group) for group in groups if group.scope is Scope.EXTERNAL for ask in checks]
+    return tuple(finding for finding in found if finding is not None)
+
+
+@check("BC001", "Every case of the card has features.")
+def cases_without_features(covered: Coverage) -> tuple[str, bool] | None:
+    """BC001: cases of the card are not in the table, so that their patients are not scored."""
+    if not covered.cases_absent:
+        return None
+    events = "" if covered.events_absent is None else f", {covered.events_absent} of them positive"
+    return (
+        f"{covered.cohort}: {covered.cases_absent} of the card's {covered.cases} cases have no features, so "
+        f"{covered.patients_absent} of {covered.patients} patients with an outcome are not scored{events}"
+    ), False
+
+
+@check("BC002", "Every case of the table is listed by the card.")
+def cases_not_listed(covered: Coverage) -> tuple[str, bool] | None:
+    """BC002: the table holds cases that the card does not list."""
+    if not covered.cases_unlisted:
+        return None
+    return f"{covered.cohort}: {covered.cases_unlisted} cases of the table are not listed by the card, and are scored", False
+
+
+@check("BC003", "Each external cohort holds patients of both classes.")
+def two_classes(group: GroupResult) -> tuple[str, bool] | None:
+    """BC003: a cohort holds one class only."""
+    area = group.model.auc
+    if area.value is not None:
+        return None
+    return (
+        f"{group.name}: {area.reason} among {group.model.n}, so AUC, AUPRC and calibration are not estimable",
+        False,
+    )
+
+
+@check("BC004", f"Each external cohort holds {MIN_PATIENTS} patients or more.")
+def enough_patients(group: GroupResult) -> tuple[str, bool] | None:
+    """BC004: a cohort is too small for its figures to say much."""
+    if (n := group.model.n) >= MIN_PATIENTS:
+        return None
+    return f"{group.name}: {n} patients only; its figures are a rough guide at best, and an ICI is not estimable", False
+
+
+@check("BC005", "The model answers for most patients of each external cohort.")
+def like_development(group: GroupResult) -> tuple[str, bool] | None:
+    """BC005: most patients of a cohort are unlike those of the development."""
+    declined = group.uncertainty.declined if group.uncertainty is not None else None
+    if declined is None or declined.value is None or declined.value <= MOST_UNLIKE:
+        return None
+    return (
+        f"{group.name}: the model abstains from {declined.numerator} of {declined.denominator} patients, who are unlike "
+        "its development patients (uncertainty.csv)"
+    ), False

@@ -1,0 +1,119 @@
+"""The result of a benchmark of a binary target: its Table S2, its figures, and the folder that it is kept in."""
+
+from dataclasses import dataclass
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+
+from ccrcc_model.outcomes.finding import Finding
+from ccrcc_model.statistics.estimate import format_difference, format_number
+from ccrcc_model.statistics.evaluation import Contrast, Scope
+from ccrcc_model.validation import tables
+from ccrcc_model.validation.cautions import cautions
+from ccrcc_model.validation.faults import fault
+from ccrcc_model.validation.scored import Scored
+from nnunet_ext.documents.foreign_json import parse_json
+from nnunet_ext.documents.regular_file import refuse_irregular
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import write_text
+
+if TYPE_CHECKING:  # drawn only when asked for
+    from matplotlib.axes import Axes
+
+FILE = "benchmark.json"
+SHOWN = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
+"""Groups of the forest plot: all but single centres."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BenchmarkResult(Scored):
+    """One binary target in every group of patients; see `Scored` for what it holds."""
+
+    @property
+    def cautions(self) -> tuple[Finding, ...]:
+        """What a reader has to know before any figure."""
+        return cautions(self.audit, self.coverage, self.groups)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the command reports: every caution."""
+        return tuple(map(str, self.cautions))
+
+    @property
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """Model and tumour volume in each cohort, and in all external cohorts together."""
+        return tuple(group.contrast for group in self.scope(*SHOWN))
+
+    def table_s2(self) -> pd.DataFrame:
+        """Return Table S2 of the supplement: one row per group, each share as ``0.81(0.64-0.93)`` with its raw counts."""
+        return tables.table_s2(self)
+
+    def plot(self, kind: str, *, group: str | None = None) -> "Axes":
+        """Draw one figure and return its axes; ``axes.figure`` is the whole figure.
+
+        Args:
+            kind: ``"roc"``, ``"calibration"`` or ``"decision"`` of one group, or ``"forest"`` of all of them.
+            group: Name of the group; the headline's where it is left out.
+
+        Raises:
+            InputError: If the kind or the group is not known.
+        """
+        from ccrcc_model.plots.single import draw_curve, draw_single_forest  # noqa: PLC0415 - matplotlib only when asked for
+
+        if kind == "forest":
+            return draw_single_forest(self.sentence, self.contrasts)
+        chosen = [one for one in self.groups if one.name == group] if group else [self.headline]
+        if not chosen:
+            msg = f"No group {group!r}; known ones are {', '.join(one.name for one in self.groups)}"
+            raise InputError(msg)
+        return draw_curve(kind, chosen[0])
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write ``benchmark.json``, which `load` reads, and every table as CSV in the same folder."""
+        write_text(Path(folder) / FILE, TypeAdapter(type(self)).dump_json(self, indent=1).decode() + "\n")
+        tables.write_tables(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: If the file is missing, is not a benchmark, or holds figures that none can have.
+        """
+        path = Path(folder) / FILE
+        refuse_irregular(path, "benchmark")
+        if not path.is_file():
+            msg = f"No benchmark at {path}; make one with `ccrcc benchmark`"
+            raise InputError(msg)
+        try:
+            content = path.read_bytes()
+            parse_json(content)  # which refuses what pydantic reads: a key twice, NaN, a number that is too large
+            result = TypeAdapter(cls).validate_json(content, strict=True)
+            found = fault(result)
+        except ValidationError as error:
+            first = error.errors()[0]
+            found = f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
+        except (ValueError, OSError) as error:
+            found = str(error)
+        if found:
+            msg = f"{path} is not a benchmark: {found}; make it again with `ccrcc benchmark`"
+            raise InputError(msg)
+        return result
+
+    def __repr__(self) -> str:
+        group = self.headline
+        external = len(self.scope(Scope.EXTERNAL))
+        who = "out-of-fold" if group.scope is Scope.INTERNAL else f"{external} external cohort{'s' * (external != 1)}"
+        return (
+            f"Benchmark of {self.target} ({self.rule}){f' by model {self.model_id[:12]}' if self.model_id else ''}\n"
+            f"{group.name}: AUC {group.model.auc} against {format_number(group.baseline.auc.value)} of tumour volume alone, "
+            f"difference {format_difference(group.difference.estimate)}\n"
+            f"{group.model.n} patients, {group.model.events} of them positive, {who}; cautions: {len(self.cautions)}"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
