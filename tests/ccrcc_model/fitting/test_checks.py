@@ -12,6 +12,7 @@ from fitted import fit
 from ccrcc_model.fitting.checks import (
     cautions,
     prepare_parent,
+    refuse_external,
     refuse_other_content,
     refuse_repeated_scans,
     refuse_too_few,
@@ -19,7 +20,9 @@ from ccrcc_model.fitting.checks import (
 )
 from ccrcc_model.fitting.covariates import clinical_covariates
 from ccrcc_model.outcomes.cases import LabelledCases, feature_matrix, label
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT
+from nnunet_ext.ground.case import Case, Cohort, Role
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
 
@@ -156,3 +159,11 @@ def test_the_fewest_patients_on_one_side_that_can_be_split(graded_planted):
         refuse_too_few(label(table, few, ISUP), ISUP)
     with pytest.raises(InputError, match=r"ki67-percent needs at least 6 patients on each side of ki67_percent"):
         refuse_too_few(label(*graded_planted(13), KI67_PERCENT), KI67_PERCENT)
+
+
+def test_a_study_whose_card_is_external_is_refused_though_its_table_says_otherwise(planted, tmp_path):
+    table, outcomes = planted(40)
+    card = Cohort("home", Role.EXTERNAL, (Case("c0", "home-000", "east", tmp_path / "c0.nii.gz"),))
+    with pytest.raises(InputError, match="development cohorts only; cohort home is external"):
+        refuse_external(Study(card, table, outcomes))
+    refuse_external(Study(replace(card, role=Role.DEVELOPMENT), table, outcomes))
