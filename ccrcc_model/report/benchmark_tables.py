@@ -30,13 +30,13 @@ def table_s2(results: Sequence[BenchmarkResult]) -> Table:
     frame["target"] = frame["target"].map(title)
     frame["threshold"] = frame["threshold"].map(lambda threshold: format_number(threshold, decimals=3))
     cut = [title(result.target) for result in results if result.print_rule == "cut"]
-    printed = "rounded to" if not cut else "cut, not rounded, to"
+    printed = "rounded to" if not cut else "truncated, not rounded, to"
     if 0 < len(cut) < len(results):
-        printed = f"rounded, of {' and '.join(cut)} cut, to"
+        printed = f"rounded, for {' and '.join(cut)} truncated, to"
     note = (
-        f"95 % Clopper-Pearson intervals; figures {printed} two decimals. A patient is called positive from the threshold on. "
+        f"95% Clopper-Pearson CIs; figures {printed} two decimals. A patient is called positive from the threshold on. "
         "External: the locked model. Internal: out-of-fold, at a threshold that was chosen on these same predictions, and so "
-        "slightly optimistic. PPV and NPV hold at each group's own share of positive patients."
+        "slightly optimistic. PPV and NPV hold at each group's own prevalence."
     )
     columns = [_S2_TITLES.get(name) or CALLS[name].title for name in frame.columns]
     rows = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
@@ -47,7 +47,7 @@ def operating_point(result: BenchmarkResult) -> Table:
     """What else the calls at the locked threshold are worth: balanced accuracy, F1 and net benefit in every group."""
     shown = [figure for figure in (*CALLS, *BENEFIT) if figure.name not in SHARES]
     rows = [[_name(group), *(_figure(at_threshold(group.model)[figure.name]) for figure in shown)] for group in result.groups]
-    note = "95 % intervals by bootstrap; of net benefit, the normal interval of a mean. All hold at each group's own share of "
+    note = "95% CIs by bootstrap; of net benefit, the normal interval of a mean. All hold at each group's own share of "
     note += f"positive patients.{_few_note(result)}"
     name = f"table-threshold-{result.target}"
     columns = ["Group", *(figure.title for figure in shown)]
@@ -82,10 +82,10 @@ def discrimination(result: BenchmarkResult) -> Table:
         ]
         for group in result.groups
     ]
-    columns = ["Group", "Positive / all", "AUC, model", "AUC, tumour volume", "Difference", "p", "AUPRC, model"]
+    columns = ["Group", "Positive / all", "AUC, model", "AUC, tumour volume", "Difference", "P value", "AUPRC, model"]
     note = (
-        "95 % intervals and paired two-sided p after DeLong (doi:10.2307/2531595); AUPRC by bootstrap. Those of out-of-fold "
-        "predictions take them as independent, which they are not, and may be too narrow." + _few_note(result)
+        "95% CIs and paired two-sided P values by DeLong's method (doi:10.2307/2531595); AUPRC by bootstrap. Those of "
+        "out-of-fold predictions assume independence, which does not hold, and may be too narrow." + _few_note(result)
     )
     name = f"table-auc-{result.target}"
     return Table(name, f"Discrimination, {title(result.target)}", columns, rows, (), note)
@@ -99,9 +99,9 @@ def calibration(result: BenchmarkResult) -> Table:
             figures = [_figure(getattr(predictor.calibration, figure.name)) for figure in CALIBRATION]
             rows.append([_name(group), name, *figures])
     columns = ["Group", "Predictor", *(figure.title for figure in CALIBRATION)]
-    note = "Perfect: intercept 0, slope 1, ICI 0. Wald 95 % intervals; ICI by loess with a bootstrap (doi:10.1002/sim.8281)."
+    note = "Perfect: intercept 0, slope 1, ICI 0. 95% CIs by Wald; ICI by loess with a bootstrap (doi:10.1002/sim.8281)."
     if any(group.model.n < ENOUGH_FOR_ICI and group.model.calibration.ici.low is not None for group in result.groups):
-        note += f" Below some {ENOUGH_FOR_ICI} patients the intervals of the ICI lie too high and miss the truth too often."
+        note += f" Below about {ENOUGH_FOR_ICI} patients the intervals of the ICI are too high, and their coverage is too low."
     note += _few_note(result)
     return Table(f"table-calibration-{result.target}", f"Calibration, {title(result.target)}", columns, rows, (1,), note)
 
@@ -128,9 +128,9 @@ def uncertainty(result: BenchmarkResult) -> Table | None:
     columns += ["One class, negative", "One class, positive"]
     aim = 1 - next(group.uncertainty.alpha for group in result.groups if group.uncertainty)
     note = (
-        "Unlike: features or acquisition lie outside of what development held, as do those of some 5 % of like patients. "
-        f"Covered: the conformal set holds the true class; it aims at {aim:.0%} of each class, without guarantee. "
-        "One class: the set holds one, which is an answer. Clopper-Pearson 95 % intervals, DeLong's for AUC."
+        "Unlike: features or acquisition outside the range of development, as in about 5% of patients like those of "
+        f"development. Covered: the conformal set contains the true class; the target is {aim:.0%} of each class, without guarantee. "
+        "One class: the set contains one class, which is a definite answer. 95% CIs by Clopper-Pearson, for AUC by DeLong."
     ) + _few_note(result)
     return Table(f"table-uncertainty-{result.target}", f"Uncertainty, {title(result.target)}", columns, rows, (), note)
 
@@ -152,7 +152,7 @@ def graded(result: GradedResult) -> Table:
     columns = ["Group", "Patients", "Figure", "Model", "Tumour volume", "Difference"]
     shown = dict.fromkeys(name for group in result.groups for name in group.figures)
     sources = "; ".join(f"{GRADING[name].title}: {GRADING[name].source}" for name in shown)
-    note = f"95 % intervals by bootstrap, the difference (model − tumour volume) on the same resamples. {sources}."
+    note = f"95% CIs by bootstrap, the difference (model − tumour volume) on the same resamples. {sources}."
     return Table(f"table-graded-{result.target}", f"Figures of {title(result.target)}", columns, rows, (2,), note)
 
 

@@ -95,7 +95,7 @@ def _of_masks(run: Run, folder: Path) -> Iterator[Picture]:
     groups = group_dice(overlap)
     figure = draw_dice(groups)
     caption = (
-        "Fig. S1. Dice coefficient of predicted against reference masks: mean (bar), standard deviation (line), cases (dots)."
+        "Fig. S1. Dice coefficient of predicted versus reference masks: mean (bar), standard deviation (line), cases (dots)."
     )
     numbers = "; ".join(f"{group.group}, {group.structure}: {group} in {len(group.dice)} cases" for group in groups)
     alt = f"Mean Dice and standard deviation. {numbers or 'No case has a reference mask'}."
@@ -109,8 +109,8 @@ def _forest(results: tuple[BenchmarkResult, ...], folder: Path) -> Picture:
         for group in result.scope(*PANELS)
     ]
     caption = (
-        "Difference of AUC (model − tumour volume alone), with DeLong's paired 95 % interval; positive patients and both "
-        "AUCs on the left. Right of the line the model is better. Hollow: internal, out-of-fold. Diamond: all external."
+        "Difference of AUC (model − tumour volume alone), with DeLong's paired 95% CI; positive patients and both "
+        "AUCs on the left. To the right of the line the model is better. Hollow: internal, out-of-fold. Diamond: all external."
     )
     alt = f"Difference of AUC (model − tumour volume). {'; '.join(numbers)}."
     figure = draw_forest([(result.sentence, result.contrasts) for result in results])
@@ -138,7 +138,7 @@ def _forest_data(results: tuple[BenchmarkResult, ...]) -> pd.DataFrame:
 def _concordance(result: GradedResult, folder: Path) -> Picture:
     numbers = "; ".join(f"{one.name}: {interval(one.found.difference, sign=True)}" for one in result.contrasts)
     caption = (
-        f"Difference of concordance ({title(result.target)} model − tumour volume alone), with its paired 95 % "
+        f"Difference of concordance ({title(result.target)} model − tumour volume alone), with its paired 95% "
         "bootstrap interval; patients and both concordances on the left. Right of the line the model is better. Hollow: "
         "internal, out-of-fold."
     )
@@ -154,7 +154,7 @@ def _of_benchmark(result: BenchmarkResult, folder: Path) -> Iterator[Picture]:
         "calibration": (
             plot_calibration,
             82.0,
-            f"Calibration, {name}: loess of observed on predicted risk (line), groups with exact 95 % intervals (circles).",
+            f"Calibration, {name}: loess of observed on predicted risk (line), groups with exact 95% CIs (circles).",
         ),
         "decision": (
             plot_decision_curve,
@@ -186,8 +186,8 @@ def _in_words(kind: str, group: GroupResult) -> str:
 
 def _features(model: Model, folder: Path) -> Picture:
     caption = (
-        f"Features that the {title(model.target.name)} model leans on most: mean absolute contribution to the log odds "
-        "(TreeSHAP; for the tumour volume that the model starts from, its linear term) over the development patients."
+        f"Features on which the {title(model.target.name)} model relies most: mean absolute contribution to the log odds "
+        "(TreeSHAP; for tumour volume, from which the model starts, its linear term) over the development patients."
     )
     numbers = "; ".join(f"{', '.join(feature_label(one.feature))} {one.log_odds:.2f}" for one in model.importance[:12])
     alt = f"Mean absolute SHAP values. {numbers or 'None'}."

@@ -93,12 +93,12 @@ def overlap(run: Run) -> Table | None:
         for name, part in parts:
             for group in group_dice(part, by="structure"):
                 errors = part.loc[part["structure"] == group.structure, "relative_volume_error"].dropna()
-                error = f"{100 * errors.median():+.0f} %".replace("-", "−") if len(errors) else "not estimable"
+                error = f"{100 * errors.median():+.0f}%".replace("-", "−") if len(errors) else "not estimable"
                 low = format_number(float(pd.Series(group.dice).quantile(0.1)))
                 median = format_number(float(pd.Series(group.dice).median()))
                 rows.append([name, group.structure, str(len(group.dice)), str(group), median, low, error])
     columns = ["Cohort", "Structure", "Cases", "Dice, mean ± SD", "Median", "10th percentile", "Volume error, median"]
-    return Table("table-overlap", "Predicted against reference masks", columns, rows, (1,))
+    return Table("table-overlap", "Predicted versus reference masks", columns, rows, (1,))
 
 
 def cell(value: object) -> str:

@@ -1,4 +1,4 @@
-"""A figure with its 95 % interval, or the reason why there is none, and how both are printed.
+"""A figure with its 95% CI, or the reason why there is none, and how both are printed.
 
 A figure that the data cannot give is an `Estimate` without a value and with the reason: a subgroup of one class is a
 finding, not a crash.

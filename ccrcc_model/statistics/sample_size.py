@@ -22,7 +22,7 @@ from scipy.stats import norm
 from nnunet_ext.ground.errors import InputError
 
 Z = 1.96
-"""Of a 95 % interval, to as many digits as the published criteria use."""
+"""Of a 95% CI, to as many digits as the published criteria use."""
 
 OPTIMISM = 0.05
 """Largest difference of apparent and adjusted Nagelkerke R2, and largest error of the overall risk, in development."""
@@ -123,7 +123,7 @@ def validation_size(
     Args:
         prevalence: Share of positive patients, inside (0, 1).
         auc: Anticipated, inside (0.5, 1).
-        auc_width: Width of the 95 % interval of the AUC, inside (0, 1).
+        auc_width: Width of the 95% CI of the AUC, inside (0, 1).
         slope_width: The same of the calibration slope, which is taken to be 1.
         ratio_width: The same of observed over expected events, which is taken to be 1.
 
@@ -148,7 +148,7 @@ def validation_size(
         "calibration slope": (slope_width, _for_slope(auc, prevalence, slope_width)),
         "AUC": (auc_width, _for_auc(auc, prevalence, auc_width)),
     }
-    return tuple(_criterion(name, f"95 % interval {width:g} wide", n, prevalence) for name, (width, n) in wanted.items())
+    return tuple(_criterion(name, f"95% CI {width:g} wide", n, prevalence) for name, (width, n) in wanted.items())
 
 
 def needed(criteria: tuple[Criterion, ...]) -> Criterion:
