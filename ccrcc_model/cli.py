@@ -26,6 +26,7 @@ from ccrcc_model.commands.pool import pool
 from ccrcc_model.commands.record import RecordedCommand
 from ccrcc_model.commands.report import report
 from ccrcc_model.commands.segment import segment
+from ccrcc_model.commands.size import size
 from ccrcc_model.commands.spread import spread
 from ccrcc_model.commands.stability import stability
 from ccrcc_model.commands.thicken import thicken
@@ -45,6 +46,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     fit,
     benchmark,
     counts,
+    size,
     spread,
     pool,
     report,

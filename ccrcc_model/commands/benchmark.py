@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ccrcc_model.commands.options import LockedModel, OutFolder, Seed
+from ccrcc_model.commands.options import CentreColumn, LockedModel, OutFolder, PatientColumn, Seed, VolumeColumn
 from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
+    from ccrcc_model.commands.own_table import OwnColumns
     from ccrcc_model.models.model import Model
+    from ccrcc_model.outcomes.study import Study
     from ccrcc_model.statistics.evaluation import Pair
 
 
 def benchmark(
     model: LockedModel,
-    cohort: Annotated[list[Path], typer.Option(help="Card of a cohort with outcomes; repeat for several.")],
-    table: Annotated[list[Path], typer.Option(help="Feature table of a cohort; one for each card.")],
+    table: Annotated[list[Path], typer.Option(help="Feature table of a cohort; one for each card, in the same order.")],
     out: OutFolder,
+    cohort: Annotated[list[Path] | None, typer.Option(help="Card of a cohort with outcomes; repeat for several.")] = None,
+    outcomes: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Outcomes of a cohort without a card, one for each table, in the same order."),
+    ] = None,
     print_rule: Annotated[
         Literal["round", "cut"], typer.Option(help="How Table S2 prints values and bounds; the published one cut them.")
     ] = "round",
@@ -33,6 +39,9 @@ def benchmark(
     smallest_cell: Annotated[
         int, typer.Option(min=5, help="Counts below this are withheld from result files; 0 is given.")
     ] = 5,
+    patient: PatientColumn = None,
+    volume: VolumeColumn = None,
+    centre: CentreColumn = None,
 ) -> None:
     """Score a locked model on external cohorts.
 
@@ -40,28 +49,24 @@ def benchmark(
     """
     from ccrcc_model.commands.console import say
     from ccrcc_model.commands.output_kinds import BENCHMARK
+    from ccrcc_model.commands.own_table import OwnColumns
     from ccrcc_model.models.model import Model
     from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
-    from ccrcc_model.outcomes.study import Study
     from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
     from ccrcc_model.statistics.prevalence import check_prevalence
     from ccrcc_model.validation.benchmark import benchmark as score
     from ccrcc_model.validation.benchmark import check_studies, predict_studies
-    from nnunet_ext.cohort.cards import load_cohort
-    from radiomics_cfg.table import FeatureTable
 
     if smallest_cell != SMALLEST_CELL and share is None:
         msg = "--smallest-cell is of the result files that --share writes; give --share DIR, or leave it out"
         raise InputError(msg)
-    if len(cohort) != len(table):
-        msg = f"Give one --table for each --cohort; got {len(cohort)} cohorts and {len(table)} tables"
-        raise InputError(msg)
-    BENCHMARK.claim(out, inputs=[*cohort, *table])
+    columns, known_by = OwnColumns(patient, volume, centre), _known_by(cohort or [], outcomes or [], table)
+    BENCHMARK.claim(out, inputs=[*known_by, *table])
     if prevalence is not None:
         check_prevalence(prevalence)
     _claim_share(share)
     locked = Model.load(model)
-    studies = [Study(load_cohort(card), FeatureTable.read(path)) for card, path in zip(cohort, table, strict=True)]
+    studies = [_study(known, path, columns, is_card=bool(cohort)) for known, path in zip(known_by, table, strict=True)]
     check_studies(studies)
     is_binary = locked.target.kind == "binary"
     if not is_binary:
@@ -83,6 +88,34 @@ def benchmark(
     for line in lines:
         say(line)
     say(f"Benchmark of {result.target} on {len(studies)} cohorts: {out}")
+
+
+def _known_by(cards: list[Path], outcomes: list[Path], tables: list[Path]) -> list[Path]:
+    """Return the files that the outcomes of each table come from: cards, or else files of outcomes.
+
+    Raises:
+        InputError: If both were given, or not one for each table.
+    """
+    if cards and outcomes:
+        msg = "--cohort names the outcomes in its card; give --outcomes for cohorts without a card only"
+        raise InputError(msg)
+    option, found = ("--outcomes", outcomes) if outcomes else ("--cohort", cards)
+    if len(found) != len(tables):
+        msg = f"Give one --table for each {option}; got {len(found)} of {option} and {len(tables)} tables"
+        raise InputError(msg)
+    return found
+
+
+def _study(known: Path, table: Path, columns: "OwnColumns", *, is_card: bool) -> "Study":
+    """Read the features and outcomes of one external cohort."""
+    from ccrcc_model.outcomes.study import Study
+    from ccrcc_model.outcomes.table import read_outcomes
+    from nnunet_ext.cohort.cards import load_cohort
+    from nnunet_ext.ground.case import Role
+
+    card = load_cohort(known) if is_card else None
+    features = columns.read(table, cohort=card.name if card else None, role=Role.EXTERNAL)
+    return Study(card, features) if card else Study(None, features, read_outcomes(known))
 
 
 def _claim_share(share: Path | None) -> None:

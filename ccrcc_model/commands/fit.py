@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ccrcc_model.commands.options import Jobs, OutFolder, Seed
+from ccrcc_model.commands.options import CentreColumn, Jobs, OutFolder, PatientColumn, Seed, VolumeColumn
 from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fit(
-    table: Annotated[Path, typer.Argument(help="Feature table of a development cohort.")],
+    table: Annotated[Path, typer.Argument(help="Feature table of a development cohort: of `ccrcc extract`, or your own.")],
     outcomes: Annotated[Path, typer.Option(help="CSV with patient_id, isup_grade, ki67_percent.")],
     target: Annotated[
         list[str],
@@ -49,6 +49,9 @@ def fit(
     studies: Annotated[
         str | None, typer.Option(metavar="FILE|URL", help="Journal file, or database URL, that keeps Optuna's trials.")
     ] = None,
+    patient: PatientColumn = None,
+    volume: VolumeColumn = None,
+    centre: CentreColumn = None,
     jobs: Jobs = 1,
 ) -> None:
     """Fit and lock models of grade and Ki67.
@@ -56,6 +59,7 @@ def fit(
     Patient-grouped nested cross-validation; tumour volume alone is the baseline.
     """
     from ccrcc_model.commands.console import note, progress_bar, say
+    from ccrcc_model.commands.own_table import OwnColumns
     from ccrcc_model.fitting.covariates import clinical_covariates
     from ccrcc_model.fitting.fit import fit as fit_model
     from ccrcc_model.fitting.settings import Settings
@@ -65,17 +69,17 @@ def fit(
     from ccrcc_model.outcomes.table import read_outcomes
     from nnunet_ext.ground.outputs import try_folder
     from radiomics_cfg.contour_stability import PerturbedValues
-    from radiomics_cfg.table import FeatureTable
 
     targets = _find(target, ki67_cut)
     settings = Settings(folds, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
     for each in targets:
         settings.refuse_for(each)
+    columns = OwnColumns(patient, volume, centre)
     try_folder(out)
     if studies is not None:
         try_studies(studies)
     folders = model_folders(targets, out)
-    study = Study(None, FeatureTable.read(table), read_outcomes(outcomes))
+    study = Study(None, columns.read(table), read_outcomes(outcomes))
     for line in check_targets(study, targets, settings):
         note(line)
     for each in targets:

@@ -34,6 +34,17 @@ Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes
 ShardOption = Annotated[
     str | None, typer.Option(metavar="i/N", help="Only every N-th case from the i-th on, i from 0: one job of an array.")
 ]
+PatientColumn = Annotated[
+    str | None,
+    typer.Option("--patient", metavar="COLUMN", help="Column of patients in a table of your own, one row per patient."),
+]
+VolumeColumn = Annotated[
+    str | None,
+    typer.Option("--volume", metavar="COLUMN", help="Its column of tumour volume, mm³; original_shape_MeshVolume by default."),
+]
+CentreColumn = Annotated[
+    str | None, typer.Option("--centre", metavar="COLUMN", help="Its column of hospitals; all patients are of one by default.")
+]
 SchedulerAddress = Annotated[
     str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Dask cluster that does the work instead.")
 ]

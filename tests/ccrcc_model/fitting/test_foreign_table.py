@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from ccrcc_model.fitting.fit import fit
+from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.validation.benchmark import benchmark
 from nnunet_ext.ground.errors import InputError
@@ -34,7 +36,7 @@ def taken(frame: pd.DataFrame, name: str, role: str = "development") -> FeatureT
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Model:
     frame, outcomes = own_table("home", 60, seed=1)
     folder = tmp_path_factory.mktemp("models") / "grade"
-    fit(taken(frame, "home"), outcomes, GRADE, out_dir=folder, folds=3, repeats=1, trials=1)
+    fit(Study(None, taken(frame, "home"), outcomes), GRADE, settings=Settings(3, 1, 1), out=folder)
     return Model.load(folder)
 
 
@@ -46,7 +48,7 @@ def test_a_model_is_fitted_and_says_that_the_preset_is_not_known(locked: Model) 
 
 def test_it_is_benchmarked_and_audited_without_hashes_of_images(locked: Model) -> None:
     frame, outcomes = own_table("north", 30, seed=2)
-    result = benchmark(locked, [(taken(frame, "north", "external"), outcomes)])
+    result = benchmark(locked, [Study(None, taken(frame, "north", "external"), outcomes)])
     assert result.groups[-1].model.n == 30
     assert any("0 have the same image" in answer.finding for answer in result.audit)
     assert all(answer.passed for answer in result.audit)
@@ -55,7 +57,7 @@ def test_it_is_benchmarked_and_audited_without_hashes_of_images(locked: Model) -
 def test_a_scan_under_another_name_is_recognised_by_its_features(locked: Model) -> None:
     frame, outcomes = own_table("home", 60, seed=1)
     renamed, known = frame.assign(ID="again-" + frame["ID"]), outcomes.assign(patient_id="again-" + outcomes["patient_id"])
-    result = benchmark(locked, [(taken(renamed, "north", "external"), known)])
+    result = benchmark(locked, [Study(None, taken(renamed, "north", "external"), known)])
     assert any("60 others the same features" in answer.finding and not answer.passed for answer in result.audit)
 
 
@@ -63,10 +65,10 @@ def test_it_is_not_scored_on_features_of_a_known_preset(locked: Model) -> None:
     table = taken(own_table("north", 30, seed=2)[0], "north", "external")
     ours = FeatureTable(table.rows, {"preset": "quick", "preset_sha256": "0" * 64, "mode": "canonical", "cohorts": {}})
     with pytest.raises(InputError, match="features of preset foreign .*made elsewhere.* the table holds quick"):
-        locked.predict(ours, own_table("north", 30, seed=2)[1])
+        locked.predict(Study(None, ours, own_table("north", 30, seed=2)[1]))
 
 
 def test_an_external_table_is_not_fitted_on(tmp_path: Path) -> None:
     frame, outcomes = own_table("north", 60, seed=1)
     with pytest.raises(InputError, match="cohort north of the table is external"):
-        fit(taken(frame, "north", "external"), outcomes, GRADE, out_dir=tmp_path / "grade")
+        fit(Study(None, taken(frame, "north", "external"), outcomes), GRADE, out=tmp_path / "grade")
