@@ -24,7 +24,7 @@ from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.report import read_run, report_run
 from ccrcc_model.validation.benchmark import benchmark
-from ccrcc_model.validation.tables import discrimination, table_s2, write_tables
+from ccrcc_model.validation.tables import discrimination
 from nnunet_ext.ground.case import Role
 from nnunet_ext.ground.record import write_record
 from radiomics_cfg.table import FeatureTable
@@ -54,10 +54,9 @@ def main() -> None:
     print(model.headline)
     for one in model.manifest["comparators"]:
         print(comparator_line(one))
-    result = benchmark(model, [(external, outcomes)])
-    result.write(out / "benchmark" / "grade")
-    write_tables(result, out / "benchmark" / "grade")
-    print(table_s2(result).to_string(index=False))
+    result = benchmark(model, Study(None, external, outcomes))
+    result.save(out / "benchmark" / "grade")
+    print(result.table_s2().to_string(index=False))
     print(discrimination(result).to_string(index=False))
     settings = {"trials": options.trials, "first external case": FIRST_EXTERNAL}
     title = "Grade from shape and clinical covariates: KiTS cases below 200, validated on those from 200 on"
