@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target, find_target
 from nnunet_ext.documents.csv_table import csv_text
+from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.outputs import reserve
 from nnunet_ext.ground.progress import OnProgress, silent
 from radiomics_cfg.contour_stability import PerturbedValues
@@ -46,7 +46,7 @@ def fit(
     target: Target | str,
     *,
     settings: Settings = DEFAULT,
-    out: str | PathLike[str] | None = None,
+    out: AnyPath | None = None,
     perturbed: PerturbedValues | None = None,
     clinical: Sequence[str] = (),
     ablation: bool = False,
@@ -107,7 +107,7 @@ def fit(
         rivals = rivals_of(cases, target, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
         score = mean_over_repeats(cases, outer, "predicted")[:, 0]
         found = compare_with_rivals(cases, target, score, rivals, folds=folds, seed=settings.seed, **shared)
-        manifest["cautions"] = list(cautions(cases))
+        manifest["cautions"] = [f"{one.code}: {one.finding}" for one in cautions(cases)]
         manifest["comparators"] = [one.to_json() for one in found]
         files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
         seen = with_components(table, final.members)
