@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ccrcc_model.fitting.settings import Settings
     from ccrcc_model.models.model import Model, load_model
     from ccrcc_model.multicentre.pool import pool
+    from ccrcc_model.multicentre.result_file import SiteResult
     from ccrcc_model.outcomes.study import Study
     from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT, Target, ki67
     from ccrcc_model.report.page import write_report
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ccrcc_model.statistics.net_benefit import net_benefit
     from ccrcc_model.statistics.predictions import Predictions
     from ccrcc_model.validation.benchmark import benchmark
-    from ccrcc_model.validation.mask_spread import mask_spread
+    from ccrcc_model.validation.mask_spread import spread
     from ccrcc_model.validation.result import BenchmarkResult
 
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "Predictions": "statistics.predictions",
     "RadiomicsClassifier": "fitting.estimator",
     "Settings": "fitting.settings",
+    "SiteResult": "multicentre.result_file",
     "Study": "outcomes.study",
     "Target": "outcomes.target",
     "auc": "statistics.discrimination",
@@ -43,9 +45,9 @@ _HOMES = {
     "fit": "fitting.fit",
     "ki67": "outcomes.target",
     "load_model": "models.model",
-    "mask_spread": "validation.mask_spread",
     "net_benefit": "statistics.net_benefit",
     "pool": "multicentre.pool",
+    "spread": "validation.mask_spread",
     "write_report": "report.page",
 }
 """Module of each public name."""
@@ -61,6 +63,7 @@ __all__ = [
     "Predictions",
     "RadiomicsClassifier",
     "Settings",
+    "SiteResult",
     "Study",
     "Target",
     "auc",
@@ -69,9 +72,9 @@ __all__ = [
     "fit",
     "ki67",
     "load_model",
-    "mask_spread",
     "net_benefit",
     "pool",
+    "spread",
     "write_report",
 ]
 
