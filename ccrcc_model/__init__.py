@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ccrcc_model.multicentre.pool import pool
     from ccrcc_model.multicentre.result_file import SiteResult
     from ccrcc_model.outcomes.study import Study
+    from ccrcc_model.outcomes.table import read_outcomes
     from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT, Target, ki67
     from ccrcc_model.report.page import write_report
     from ccrcc_model.statistics.calibration import calibrate
@@ -47,6 +48,7 @@ _HOMES = {
     "load_model": "models.model",
     "net_benefit": "statistics.net_benefit",
     "pool": "multicentre.pool",
+    "read_outcomes": "outcomes.table",
     "spread": "validation.mask_spread",
     "write_report": "report.page",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "load_model",
     "net_benefit",
     "pool",
+    "read_outcomes",
     "spread",
     "write_report",
 ]

@@ -3,11 +3,6 @@
 Rows are recognised by their index: features are a DataFrame whose index holds patients. Whatever is watched keeps that index
 and passes on, with the features that it makes, whom it had seen. So a selector that was fitted before the split betrays
 itself when its features are scored, wherever that happens.
-
-    audit = LeakAudit()
-    pipeline = audit.watch(make_pipeline(StandardScaler(), SelectKBest(k=10), LogisticRegression()))
-    cross_val_predict(pipeline, X, y, groups=X.index, cv=StratifiedGroupKFold(5), method="predict_proba")
-    print(audit.proof())
 """
 
 from collections.abc import Iterable
@@ -54,7 +49,18 @@ def outcome_in_features(name: str, features: pd.DataFrame, y: Any) -> tuple[str,
 
 
 class LeakAudit:
-    """Collects what the estimators that it watches were fitted on, and whom they scored."""
+    """Collects what the estimators that it watches were fitted on, and whom they scored.
+
+    Example:
+        >>> import ccrcc_model as cc, pandas as pd
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> X = pd.DataFrame({"mean": [1.0, 4.0, 2.0, 3.0]}, index=["p1", "p2", "p3", "p4"])
+        >>> audit = cc.LeakAudit()
+        >>> scores = audit.watch(LogisticRegression()).fit(X, [0, 1, 0, 1]).predict_proba(X)
+        >>> print(audit.proof())
+        2 steps were recorded; 4 patients were scored.
+        LA001 failed: ... LogisticRegression: 4 of 4 patients that it scored were seen when it was fitted
+    """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []

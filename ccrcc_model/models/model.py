@@ -51,6 +51,14 @@ class Model:
             models that were written before it was kept.
         domain: What the development patients were like; None in the same folders.
         scans: Prints of their scans, by which these are recognised under another name.
+
+    Example:
+        >>> import ccrcc_model as cc, radiomics_cfg as rad
+        >>> model = cc.Model.load("models/grade")
+        >>> model.predict(cc.Study(None, rad.FeatureTable.read("ext.parquet"), cc.read_outcomes("ext.csv")))
+        Predictions of grade in north
+        150 patients of 2 centres, ... positive; abstained from ...
+        Probability: median 0..., from 0... to 0...
     """
 
     id: str
@@ -255,6 +263,11 @@ def load_model(folder: AnyPath) -> Model:
 
     Raises:
         InputError: As ``Model.load``.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.load_model("models/grade").target.rule
+        'isup_grade >= 3'
     """
     return Model.load(folder)
 

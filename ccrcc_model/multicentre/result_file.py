@@ -66,6 +66,12 @@ class SiteResult:
         baseline: That of tumour volume alone.
         difference: Difference of AUC (model − baseline), with DeLong's paired interval; withheld if a count of either is.
         versions: Of the software.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> site = cc.SiteResult.read("north.json")
+        >>> site.cohort, site.n, site.smallest_cell
+        ('north', 150, 5)
     """
 
     model_id: str

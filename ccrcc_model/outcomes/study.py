@@ -22,6 +22,13 @@ class Study:
 
     Raises:
         InputError: If no outcomes are given, and there is no card that names them.
+
+    Example:
+        >>> import ccrcc_model as cc, radiomics_cfg as rad
+        >>> cc.Study(None, rad.FeatureTable.read("dev.parquet"), cc.read_outcomes("dev.csv"))
+        Study of home, no card
+        60 cases with 40 features
+        outcomes of 60 patients: isup_grade, ki67_percent
     """
 
     card: Cohort | None

@@ -79,6 +79,12 @@ def write_report(models: Sequence[Model], results: Sequence[BenchmarkResult | Gr
         models: Locked models, one per target.
         results: Their benchmarks, one per target.
         folder: Folder of the report; the only one that is written to.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> model, result = cc.load_model("models/grade"), cc.BenchmarkResult.load("benchmark/grade")
+        >>> cc.write_report([model], [result], "report").name
+        'report.html'
     """
     out = Path(folder)
     by_target = {model.target.name: model for model in models}

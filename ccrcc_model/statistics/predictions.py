@@ -30,6 +30,13 @@ class Predictions:
         y_prob: Shape ``(n,)``, probability that the target is positive, inside [0, 1].
         abstained: Shape ``(n,)``, True where the model should not be believed, as the patient is unlike its development
             patients; the probability is given all the same. None where this was not asked.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.Predictions.read("predictions.csv")
+        Predictions of grade in north
+        40 patients of 2 centres, 20 positive
+        Probability: median 0.50, from 0.01 to 0.99
     """
 
     cohort: str

@@ -143,6 +143,13 @@ def spread(
     Raises:
         InputError: If the model was fitted on another preset, needs features that this one lacks, or is harmonised on whole
             tables; or if no case has values.
+
+    Example:
+        >>> import ccrcc_model as cc, nnunet_ext as nn
+        >>> away = nn.load_cohort("away/card.yaml")
+        >>> found = cc.spread(cc.load_model("model"), away, "small", cases_dir="stability.cases")
+        >>> found.table()["masks"].tolist()
+        [10, 10, 10]
     """
     if any(member.harmoniser is not None and member.harmoniser.transductive for member in model.members):
         msg = "The model is harmonised on each table as a whole (combat-transductive), so a case has no probability by itself"

@@ -30,7 +30,14 @@ SHOWN = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BenchmarkResult(Scored):
-    """One binary target in every group of patients; see `Scored` for what it holds."""
+    """One binary target in every group of patients; see `Scored` for what it holds.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> result = cc.BenchmarkResult.load("benchmark/grade")
+        >>> len(result.table_s2()), result.plot("roc").get_ylabel()
+        (..., 'Sensitivity')
+    """
 
     @property
     def cautions(self) -> tuple[Finding, ...]:
