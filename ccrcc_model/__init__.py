@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ccrcc_model.fitting.settings import Settings
     from ccrcc_model.models.model import Model, load_model
     from ccrcc_model.multicentre.pool import pool
+    from ccrcc_model.multicentre.result_file import SiteResult
     from ccrcc_model.outcomes.study import Study
+    from ccrcc_model.outcomes.table import read_outcomes
     from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT, Target, ki67
     from ccrcc_model.report.page import write_report
     from ccrcc_model.statistics.calibration import calibrate
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from ccrcc_model.statistics.net_benefit import net_benefit
     from ccrcc_model.statistics.predictions import Predictions
     from ccrcc_model.validation.benchmark import benchmark
-    from ccrcc_model.validation.mask_spread import mask_spread
+    from ccrcc_model.validation.mask_spread import spread
     from ccrcc_model.validation.result import BenchmarkResult
 
 _HOMES = {
@@ -35,6 +37,7 @@ _HOMES = {
     "Predictions": "statistics.predictions",
     "RadiomicsClassifier": "fitting.estimator",
     "Settings": "fitting.settings",
+    "SiteResult": "multicentre.result_file",
     "Study": "outcomes.study",
     "Target": "outcomes.target",
     "auc": "statistics.discrimination",
@@ -43,9 +46,10 @@ _HOMES = {
     "fit": "fitting.fit",
     "ki67": "outcomes.target",
     "load_model": "models.model",
-    "mask_spread": "validation.mask_spread",
     "net_benefit": "statistics.net_benefit",
     "pool": "multicentre.pool",
+    "read_outcomes": "outcomes.table",
+    "spread": "validation.mask_spread",
     "write_report": "report.page",
 }
 """Module of each public name."""
@@ -61,6 +65,7 @@ __all__ = [
     "Predictions",
     "RadiomicsClassifier",
     "Settings",
+    "SiteResult",
     "Study",
     "Target",
     "auc",
@@ -69,9 +74,10 @@ __all__ = [
     "fit",
     "ki67",
     "load_model",
-    "mask_spread",
     "net_benefit",
     "pool",
+    "read_outcomes",
+    "spread",
     "write_report",
 ]
 

@@ -12,7 +12,7 @@ from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.case import Role
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import AnyPath
-from nnunet_ext.ground.notebook import as_html, counted
+from nnunet_ext.ground.notebook import as_html, counted, listed
 from radiomics_cfg.feature_name import VOLUMES, FeatureName
 from radiomics_cfg.foreign_table import FOREIGN, ForeignColumns, foreign_rows
 from radiomics_cfg.provenance import check_provenance
@@ -140,8 +140,7 @@ class FeatureTable:
         n_patients, n_centres = (self.rows[key].nunique() for key in ("patient_id", "centre"))
         who = f"{counted(n_patients, 'patient')} from {counted(n_centres, 'centre')}"
         size = f"{counted(len(self.rows), 'row')}, {counted(len(self.rows.columns) - len(KEYS), 'feature')}"
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        return f"FeatureTable of {shown or 'nothing'}: {size}\n{counted(n_cases, 'case')} of {who}\n{self._origin()}"
+        return f"FeatureTable of {listed(names)}: {size}\n{counted(n_cases, 'case')} of {who}\n{self._origin()}"
 
     def _repr_html_(self) -> str:
         return as_html(repr(self))

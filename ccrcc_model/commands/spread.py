@@ -31,10 +31,9 @@ def spread(
     from ccrcc_model.commands.measured import MeasuredTable
     from ccrcc_model.commands.output_kinds import SPREAD
     from ccrcc_model.models.model import Model
-    from ccrcc_model.validation.mask_spread import mask_spread
+    from ccrcc_model.validation.mask_spread import spread as spread_of_masks
     from nnunet_ext.cohort.cards import load_cohort
     from radiomics_cfg.perturbation.perturbed_mask import usual_perturbations
-    from radiomics_cfg.preset import load_preset
     from radiomics_cfg.runs.batch import DEFAULT_BACKEND
 
     SPREAD.claim(out, inputs=[cohort])
@@ -43,10 +42,10 @@ def spread(
         raise InputError(msg)
     locked, listed = Model.load(model), load_cohort(cohort, data_root)
     with progress_bar(f"Reading {listed.name}") as on_progress:
-        found = mask_spread(
+        found = spread_of_masks(
             locked,
             listed,
-            load_preset(preset),
+            preset,
             perturbations=usual_perturbations(seed),
             cases_dir=cases,
             backend=backend or DEFAULT_BACKEND,

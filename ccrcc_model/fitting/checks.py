@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ccrcc_model.fitting.folds import MIN_PER_FOLD, possible_folds
 from ccrcc_model.fitting.settings import MIN_FOLDS
@@ -15,6 +16,7 @@ from ccrcc_model.models.made_by import made_by, other_versions
 from ccrcc_model.models.scan_prints import fitted_rows, patients_of_one_scan
 from ccrcc_model.models.volume import volume_column
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
+from ccrcc_model.outcomes.finding import Finding, check
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target
 from nnunet_ext.ground.case import Role
@@ -22,6 +24,8 @@ from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.contour_stability import PerturbedValues
 from radiomics_cfg.modes import AS_STORED
 from radiomics_cfg.table import FeatureTable
+
+Floats = npt.NDArray[np.float64]
 
 MIN_POSITIVE_VOLUMES = 0.75
 """Share of the cases whose tumour volume must be known and above 0. Ours; the others get the mean."""
@@ -104,37 +108,61 @@ def refuse_repeated_scans(table: FeatureTable, cases: Cases) -> None:
         raise InputError(msg)
 
 
-def cautions(cases: LabelledCases) -> tuple[str, ...]:
-    """Return a line, with a code, for what a fit accepts and a reader should know.
+def cautions(cases: LabelledCases) -> tuple[Finding, ...]:
+    """Return what a fit accepts and a reader should know.
 
-    ``FC001``: a patient has cases in several centres. ``FC002``: the centre tells the outcome without exception. ``FC003``: so
-    do features, which are then suspected to hold it. ``FC004``: features have no value in any case, or the same in all. The
-    classes of grades and percentages are the two sides of the cut that stratifies the folds.
+    The classes of grades and percentages are the two sides of the cut that stratifies the folds.
     """
-    lines = []
+    checks = (one_centre_each, classes_in_centres, separating_features, useless_features)
+    return tuple(finding for ask in checks if (finding := ask(cases)) is not None)
+
+
+@check("FC001", "Every patient has cases in one centre only.")
+def one_centre_each(cases: LabelledCases) -> tuple[str, bool] | None:
+    """FC001: a patient has cases in several centres."""
     pairs = np.unique(np.stack([cases.patient_id, cases.centre]), axis=1)
     _, n_centres = np.unique(pairs[0], return_counts=True)
-    if several := int((n_centres > 1).sum()):
-        lines.append(f"FC001: {several} patients have cases in several centres; each counts for the centre of the first")
+    if not (several := int((n_centres > 1).sum())):
+        return None
+    return f"{several} patients have cases in several centres; each counts for the centre of the first", False
+
+
+@check("FC002", "The centre does not separate the classes.")
+def classes_in_centres(cases: LabelledCases) -> tuple[str, bool] | None:
+    """FC002: the centre predicts the outcome without exception."""
     outcomes = [np.unique(cases.stratum[cases.centre == centre]) for centre in np.unique(cases.centre)]
-    if len(outcomes) > 1 and all(len(one) == 1 for one in outcomes):
-        lines.append(
-            "FC002: every centre has one class only, so it tells the outcome; a model of these cases cannot be judged"
-        )
-    stratum = cases.stratum
-    positive, negative = cases.features[stratum == 1], cases.features[stratum == 0]
-    with warnings.catch_warnings(action="ignore"):  # of columns without any value
-        low_1, low_0 = (np.nanmin(part, axis=0) for part in (positive, negative))
-        high_1, high_0 = (np.nanmax(part, axis=0) for part in (positive, negative))
+    if len(outcomes) < 2 or any(len(one) > 1 for one in outcomes):
+        return None
+    return "every centre has one class only, so it tells the outcome; a model of these cases cannot be judged", False
+
+
+@check("FC003", "No feature separates the classes.")
+def separating_features(cases: LabelledCases) -> tuple[str, bool] | None:
+    """FC003: features predict the outcome without exception, and are suspected to hold it."""
+    low_0, high_0, low_1, high_1 = _bounds_by_class(cases)
     varies = np.fmin(low_1, low_0) < np.fmax(high_1, high_0)
-    if separating := np.flatnonzero(varies & ((low_1 > high_0) | (low_0 > high_1))).tolist():
-        first = cases.names[separating[0]]
-        lines.append(
-            f"FC003: {len(separating)} features part the classes without exception, first {first}; is it the outcome?"
-        )
-    if useless := int((~varies).sum()):
-        lines.append(f"FC004: {useless} of {len(cases.names)} features have no value or the same in all cases; none is chosen")
-    return tuple(lines)
+    separating = np.flatnonzero(varies & ((low_1 > high_0) | (low_0 > high_1))).tolist()
+    if not separating:
+        return None
+    first = cases.names[separating[0]]
+    return f"{len(separating)} features part the classes without exception, first {first}; is it the outcome?", False
+
+
+@check("FC004", "Every feature varies.")
+def useless_features(cases: LabelledCases) -> tuple[str, bool] | None:
+    """FC004: features have no value in any case, or the same in all."""
+    low_0, high_0, low_1, high_1 = _bounds_by_class(cases)
+    if not (useless := int((~(np.fmin(low_1, low_0) < np.fmax(high_1, high_0))).sum())):
+        return None
+    return f"{useless} of {len(cases.names)} features have no value or the same in all cases; none is chosen", False
+
+
+def _bounds_by_class(cases: LabelledCases) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return each feature's lowest and highest value in the lower and in the upper class; NaN where it has none."""
+    parts = (cases.features[cases.stratum == label] for label in (0, 1))
+    with warnings.catch_warnings(action="ignore"):  # of columns without any value
+        (low_0, high_0), (low_1, high_1) = ((np.nanmin(part, axis=0), np.nanmax(part, axis=0)) for part in parts)
+    return low_0, high_0, low_1, high_1
 
 
 def refuse_other_content(out_dir: Path) -> None:

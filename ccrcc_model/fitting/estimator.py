@@ -40,6 +40,13 @@ class RadiomicsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         classes_: The two classes.
         procedure_: What was fitted; its ``seen`` has the hashes of the rows' numbers.
+
+    Example:
+        >>> import ccrcc_model as cc, radiomics_cfg as rad
+        >>> X = rad.FeatureTable.read("dev.parquet").features
+        >>> y = cc.read_outcomes("dev.csv")["isup_grade"] >= 3
+        >>> cc.RadiomicsClassifier(volume=0, trials=2).fit(X, y).predict_proba(X).shape
+        (60, 2)
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target, find_target
 from nnunet_ext.documents.csv_table import csv_text
+from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.outputs import reserve
 from nnunet_ext.ground.progress import OnProgress, silent
 from radiomics_cfg.contour_stability import PerturbedValues
@@ -46,7 +46,7 @@ def fit(
     target: Target | str,
     *,
     settings: Settings = DEFAULT,
-    out: str | PathLike[str] | None = None,
+    out: AnyPath | None = None,
     perturbed: PerturbedValues | None = None,
     clinical: Sequence[str] = (),
     ablation: bool = False,
@@ -78,6 +78,14 @@ def fit(
         InputError: If a cohort is external or of unknown role, the folder holds something else, the cases cannot be
             labelled or split, patients share a scan, the tumour's volume is lacking or carries no information, or a setting
             makes no sense for the target.
+
+    Example:
+        >>> import ccrcc_model as cc, radiomics_cfg as rad
+        >>> dev = cc.Study(None, rad.FeatureTable.read("dev.parquet"), cc.read_outcomes("dev.csv"))
+        >>> cc.fit(dev, "grade", settings=cc.Settings(folds=3, repeats=1, trials=3, seed=7), out="models/grade")
+        Model ... of isup_grade >= 3 beats tumour volume alone: AUC 0...
+        60 patients (... positive), 40 features, 10 members
+        development: home; preset test
     """
     target = find_target(target) if isinstance(target, str) else target
     settings.refuse_for(target)
@@ -107,7 +115,7 @@ def fit(
         rivals = rivals_of(cases, target, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
         score = mean_over_repeats(cases, outer, "predicted")[:, 0]
         found = compare_with_rivals(cases, target, score, rivals, folds=folds, seed=settings.seed, **shared)
-        manifest["cautions"] = list(cautions(cases))
+        manifest["cautions"] = [f"{one.code}: {one.finding}" for one in cautions(cases)]
         manifest["comparators"] = [one.to_json() for one in found]
         files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
         seen = with_components(table, final.members)

@@ -3,15 +3,9 @@
 Rows are recognised by their index: features are a DataFrame whose index holds patients. Whatever is watched keeps that index
 and passes on, with the features that it makes, whom it had seen. So a selector that was fitted before the split betrays
 itself when its features are scored, wherever that happens.
-
-    audit = LeakAudit()
-    pipeline = audit.watch(make_pipeline(StandardScaler(), SelectKBest(k=10), LogisticRegression()))
-    cross_val_predict(pipeline, X, y, groups=X.index, cv=StratifiedGroupKFold(5), method="predict_proba")
-    print(audit.proof())
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils.metaestimators import available_if
 
+from ccrcc_model.outcomes.finding import Finding, check
 from ccrcc_model.outcomes.seen import Step, patient_hashes
 from nnunet_ext.ground.errors import InputError
 
@@ -30,27 +25,46 @@ FEWEST_TO_SUSPECT = 10
 """Patients of each class from which a feature that separates them without exception is no coincidence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One leak.
+@check("LA001", "No step scored a patient whom it had seen.")
+def scored_was_seen(step: Step) -> tuple[str, bool] | None:
+    """LA001: a step scored patients who were seen when it was fitted."""
+    if not (both := step.seen & step.scored):
+        return None
+    return f"{step.name}: {len(both)} of {len(step.scored)} patients that it scored were seen when it was fitted", False
 
-    Args:
-        code: ``scored-was-seen`` or ``outcome-in-features``.
-        step: Where.
-        reason: What was found, in a sentence.
-    """
 
-    code: str
-    step: str
-    reason: str
+@check("LA002", "No feature is the outcome.")
+def outcome_in_features(name: str, features: pd.DataFrame, y: Any) -> tuple[str, bool] | None:
+    """LA002: a column separates two classes without exception."""
+    labels = np.asarray(y)
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) != 2 or counts.min() < FEWEST_TO_SUSPECT:
+        return None
+    numbers = features.select_dtypes("number")
+    first, second = (numbers[labels == one] for one in classes)
+    apart = numbers.columns[((first.max() < second.min()) | (second.max() < first.min())).to_numpy()]
+    if apart.empty:
+        return None
+    return f"{name}: column {apart[-1]!r} alone separates all {len(labels)} cases by their label", False
 
 
 class LeakAudit:
-    """Collects what the estimators that it watches were fitted on, and whom they scored."""
+    """Collects what the estimators that it watches were fitted on, and whom they scored.
+
+    Example:
+        >>> import ccrcc_model as cc, pandas as pd
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> X = pd.DataFrame({"mean": [1.0, 4.0, 2.0, 3.0]}, index=["p1", "p2", "p3", "p4"])
+        >>> audit = cc.LeakAudit()
+        >>> scores = audit.watch(LogisticRegression()).fit(X, [0, 1, 0, 1]).predict_proba(X)
+        >>> print(audit.proof())
+        2 steps were recorded; 4 patients were scored.
+        LA001 failed: ... LogisticRegression: 4 of 4 patients that it scored were seen when it was fitted
+    """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self._answers: dict[str, str] = {}
+        self._answers: dict[str, Finding] = {}
 
     def __deepcopy__(self, _: Any) -> Self:
         return self  # scikit-learn copies the parameters of what it clones; all copies report to one audit
@@ -70,13 +84,8 @@ class LeakAudit:
 
     def findings(self) -> list[Finding]:
         """Return every leak; an honest evaluation has none."""
-        found = []
-        for step in self.steps:
-            if both := step.seen & step.scored:
-                reason = f"{len(both)} of {len(step.scored)} patients that it scored were seen when it was fitted"
-                found.append(Finding("scored-was-seen", step.name, reason))
-        found += [Finding("outcome-in-features", name, reason) for name, reason in self._answers.items()]
-        return found
+        asked = (scored_was_seen(step) for step in self.steps)
+        return [*(finding for finding in asked if finding is not None), *self._answers.values()]
 
     def proof(self) -> str:
         """Return what was checked, and what was found, as text."""
@@ -85,19 +94,12 @@ class LeakAudit:
         findings = self.findings()
         if not findings:
             return f"{head} None of them had been seen by what scored them."
-        return "\n".join([head, *(f"{one.code} ({one.step}): {one.reason}" for one in findings)])
+        return "\n".join([head, *map(str, findings)])
 
     def suspect(self, name: str, features: pd.DataFrame, y: Any) -> None:
-        """Look for columns that tell two classes apart without exception."""
-        labels = np.asarray(y)
-        classes, counts = np.unique(labels, return_counts=True)
-        if len(classes) != 2 or counts.min() < FEWEST_TO_SUSPECT:
-            return
-        numbers = features.select_dtypes("number")
-        first, second = (numbers[labels == one] for one in classes)
-        apart = (first.max() < second.min()) | (second.max() < first.min())
-        for column in numbers.columns[apart.to_numpy()]:
-            self._answers[name] = f"column {column!r} alone separates all {len(labels)} cases by their label"
+        """Look for columns that separate two classes without exception."""
+        if (found := outcome_in_features(name, features, y)) is not None:
+            self._answers[name] = found
 
 
 class Watched(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types

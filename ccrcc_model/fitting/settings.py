@@ -29,6 +29,11 @@ class Settings:
             the training part; see ``ccrcc_model.models.combat`` for ``"combat-transductive"``.
         balanced: Whether both classes weigh the same; probabilities are corrected for it.
         sensitivity: Minimum sensitivity of the threshold out-of-fold, such as 0.9; Youden's threshold by default.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.Settings(trials=10, sensitivity=0.9)
+        Settings(folds=5, repeats=2, trials=10, seed=0, ..., sensitivity=0.9)
     """
 
     folds: int = 5

@@ -1,10 +1,8 @@
 """A locked model: what ``fit`` made, kept without pickle, ready to predict patients that it never saw."""
 
-import html
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +27,8 @@ from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target
 from nnunet_ext.documents.csv_table import parse_csv
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import AnyPath
+from nnunet_ext.ground.notebook import as_html, counted, listed
 from radiomics_cfg.table import KEYS, FeatureTable
 
 
@@ -51,6 +51,14 @@ class Model:
             models that were written before it was kept.
         domain: What the development patients were like; None in the same folders.
         scans: Prints of their scans, by which these are recognised under another name.
+
+    Example:
+        >>> import ccrcc_model as cc, radiomics_cfg as rad
+        >>> model = cc.Model.load("models/grade")
+        >>> model.predict(cc.Study(None, rad.FeatureTable.read("ext.parquet"), cc.read_outcomes("ext.csv")))
+        Predictions of grade in north
+        150 patients of 2 centres, ... positive; abstained from ...
+        Probability: median 0..., from 0... to 0...
     """
 
     id: str
@@ -68,7 +76,7 @@ class Model:
     scans: ScanPrints
 
     @classmethod
-    def load(cls, folder: str | PathLike[str]) -> Self:
+    def load(cls, folder: AnyPath) -> Self:
         """Read a model folder of any kind, refusing it if a single byte of it is not what was locked.
 
         Raises:
@@ -83,7 +91,7 @@ class Model:
         model_id, sealed, _ = seal(files, manifest)
         return check_model("that was just fitted", sealed, files, lambda: cls._of(model_id, sealed, files))
 
-    def save(self, folder: str | PathLike[str]) -> None:
+    def save(self, folder: AnyPath) -> None:
         """Write the model's folder, which must not exist or be empty; it appears whole or not at all."""
         write_model_folder(Path(folder), self.files, self.manifest)
 
@@ -117,11 +125,13 @@ class Model:
     def __repr__(self) -> str:
         seen = self.manifest
         positive = f" ({seen['n_positive']} positive)" if "n_positive" in seen else ""
-        counts = f"{seen['n_patients']} patients{positive}, {seen['n_features']} features, {len(self.members)} members"
-        return f"{self.headline}\n{counts}\nid {self.id}"
+        patients, features = counted(seen["n_patients"], "patient"), counted(seen["n_features"], "feature")
+        counts = f"{patients}{positive}, {features}, {counted(len(self.members), 'member')}"
+        preset = seen["preset"]["preset"] or "not stated"
+        return f"{self.headline}\n{counts}\ndevelopment: {listed(seen['cohorts'])}; preset {preset}"
 
     def _repr_html_(self) -> str:
-        return "<br>".join(html.escape(line) for line in repr(self).splitlines())
+        return as_html(repr(self))
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -248,11 +258,16 @@ class Model:
         return None if self.domain is None else self.domain.judge(with_components(table, self.members))
 
 
-def load_model(folder: str | PathLike[str]) -> Model:
+def load_model(folder: AnyPath) -> Model:
     """Read a model folder of any kind.
 
     Raises:
         InputError: As ``Model.load``.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.load_model("models/grade").target.rule
+        'isup_grade >= 3'
     """
     return Model.load(folder)
 

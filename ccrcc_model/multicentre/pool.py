@@ -12,9 +12,10 @@ import numpy.typing as npt
 from ccrcc_model.multicentre.predictor_result import DECIMALS, PredictorResult
 from ccrcc_model.multicentre.result_file import SiteResult
 from ccrcc_model.multicentre.small_cells import Cell, SharedCounts
-from ccrcc_model.statistics.estimate import LEVEL, Estimate, normal_interval
+from ccrcc_model.statistics.estimate import LEVEL, Estimate, format_number, normal_interval
 from ccrcc_model.statistics.meta_analysis import MetaAnalysis, meta_analysis, standard_error
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.notebook import as_html, counted, listed
 
 COARSEST_AUC = 0.1
 """An AUC that may be further off than this is not given, only its bounds: cells of a few patients pull it towards 0.5."""
@@ -64,7 +65,7 @@ class PooledPredictor:
     slope: MetaAnalysis
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PooledResult:
     """One locked model and its baseline over the cohorts of several sites.
 
@@ -80,12 +81,31 @@ class PooledResult:
     baseline: PooledPredictor
     difference: MetaAnalysis
 
+    def __repr__(self) -> str:
+        first, counts = self.sites[0], self.model.counts
+        areas = [format_number(predictor.auc.value) for predictor in (self.model, self.baseline)]
+        return (
+            f"Model {first.model_id[:12]} of {first.rule} in {listed([site.cohort for site in self.sites])}\n"
+            f"AUC over all patients {areas[0]} against {areas[1]} of tumour volume alone\n"
+            f"{counted(counts.positives + counts.negatives, 'patient')}, {counts.positives} of them positive"
+        )
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))
+
 
 def pool(sites: Sequence[SiteResult]) -> PooledResult:
     """Put results of one model in several cohorts together.
 
     Raises:
         InputError: If there are fewer than two, they are of different models, targets or thresholds, or one is there twice.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.pool([cc.SiteResult.read("north.json"), cc.SiteResult.read("south.json")])
+        Model ... of isup_grade >= 3 in north, south
+        AUC over all patients 0... against 0... of tumour volume alone
+        300 patients, ... of them positive
     """
     if len(sites) < 2:
         msg = f"Pooling needs result files of two cohorts or more; got {len(sites)}"

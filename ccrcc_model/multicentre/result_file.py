@@ -27,7 +27,7 @@ from nnunet_ext.cohort.cards import file_name
 from nnunet_ext.documents.foreign_json import parse_json
 from nnunet_ext.documents.regular_file import refuse_irregular
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.files import write_text
+from nnunet_ext.ground.files import AnyPath, write_text
 from nnunet_ext.ground.record import versions
 
 if TYPE_CHECKING:  # at run time it is the caller's: to read a result needs no LightGBM
@@ -66,6 +66,12 @@ class SiteResult:
         baseline: That of tumour volume alone.
         difference: Difference of AUC (model − baseline), with DeLong's paired interval; withheld if a count of either is.
         versions: Of the software.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> site = cc.SiteResult.read("north.json")
+        >>> site.cohort, site.n, site.smallest_cell
+        ('north', 150, 5)
     """
 
     model_id: str
@@ -102,12 +108,13 @@ class SiteResult:
         return _digest(self._content())
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: AnyPath) -> Self:
         """Read a result file, refusing it if it is not what was written.
 
         Raises:
             InputError: If it is missing, not a result file, of another format, changed, or contradicts itself.
         """
+        path = Path(path)
         content = _read_json(path)
         if content.get("kind") != KIND:
             msg = f"{path} is not a result file; a site makes one with `ccrcc benchmark --share`"
@@ -133,11 +140,11 @@ class SiteResult:
             raise InputError(msg)
         return result
 
-    def write(self, path: Path) -> None:
+    def write(self, path: AnyPath) -> None:
         """Write the file that `read` reads."""
         content = self._content()
         text = json.dumps({**content, "sha256": _digest(content)}, indent=1, ensure_ascii=False, allow_nan=False)
-        write_text(path, text + "\n")
+        write_text(Path(path), text + "\n")
 
     def _content(self) -> dict[str, Any]:
         """Return all that the file holds but its hash, as plain JSON values."""

@@ -7,10 +7,11 @@ import pandas as pd
 from ccrcc_model.outcomes.table import outcomes_of
 from nnunet_ext.ground.case import Cohort
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.notebook import as_html, counted, listed
 from radiomics_cfg.table import FeatureTable
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """The card, feature table and outcomes of one cohort: what ``fit`` and ``benchmark`` take.
 
@@ -21,6 +22,13 @@ class Study:
 
     Raises:
         InputError: If no outcomes are given, and there is no card that names them.
+
+    Example:
+        >>> import ccrcc_model as cc, radiomics_cfg as rad
+        >>> cc.Study(None, rad.FeatureTable.read("dev.parquet"), cc.read_outcomes("dev.csv"))
+        Study of home, no card
+        60 cases with 40 features
+        outcomes of 60 patients: isup_grade, ki67_percent
     """
 
     card: Cohort | None
@@ -52,5 +60,12 @@ class Study:
         return names[0]
 
     def __repr__(self) -> str:
-        cases = self.table.rows["case_id"].nunique()
-        return f"Study of {self.name}: {cases} cases, {len(self.table.feature_names)} features, {len(self.outcomes)} outcomes"
+        rows, card = self.table.rows, self.card
+        name = card.name if card is not None else listed(sorted(set(rows["cohort"].astype("str"))))
+        size = f"{counted(rows['case_id'].nunique(), 'case')} with {counted(len(self.table.feature_names), 'feature')}"
+        patients = counted(len(self.outcomes), "patient")
+        known = listed([str(column) for column in self.outcomes.columns if column != "patient_id"])
+        return f"Study of {name}, {card.role if card is not None else 'no card'}\n{size}\noutcomes of {patients}: {known}"
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))

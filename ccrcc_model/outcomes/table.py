@@ -13,6 +13,7 @@ from nnunet_ext.documents.csv_table import cleaned, line_of, read_csv
 from nnunet_ext.documents.xlsx_table import SUFFIXES, read_xlsx
 from nnunet_ext.ground.case import Cohort
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import AnyPath
 
 MISSING = ("", "-", ".", "?", "na", "n/a", "nan", "none", "null")
 """Cells of an outcomes file that say that a value is not known, in any case of letters."""
@@ -27,7 +28,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T.*)?", re.ASCII)
 
 
-def read_outcomes(path: Path) -> pd.DataFrame:
+def read_outcomes(path: AnyPath) -> pd.DataFrame:
     """Read an outcomes file: one row per patient, cells may be missing.
 
     Args:
@@ -39,7 +40,13 @@ def read_outcomes(path: Path) -> pd.DataFrame:
 
     Raises:
         InputError: If the file cannot be read, repeats a patient, or holds a value that is not allowed.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.read_outcomes("dev.csv").dtypes["isup_grade"]
+        dtype('float64')
     """
+    path = Path(path)
     missing = "it is a CSV or XLSX file with one row per patient"
     if path.suffix.lower() in SUFFIXES:
         frame = read_xlsx(path, "outcomes file", if_missing=missing)

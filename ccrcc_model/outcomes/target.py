@@ -27,6 +27,13 @@ class Target:
         sentence: What is predicted (what positive means, for a yes or no), for a reader.
         kind: ``"binary"`` for a yes or no, ``"ordinal"`` for ordered grades, ``"percentage"``.
         levels: All grades that exist, in rising order; none for the other kinds.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.GRADE.rule, cc.ISUP.levels, cc.KI67_PERCENT.kind
+        ('isup_grade >= 3', (1.0, 2.0, 3.0, 4.0), 'percentage')
+        >>> cc.Target("ki67", "ki67_percent", 20, "Ki67 of 20 % or more") == cc.ki67(20)
+        True
     """
 
     name: str
@@ -85,6 +92,11 @@ def ki67(cut: float = KI67_CUT) -> Target:
 
     Raises:
         InputError: If the cut is not inside (0, 100].
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.ki67(20).rule
+        'ki67_percent >= 20'
     """
     if not 0 < cut <= 100:
         msg = f"The Ki67 cut must lie inside (0, 100] percent, not {cut:g}"

@@ -1,7 +1,6 @@
 """Builds ``report.html`` from a run folder, or from models and benchmarks in memory."""
 
 import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from ccrcc_model.validation.graded_result import GradedResult
 from ccrcc_model.validation.result import BenchmarkResult
 from ccrcc_model.validation.tables import write_tables
 from nnunet_ext.documents.csv_table import write_csv
-from nnunet_ext.ground.files import write_text
+from nnunet_ext.ground.files import AnyPath, write_text
 
 MOST_OVERLAYS = 6
 _MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -71,9 +70,7 @@ class Beside:
     sheets: tuple[Sheet, ...] = ()
 
 
-def write_report(
-    models: Sequence[Model], results: Sequence[BenchmarkResult | GradedResult], folder: str | os.PathLike[str]
-) -> Path:
+def write_report(models: Sequence[Model], results: Sequence[BenchmarkResult | GradedResult], folder: AnyPath) -> Path:
     """Write the report of models and benchmarks in memory, ``report.html`` and what lies beside it; return the page's path.
 
     The guideline sheets point at files: of models that no run folder holds they leave the items to the author.
@@ -82,6 +79,12 @@ def write_report(
         models: Locked models, one per target.
         results: Their benchmarks, one per target.
         folder: Folder of the report; the only one that is written to.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> model, result = cc.load_model("models/grade"), cc.BenchmarkResult.load("benchmark/grade")
+        >>> cc.write_report([model], [result], "report").name
+        'report.html'
     """
     out = Path(folder)
     by_target = {model.target.name: model for model in models}

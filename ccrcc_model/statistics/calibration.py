@@ -63,7 +63,13 @@ class Calibration:
 
 
 def calibrate(predictions: Predictions) -> Calibration:
-    """Return all figures of calibration of ``predictions``; those that cannot be estimated say why."""
+    """Return all figures of calibration of ``predictions``; those that cannot be estimated say why.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> print(cc.calibrate(cc.Predictions.read("predictions.csv")).slope)
+        0.51(0.06-0.96)
+    """
     return Calibration(**{figure.name: figure.compute(predictions) for figure in CALIBRATION})
 
 

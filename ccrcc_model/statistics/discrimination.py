@@ -23,6 +23,11 @@ def auc(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
     The interval is not given where DeLong's variance says nothing: fewer than two patients of a class, or classes that
     are separated completely (an interval of width zero would claim certainty).
 
+    Example:
+        >>> import ccrcc_model as cc
+        >>> print(cc.auc(cc.Predictions.read("predictions.csv")))
+        0.75(0.59-0.91)
+
     References:
         DeLong et al. 1988, doi:10.2307/2531595; algorithm of Sun and Xu 2014, doi:10.1109/LSP.2014.2337313.
     """

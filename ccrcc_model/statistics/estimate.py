@@ -32,6 +32,11 @@ class Estimate:
         low: Lower bound; None if there is no interval.
         high: Upper bound; None if there is no interval.
         reason: Why value or interval are missing; None if both are there.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> print(cc.Estimate(0.806, 0.642, 0.931))
+        0.81(0.64-0.93)
     """
 
     value: float | None

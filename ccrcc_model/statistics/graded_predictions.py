@@ -9,11 +9,12 @@ from ccrcc_model.outcomes.target import Target
 from ccrcc_model.statistics.figure import Kind, Reads
 from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.notebook import as_html, counted
 
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GradedPredictions:
     """Truth and prediction of a graded outcome.
 
@@ -38,6 +39,22 @@ class GradedPredictions:
     expected: Floats
     probability: Floats
     abstained: npt.NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.outcome)
+
+    def __repr__(self) -> str:
+        who = f"{counted(len(self), 'patient')} of {counted(len(np.unique(self.centre)), 'centre')}"
+        asked = "" if self.abstained is None else f"; abstained from {int(self.abstained.sum())}"
+        low, middle, high = np.quantile(self.expected, [0, 0.5, 1]) if len(self) else (np.nan,) * 3
+        return (
+            f"Predictions of {self.target.name} in {self.cohort}\n"
+            f"{who}{asked}\n"
+            f"Expected {self.target.column}: median {middle:.2f}, from {low:.2f} to {high:.2f}"
+        )
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))
 
     @property
     def high(self) -> Predictions:

@@ -35,6 +35,11 @@ def net_benefit(predictions: Predictions, *, threshold: float, level: float = LE
     Raises:
         ValueError: If ``threshold`` is not inside (0, 1), where the odds are undefined.
 
+    Example:
+        >>> import ccrcc_model as cc
+        >>> print(cc.net_benefit(cc.Predictions.read("predictions.csv"), threshold=0.2))
+        0.36(0.18-0.55)
+
     References:
         Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
     """

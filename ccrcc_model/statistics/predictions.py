@@ -1,7 +1,6 @@
 """What a model predicted for each patient: the only input of figures."""
 
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +10,8 @@ import pandas as pd
 
 from nnunet_ext.documents.csv_table import read_csv, write_csv
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.files import AnyPath
+from nnunet_ext.ground.notebook import as_html, counted
 
 PER_PATIENT = ("patient_id", "centre", "y_true", "y_prob")
 """Columns of predictions with one entry per patient."""
@@ -29,6 +30,13 @@ class Predictions:
         y_prob: Shape ``(n,)``, probability that the target is positive, inside [0, 1].
         abstained: Shape ``(n,)``, True where the model should not be believed, as the patient is unlike its development
             patients; the probability is given all the same. None where this was not asked.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> cc.Predictions.read("predictions.csv")
+        Predictions of grade in north
+        40 patients of 2 centres, 20 positive
+        Probability: median 0.50, from 0.01 to 0.99
     """
 
     cohort: str
@@ -60,17 +68,17 @@ class Predictions:
         return len(self.y_true)
 
     def __repr__(self) -> str:
-        centres = len(np.unique(self.centre))
+        who = f"{counted(len(self), 'patient')} of {counted(len(np.unique(self.centre)), 'centre')}"
         asked = "" if self.abstained is None else f"; abstained from {int(self.abstained.sum())}"
         low, middle, high = np.quantile(self.y_prob, [0, 0.5, 1]) if len(self) else (np.nan,) * 3
         return (
             f"Predictions of {self.target} in {self.cohort}\n"
-            f"{len(self)} patients of {centres} centre{'s' * (centres != 1)}, {int(self.y_true.sum())} positive{asked}\n"
+            f"{who}, {int(self.y_true.sum())} positive{asked}\n"
             f"Probability: median {middle:.2f}, from {low:.2f} to {high:.2f}"
         )
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+        return as_html(repr(self))
 
     @property
     def _columns(self) -> tuple[str, ...]:
@@ -88,13 +96,14 @@ class Predictions:
         return self if self.abstained is None else self.take(~self.abstained)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: AnyPath) -> Self:
         """Read a CSV file of one cohort and target, as ``write`` writes it; it may come from any other program.
 
         Raises:
             InputError: If the file is missing, lacks a column, holds several cohorts or targets, or a truth or probability
                 is missing or out of range.
         """
+        path = Path(path)
         columns = ", ".join(("cohort", "target", *PER_PATIENT))
         frame = read_csv(path, "predictions", if_missing=f"it is a CSV file with the columns {columns}")
         for name in ("cohort", "target", *PER_PATIENT):
@@ -120,12 +129,12 @@ class Predictions:
             _flags(frame["abstained"], path) if "abstained" in frame.columns else None,
         )
 
-    def write(self, path: Path) -> None:
+    def write(self, path: AnyPath) -> None:
         """Write to a CSV file atomically, one row per patient; abstentions are a column where they are known."""
         frame = pd.DataFrame({name: getattr(self, name) for name in self._columns})
         frame.insert(0, "target", self.target)
         frame.insert(0, "cohort", self.cohort)
-        write_csv(path, frame)
+        write_csv(Path(path), frame)
 
 
 def check_same_patients(first: Predictions, second: Predictions) -> None:

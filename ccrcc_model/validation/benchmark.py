@@ -57,6 +57,14 @@ def benchmark(
     Raises:
         InputError: If there is no cohort, two have one name, a table is not of its card's cohort, the prevalence is no share,
             or a cohort cannot be predicted: see ``Model.predict``.
+
+    Example:
+        >>> import ccrcc_model as cc, radiomics_cfg as rad
+        >>> ext = cc.Study(None, rad.FeatureTable.read("ext.parquet"), cc.read_outcomes("ext.csv"))
+        >>> cc.benchmark(cc.load_model("models/grade"), [ext])
+        Benchmark of grade (isup_grade >= 3) by model ...
+        north: AUC 0... against 0... of tumour volume alone, difference ...
+        150 patients, ... of them positive, 1 external cohort; cautions: ...
     """
     external = (studies,) if isinstance(studies, Study) else tuple(studies)
     check_studies(external)

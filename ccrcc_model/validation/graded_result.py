@@ -2,8 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from html import escape
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +21,8 @@ from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.documents.foreign_json import parse_json
 from nnunet_ext.documents.regular_file import refuse_irregular
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.files import write_text
+from nnunet_ext.ground.files import AnyPath, write_text
+from nnunet_ext.ground.notebook import as_html, counted
 
 if TYPE_CHECKING:  # drawn only when asked for
     from matplotlib.axes import Axes
@@ -146,13 +145,13 @@ class GradedResult:
             raise InputError(msg)
         return draw_single_forest(self.target, self.contrasts)
 
-    def save(self, folder: str | PathLike[str]) -> None:
+    def save(self, folder: AnyPath) -> None:
         """Write ``graded_benchmark.json``, which `load` reads, and ``graded_figures.csv``."""
         write_text(Path(folder) / FILE, json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
         write_csv(Path(folder) / TABLE, self.table())
 
     @classmethod
-    def load(cls, folder: str | PathLike[str]) -> Self:
+    def load(cls, folder: AnyPath) -> Self:
         """Read what `save` wrote.
 
         Raises:
@@ -184,8 +183,8 @@ class GradedResult:
         return (
             f"Benchmark of {self.target} by model {self.model_id[:12]}\n"
             f"{group.name}: {verdict_of(group.figures['concordance'])}\n"
-            f"{group.n} patients; {external} external cohort{'s' * (external != 1)}; cautions: {len(self.cautions)}"
+            f"{counted(group.n, 'patient')}; {counted(external, 'external cohort')}; cautions: {len(self.cautions)}"
         )
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+        return as_html(repr(self))

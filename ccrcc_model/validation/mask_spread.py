@@ -23,11 +23,12 @@ from ccrcc_model.outcomes.seen import patient_hash
 from ccrcc_model.statistics.estimate import clopper_pearson
 from nnunet_ext.ground.case import Case, Cohort, Refusal
 from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.progress import OnProgress, silent
 from radiomics_cfg.cases.perturbed import MaskRecipe, find_masks
 from radiomics_cfg.modes import Mode
-from radiomics_cfg.perturbation.perturbed_mask import Perturbation
-from radiomics_cfg.preset import Preset
+from radiomics_cfg.perturbation.perturbed_mask import Perturbation, usual_perturbations
+from radiomics_cfg.preset import Preset, as_preset
 from radiomics_cfg.runs.batch import DEFAULT_BACKEND
 
 NOT_MEASURED = "not-measured"
@@ -116,13 +117,13 @@ def _spread(probability: Values, threshold: float) -> dict[str, float | bool]:
     }
 
 
-def mask_spread(
+def spread(
     model: Model,
     cohort: Cohort,
-    preset: Preset,
+    preset: Preset | AnyPath,
     *,
-    perturbations: Sequence[Perturbation],
-    cases_dir: Path,
+    cases_dir: AnyPath,
+    perturbations: Sequence[Perturbation] | None = None,
     backend: str = DEFAULT_BACKEND,
     mode: Mode = "canonical",
     on_progress: OnProgress = silent,
@@ -132,21 +133,29 @@ def mask_spread(
     Args:
         model: Locked.
         cohort: What ``stability`` was given.
-        preset: Likewise; the one that the model was fitted on.
-        perturbations: Likewise, in the same order.
+        preset: Likewise; the one that the model was fitted on. Its name or folder will do.
         cases_dir: The folder with the values.
+        perturbations: What ``stability`` was given, in the same order; the usual ones by default.
         backend: What measured them.
         mode: How the images had been filtered.
-        on_progress: Told after each case.
+        on_progress: Called after each case.
 
     Raises:
         InputError: If the model was fitted on another preset, needs features that this one lacks, or is harmonised on whole
             tables; or if no case has values.
+
+    Example:
+        >>> import ccrcc_model as cc, nnunet_ext as nn
+        >>> away = nn.load_cohort("away/card.yaml")
+        >>> found = cc.spread(cc.load_model("model"), away, "small", cases_dir="stability.cases")
+        >>> found.table()["masks"].tolist()
+        [10, 10, 10]
     """
     if any(member.harmoniser is not None and member.harmoniser.transductive for member in model.members):
         msg = "The model is harmonised on each table as a whole (combat-transductive), so a case has no probability by itself"
         raise InputError(msg)
-    recipe = MaskRecipe.of(cohort, preset, perturbations, backend=backend, mode=mode)
+    chosen = usual_perturbations() if perturbations is None else perturbations
+    recipe = MaskRecipe.of(cohort, as_preset(preset), chosen, backend=backend, mode=mode)
     columns = recipe.recipe.columns()
     model.refuse_features(made_by(recipe.recipe.about()), columns)
     place = {name: number for number, name in enumerate(columns)}
@@ -156,7 +165,7 @@ def mask_spread(
     on_progress(0, len(cohort.cases))
     for done, case in enumerate(cohort.cases, start=1):
         try:
-            values, has_values = _kept(case, recipe, cases_dir, n_columns=len(columns))
+            values, has_values = _kept(case, recipe, Path(cases_dir), n_columns=len(columns))
             found[case.id] = np.where(has_values, _probability(model, values[:, needed], case.centre), np.nan)
         except CaseRefused as refused:
             refusals.append(Refusal(case.id, "spread", refused.code, refused.reason))

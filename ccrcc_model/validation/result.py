@@ -1,8 +1,6 @@
 """The result of a benchmark of a binary target: its Table S2, its figures, and the folder that it is kept in."""
 
 from dataclasses import dataclass
-from html import escape
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +17,8 @@ from ccrcc_model.validation.scored import Scored
 from nnunet_ext.documents.foreign_json import parse_json
 from nnunet_ext.documents.regular_file import refuse_irregular
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.files import write_text
+from nnunet_ext.ground.files import AnyPath, write_text
+from nnunet_ext.ground.notebook import as_html, counted
 
 if TYPE_CHECKING:  # drawn only when asked for
     from matplotlib.axes import Axes
@@ -31,7 +30,14 @@ SHOWN = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BenchmarkResult(Scored):
-    """One binary target in every group of patients; see `Scored` for what it holds."""
+    """One binary target in every group of patients; see `Scored` for what it holds.
+
+    Example:
+        >>> import ccrcc_model as cc
+        >>> result = cc.BenchmarkResult.load("benchmark/grade")
+        >>> len(result.table_s2()), result.plot("roc").get_ylabel()
+        (..., 'Sensitivity')
+    """
 
     @property
     def cautions(self) -> tuple[Finding, ...]:
@@ -72,13 +78,13 @@ class BenchmarkResult(Scored):
             raise InputError(msg)
         return draw_curve(kind, chosen[0])
 
-    def save(self, folder: str | PathLike[str]) -> None:
+    def save(self, folder: AnyPath) -> None:
         """Write ``benchmark.json``, which `load` reads, and every table as CSV in the same folder."""
         write_text(Path(folder) / FILE, TypeAdapter(type(self)).dump_json(self, indent=1).decode() + "\n")
         tables.write_tables(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | PathLike[str]) -> Self:
+    def load(cls, folder: AnyPath) -> Self:
         """Read what `save` wrote.
 
         Raises:
@@ -107,7 +113,7 @@ class BenchmarkResult(Scored):
     def __repr__(self) -> str:
         group = self.headline
         external = len(self.scope(Scope.EXTERNAL))
-        who = "out-of-fold" if group.scope is Scope.INTERNAL else f"{external} external cohort{'s' * (external != 1)}"
+        who = "out-of-fold" if group.scope is Scope.INTERNAL else counted(external, "external cohort")
         return (
             f"Benchmark of {self.target} ({self.rule}){f' by model {self.model_id[:12]}' if self.model_id else ''}\n"
             f"{group.name}: AUC {group.model.auc} against {format_number(group.baseline.auc.value)} of tumour volume alone, "
@@ -116,4 +122,4 @@ class BenchmarkResult(Scored):
         )
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+        return as_html(repr(self))

@@ -128,7 +128,7 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def codes(cases: LabelledCases) -> list[str]:
-    return [line.split(":")[0] for line in cautions(cases)]
+    return [finding.code for finding in cautions(cases)]
 
 
 def test_what_a_fit_accepts_and_a_reader_should_know_has_a_code(four: LabelledCases) -> None:
@@ -145,7 +145,7 @@ def test_what_a_fit_accepts_and_a_reader_should_know_has_a_code(four: LabelledCa
     useless[:, 3], useless[:, 4] = np.nan, 7.0
     assert codes(replace(plain, features=leaking)) == ["FC003"]
     assert codes(replace(plain, features=useless)) == ["FC004"]
-    assert "2 of 5 features" in cautions(replace(plain, features=useless))[0]
+    assert "2 of 5 features" in cautions(replace(plain, features=useless))[0].finding
 
 
 def test_the_fewest_patients_on_one_side_that_can_be_split(graded_planted):

@@ -65,13 +65,13 @@ def test_a_search_inside_the_folds_passes(audit: LeakAudit, features: pd.DataFra
 def test_1_features_selected_before_the_split(audit: LeakAudit, features: pd.DataFrame, y: np.ndarray) -> None:
     selected = audit.watch(SelectKBest(k=5)).fit_transform(features, y)
     out_of_fold(audit.watch(LogisticRegression()), selected, y)
-    assert codes(audit) == {"scored-was-seen"}
-    assert "12 of 12 patients" in audit.findings()[0].reason
+    assert codes(audit) == {"LA001"}
+    assert "12 of 12 patients" in audit.findings()[0].finding
 
 
 def test_2_scans_of_one_patient_on_both_sides(audit: LeakAudit, features: pd.DataFrame, y: np.ndarray) -> None:
     out_of_fold(audit.watch(model()), features, y, cv=KFold(5, shuffle=True, random_state=0))
-    assert codes(audit) == {"scored-was-seen"}
+    assert codes(audit) == {"LA001"}
 
 
 def test_3_an_external_cohort_harmonised_with_itself(audit: LeakAudit, features: pd.DataFrame, y: np.ndarray) -> None:
@@ -79,21 +79,23 @@ def test_3_an_external_cohort_harmonised_with_itself(audit: LeakAudit, features:
     harmoniser = audit.watch(StandardScaler(), "harmonisation").fit(features)
     classifier = audit.watch(LogisticRegression()).fit(harmoniser.transform(development), y[:80])
     classifier.predict_proba(harmoniser.transform(external))
-    assert codes(audit) == {"scored-was-seen"}
+    assert codes(audit) == {"LA001"}
 
 
 def test_4_a_threshold_chosen_on_those_it_calls(audit: LeakAudit, features: pd.DataFrame, y: np.ndarray) -> None:
     scores = out_of_fold(audit.watch(model()), features, y)
     assert 0 < youden_threshold(scores, y) < 1
     audit.record("threshold", fitted_on=features.index, scored=features.index)
-    assert [finding.step for finding in audit.findings()] == ["threshold"]
+    leak = "threshold: 60 of 60 patients that it scored were seen when it was fitted"
+    assert [finding.finding for finding in audit.findings()] == [leak]
+    assert audit.proof().endswith(f"\nLA001 failed: No step scored a patient whom it had seen. {leak}")
 
 
 def test_5_the_outcome_among_the_features(audit: LeakAudit, features: pd.DataFrame, y: np.ndarray) -> None:
     grade = 1 + 2 * y + np.random.default_rng(2).integers(0, 2, len(y))  # 1 and 2 are low, 3 and 4 are high
     out_of_fold(audit.watch(model()), features.assign(isup_grade=grade), y)
-    assert codes(audit) == {"outcome-in-features"}
-    assert "'isup_grade'" in audit.findings()[0].reason
+    assert codes(audit) == {"LA002"}
+    assert "'isup_grade'" in audit.findings()[0].finding
 
 
 def test_a_threshold_chosen_on_others_passes(audit: LeakAudit) -> None:

@@ -11,8 +11,10 @@ import pytest
 import yaml
 from balls import write_ball
 from fitted import fit
+from front_door import run_examples
 from typer.testing import CliRunner, Result
 
+import ccrcc_model
 from ccrcc_model.cli import app
 from ccrcc_model.models.combat import Harmonisation
 from ccrcc_model.models.model import Model
@@ -102,6 +104,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert run.exit_code == 0, run.output
     return folder
+
+
+def test_the_example_of_spread_runs(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(study)
+    assert run_examples(ccrcc_model, "spread") >= 2
 
 
 def spread(study: Path, out: Path, *more: str | Path, cohort: str = "away") -> Result:
