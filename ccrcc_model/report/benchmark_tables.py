@@ -130,7 +130,8 @@ def uncertainty(result: BenchmarkResult) -> Table | None:
     note = (
         "Unlike: features or acquisition outside the range of development, as in about 5% of patients like those of "
         f"development. Covered: the conformal set contains the true class; the target is {aim:.0%} of each class, without "
-        "guarantee. One class: the set contains one class, which is a definite answer. 95% CIs by Clopper-Pearson, for AUC by DeLong."
+        "guarantee. One class: the set contains one class, which is a definite answer. 95% CIs by "
+        "Clopper-Pearson, for AUC by DeLong."
     ) + _few_note(result)
     return Table(f"table-uncertainty-{result.target}", f"Uncertainty, {title(result.target)}", columns, rows, (), note)
 
