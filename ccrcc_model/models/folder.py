@@ -62,16 +62,6 @@ def write_model_folder(folder: Path, files: Mapping[str, str], manifest: Mapping
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def model_kind(folder: Path) -> str:
-    """Return what kind of model a folder holds, one of ``KINDS``.
-
-    Raises:
-        InputError: If it holds none, or its manifest was changed.
-    """
-    _, manifest = _read_manifest(folder)
-    return _kind(folder, manifest)
-
-
 def read_model_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]]:
     """Read a sealed folder.
 
@@ -91,7 +81,7 @@ def read_model_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]
         remedy = "update the software" if isinstance(version, int) and version > FORMAT else "fit it again"
         msg = f"The model in {folder} has format {version}, this version reads {FORMAT}: {remedy}"
         raise InputError(msg)
-    _kind(folder, manifest)
+    _refuse_unknown_kind(folder, manifest)
     hashes = _hashes(folder, manifest)
     present = {path.name for path in folder.iterdir()} - {MANIFEST, SEAL}
     if missing := sorted(set(hashes) - present):
@@ -108,11 +98,10 @@ def read_model_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, str]
     return manifest_id, manifest, {name: _text(folder / name, content) for name, content in contents.items()}
 
 
-def _kind(folder: Path, manifest: Mapping[str, Any]) -> str:
+def _refuse_unknown_kind(folder: Path, manifest: Mapping[str, Any]) -> None:
     if (kind := manifest.get("kind", BINARY)) not in KINDS:
         msg = f"The model in {folder} is of the kind {kind!r:.40}; known ones are {', '.join(KINDS)}"
         raise InputError(msg)
-    return str(kind)
 
 
 def _read_manifest(folder: Path) -> tuple[str, dict[str, Any]]:

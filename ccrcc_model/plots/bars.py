@@ -120,27 +120,29 @@ def _dice_bar(ax: Axes, group: DiceGroup, x: float, width: float) -> None:
     ax.text(x, 1.045, f"n = {len(group.dice)}", ha="center", va="bottom", fontsize=6.5, color=MUTED)
 
 
-def draw_features(features: Sequence["Importance"], *, top: int = 12) -> Figure:
+def draw_features(features: Sequence["Importance"], *, top: int = 12, unit: str = "log-odds") -> Figure:
     """Return a figure with `plot_features`, tall enough for its bars, with the names in its left half."""
     height_mm = 16 + 8 * max(min(len(features), top), 1)
     figure = Figure(figsize=(WIDTH_MM / MM_PER_INCH, height_mm / MM_PER_INCH))
-    plot_features(features, figure.add_axes((0.5, 12 / height_mm, 0.44, 1 - 14 / height_mm)), top=top)
+    ax = figure.add_axes((0.5, 12 / height_mm, 0.44, 1 - 14 / height_mm))
+    plot_features(features, ax, top=top, unit=unit)
     return figure
 
 
-def plot_features(features: Sequence["Importance"], ax: Axes, *, top: int = 12) -> Axes:
-    """Draw the ``top`` features by their effect on the log odds, with their names to the left of ``ax``.
+def plot_features(features: Sequence["Importance"], ax: Axes, *, top: int = 12, unit: str = "log-odds") -> Axes:
+    """Draw the ``top`` features by their effect on the score, with their names to the left of ``ax``.
 
     Args:
         features: The most important first, as in ``Model.importance``.
         ax: Axes on which to draw.
         top: Number of features to draw.
+        unit: Unit of the score.
     """
     chosen = features[:top]
     if not chosen:
         return say(ax, "The model uses no feature")
     ax.barh(range(len(chosen)), [one.log_odds for one in chosen], height=0.5, color=MODEL)
-    ax.set(ylim=(len(chosen) - 0.4, -0.6), yticks=[], xlabel="Mean |SHAP value| (log-odds)")
+    ax.set(ylim=(len(chosen) - 0.4, -0.6), yticks=[], xlabel=f"Mean |SHAP value| ({unit})")
     ax.spines["left"].set_visible(False)
     for place, one in enumerate(chosen):
         where, what = feature_label(one.feature)

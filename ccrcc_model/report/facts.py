@@ -1,27 +1,50 @@
 """Facts about a locked model, as shown in the page's section on models."""
 
 from ccrcc_model.models.model import Model
+from ccrcc_model.models.threshold import Decision
+from ccrcc_model.outcomes.target import Kind
 from ccrcc_model.report.summary import interval
 from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.statistics.evaluation import Scope
+from ccrcc_model.validation.graded_result import GradedResult
 from ccrcc_model.validation.result import BenchmarkResult
 from radiomics_cfg.foreign_table import FOREIGN
 
 
-def facts(result: BenchmarkResult, model: Model | None) -> tuple[tuple[str, str], ...]:
+def facts(result: BenchmarkResult | GradedResult, model: Model | None) -> tuple[tuple[str, str], ...]:
     """Return label and value of each fact.
 
     Args:
         result: The model's benchmark.
         model: None if the run contains only the benchmark.
     """
+    lines = _of_grades(result) if isinstance(result, GradedResult) else _of_yes_or_no(result)
+    return tuple(lines) if model is None else (*lines, *_of_model(model))
+
+
+def _of_yes_or_no(result: BenchmarkResult) -> list[tuple[str, str]]:
     lines = []
     for group in result.scope(Scope.INTERNAL):
         lines.append(("Fitted on", f"{group.model.n} patients of {group.name}, {group.model.events} of them positive"))
         auc = f"{interval(group.model.auc)}; tumour volume alone {interval(group.baseline.auc)}"
         lines.append(("Out-of-fold AUC", auc))
         lines.append(("Called positive", f"at a probability of {format_number(group.model.threshold, decimals=3)} or above"))
-    return tuple(lines) if model is None else (*lines, *_of_model(model))
+    return lines
+
+
+def _of_grades(result: GradedResult) -> list[tuple[str, str]]:
+    internal = [one for one in result.contrasts if one.scope is Scope.INTERNAL]
+    return [
+        line
+        for one in internal
+        for line in (
+            ("Fitted on", f"{one.n} patients of {one.name}"),
+            (
+                f"Out-of-fold {one.figure.lower()}",
+                f"{interval(one.found.model)}; tumour volume alone {interval(one.found.baseline)}",
+            ),
+        )
+    ]
 
 
 def _of_model(model: Model) -> list[tuple[str, str]]:
@@ -38,14 +61,11 @@ def _of_model(model: Model) -> list[tuple[str, str]]:
         ("Evaluation", f"nested cross-validation, patients kept together: {nested}; {inner}"),
         ("Tuning", f"Optuna, {settings['trials']} trial{'s' * (settings['trials'] != 1)}; chosen: {tuned}"),
         ("Ensemble", f"{len(model.members)} members, each of tumour volume and trees on the features that it selected"),
-        ("Calibration", f"{model.decision.calibration}, chosen by log loss; threshold {_rule(settings['sensitivity'])}"),
+        ("Calibration", _calibration(model)),
         *([("Harmonisation", HARMONISATIONS[settings["harmonise"]])] if settings["harmonise"] != "none" else []),
         *([("Classes", "weighted equally in fitting; probabilities are corrected for this")] if settings["balanced"] else []),
-        *([("Stability", "only features that are stable under perturbed masks")] if settings["stability_sha256"] else []),
-        (
-            "Baseline",
-            f"tumour volume alone; called positive at {format_number(model.baseline_decision.threshold, decimals=3)} or above",
-        ),
+        *([("Stability", "only features that are stable under perturbed masks")] if settings.get("stability_sha256") else []),
+        ("Baseline", _baseline(model)),
         ("Locked as", model.id),
     ]
 
@@ -54,6 +74,26 @@ HARMONISATIONS = {
     "combat": "ComBat by centre, fitted in each training part; a centre that was never seen is left unchanged",
     "combat-transductive": "ComBat by centre; transductive: a new centre is estimated from its own scans, without outcomes",
 }
+
+
+_CALIBRATIONS: dict[Kind, str] = {
+    "ordinal": "proportional odds",
+    "percentage": "a straight line for log(1 + percentage)",
+}
+
+
+def _calibration(model: Model) -> str:
+    found = model.ensemble.calibration
+    if isinstance(found, Decision):
+        return f"{found.calibration}, chosen by log loss; threshold {_rule(model.manifest['settings']['sensitivity'])}"
+    return f"{_CALIBRATIONS[model.target.kind]}, fitted on the inner folds' out-of-fold scores in each training part"
+
+
+def _baseline(model: Model) -> str:
+    found = model.baseline.calibration
+    if isinstance(found, Decision):
+        return f"tumour volume alone; called positive at {format_number(found.threshold, decimals=3)} or above"
+    return "tumour volume alone, calibrated in the same way"
 
 
 def _rule(sensitivity: float | None) -> str:

@@ -25,6 +25,7 @@ from ccrcc_model.plots import (
 from ccrcc_model.plots.bars import feature_label
 from ccrcc_model.plots.flow import STAGES, refusal_codes
 from ccrcc_model.plots.style import MM_PER_INCH, WIDTH_MM
+from ccrcc_model.report.model_tables import SCORES, UNITS
 from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import interval, title
 from ccrcc_model.statistics.estimate import format_number
@@ -186,13 +187,15 @@ def _in_words(kind: str, group: GroupResult) -> str:
 
 def _features(model: Model, folder: Path) -> Picture:
     caption = (
-        f"Features on which the {title(model.target.name)} model relies most: mean absolute contribution to the log odds "
-        "(TreeSHAP; for tumour volume, from which the model starts, its linear term) over the development patients."
+        f"Features on which the {title(model.target.name)} model relies most: mean absolute contribution to "
+        f"{SCORES[model.target.kind]} (TreeSHAP; for tumour volume, from which the model starts, its linear term) over "
+        "the development patients."
     )
     numbers = "; ".join(f"{', '.join(feature_label(one.feature))} {one.log_odds:.2f}" for one in model.importance[:12])
     alt = f"Mean absolute SHAP values. {numbers or 'None'}."
     data = pd.DataFrame([asdict(one) for one in model.importance])
-    return _save(draw_features(model.importance), folder / f"features_{model.target.name}", data, caption=caption, alt=alt)
+    figure = draw_features(model.importance, unit=UNITS[model.target.kind])
+    return _save(figure, folder / f"features_{model.target.name}", data, caption=caption, alt=alt)
 
 
 def _save(figure: Figure, stem: Path, data: pd.DataFrame, *, caption: str, alt: str) -> Picture:

@@ -31,17 +31,25 @@ def limits(run: Run) -> list[str]:
                 f"{name}: the smaller class has {rarer} patients; a validation should have at least {ENOUGH} in each class "
                 "(doi:10.1016/j.jclinepi.2004.06.017), so confidence intervals are wide and calibration is imprecise."
             )
-    found.append(
-        "Internal results are out-of-fold, but threshold and calibration were fitted on the same predictions: internal "
-        "sensitivity, specificity and calibration are slightly optimistic; internal AUC and all external results are not."
-    )
+    found += [
+        f"{title(result.target)}: no external cohort was scored, so the performance in other hospitals is unknown."
+        for result in run.graded
+        if all(one.scope is Scope.INTERNAL for one in result.contrasts)
+    ]
+    only_graded = bool(run.graded) and not run.benchmarks
+    if not only_graded:
+        found.append(
+            "Internal results are out-of-fold, but threshold and calibration were fitted on the same predictions: internal "
+            "sensitivity, specificity and calibration are slightly optimistic; internal AUC and all external results are not."
+        )
     found.append(
         "Internal confidence intervals and P values assume that out-of-fold predictions are independent; as their models "
         "share most of their patients, these intervals may be too narrow (doi:10.1023/A:1024068626366)."
     )
-    found += [
-        "Confidence intervals reflect the sampling of patients, not choices of scanning, segmentation, tuning or threshold.",
-        "PPV, NPV and net benefit apply only at the prevalence of the respective cohort.",
-        "No result is corrected for multiple comparisons across cohorts and targets.",
-    ]
+    found.append(
+        "Confidence intervals reflect the sampling of patients, not choices of scanning, segmentation, tuning or threshold."
+    )
+    if not only_graded:
+        found.append("PPV, NPV and net benefit apply only at the prevalence of the respective cohort.")
+    found.append("No result is corrected for multiple comparisons across cohorts and targets.")
     return found

@@ -13,6 +13,7 @@ from ccrcc_model.report.run_folder import Run
 from ccrcc_model.report.summary import title
 from ccrcc_model.report.tables import Table
 from ccrcc_model.statistics.evaluation import Scope
+from ccrcc_model.validation.graded_result import GradedResult
 from ccrcc_model.validation.result import BenchmarkResult
 from nnunet_ext.ground.files import write_text
 
@@ -25,7 +26,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]|#])")
 
 def write_model_cards(run: Run, folder: Path) -> tuple[Path, ...]:
     """Write ``<target>.md`` for each model of the run into ``folder``, and return the paths."""
-    results = {result.target: result for result in run.benchmarks}
+    results = {result.target: result for result in run.results}
     paths = []
     for target, model in run.models.items():
         path = folder / f"{target}.md"
@@ -34,7 +35,7 @@ def write_model_cards(run: Run, folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def model_card(run: Run, model: Model, result: BenchmarkResult | None) -> str:
+def model_card(run: Run, model: Model, result: BenchmarkResult | GradedResult | None) -> str:
     """Return the card as Markdown.
 
     Args:
@@ -52,17 +53,32 @@ def model_card(run: Run, model: Model, result: BenchmarkResult | None) -> str:
         manifest=manifest,
         synthetic=run.record.synthetic,
         facts=facts(result, model) if result else (),
-        external=result.scope(Scope.EXTERNAL) if result else (),
+        graded=model.target.kind != "binary",
+        external=[one for one in result.contrasts if one.scope is Scope.EXTERNAL] if result else (),
         tables=_tables(result) if result else (),
-        factors=tuple(dict.fromkeys(one.factor for one in result.subgroups)) if result else (),
+        factors=_factors(result),
         audit=result.audit if result else (),
-        limits=limits(replace(run, benchmarks=(result,) if result else ())),
+        limits=limits(_alone(run, result)),
         author=AUTHOR,
     )
     return card.rstrip() + "\n"
 
 
-def _tables(result: BenchmarkResult) -> tuple[Table, ...]:
+def _alone(run: Run, result: BenchmarkResult | GradedResult | None) -> Run:
+    """Return the run as if this benchmark were its only one."""
+    binary = (result,) if isinstance(result, BenchmarkResult) else ()
+    graded = (result,) if isinstance(result, GradedResult) else ()
+    return replace(run, benchmarks=binary, graded=graded)
+
+
+def _factors(result: BenchmarkResult | GradedResult | None) -> tuple[str, ...]:
+    """Return what the subgroups differ in; graded benchmarks have none."""
+    return tuple(dict.fromkeys(one.factor for one in result.subgroups)) if isinstance(result, BenchmarkResult) else ()
+
+
+def _tables(result: BenchmarkResult | GradedResult) -> tuple[Table, ...]:
+    if isinstance(result, GradedResult):
+        return (benchmark_tables.graded(result),)
     ranked, risks = benchmark_tables.discrimination(result), benchmark_tables.calibration(result)
     return ranked, benchmark_tables.table_s2([result]), risks
 

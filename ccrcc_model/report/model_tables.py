@@ -1,7 +1,9 @@
 """Tables of the models fitted for comparison, and of the explanation of a model, from its folder."""
 
+from ccrcc_model.fitting.ordering import MEASURES, measure_of
 from ccrcc_model.models.explanation import AGREE, TOP
 from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.target import Kind
 from ccrcc_model.report.summary import interval, title
 from ccrcc_model.report.tables import Table
 from ccrcc_model.statistics.estimate import Estimate
@@ -9,21 +11,35 @@ from ccrcc_model.statistics.estimate import Estimate
 SMALLEST_SHARE = 0.01
 """Groups with a smaller contribution are left out of the page; ``explanation.json`` has them."""
 
+SCORES: dict[Kind, str] = {
+    "binary": "the log odds",
+    "ordinal": "the log odds of a higher grade",
+    "percentage": "the score, in standard deviations of log(1 + percentage)",
+}
+"""What features contribute to in a model of each kind of target."""
+UNITS: dict[Kind, str] = {"binary": "log-odds", "ordinal": "log-odds", "percentage": "standard deviations"}
+"""Unit of the same, for the axis of a figure."""
+_INTERVALS = {"auc": "DeLong", "concordance": "bootstrap"}
+
 
 def comparators(model: Model) -> Table | None:
-    """The other models that were fitted on the model's outer folds."""
+    """The other models that were fitted on the model's outer folds, if any were."""
+    measure = measure_of(model.target)
     rows = [
-        [one["name"], interval(Estimate(**one["auc"])), interval(Estimate(**one["model_less_it"]), sign=True)]
-        for one in model.manifest["comparators"]
+        [one["name"], interval(Estimate(**one[measure])), interval(Estimate(**one["model_less_it"]), sign=True)]
+        for one in model.manifest.get("comparators", ())  # early graded models had none
     ]
     if not rows:
         return None
-    note = "Out-of-fold in the development patients, on the same outer folds; the difference is paired (DeLong)."
+    note = (
+        f"Out-of-fold in the development patients, on the same outer folds; the difference is paired ({_INTERVALS[measure]})."
+    )
+    heading = MEASURES[measure]
     name = f"table-comparators-{model.target.name}"
     return Table(
         name,
         f"Comparison with the {title(model.target.name)} model",
-        ["Fitted on", "AUC", "Difference (model − comparator)"],
+        ["Fitted on", f"{heading[0].upper()}{heading[1:]}", "Difference (model − comparator)"],
         rows,
         (),
         note,
@@ -31,15 +47,15 @@ def comparators(model: Model) -> Table | None:
 
 
 def explanation(model: Model) -> Table | None:
-    """The regions, scales, image filters and feature families that contribute to the predictions, if it was kept."""
-    if model.explanation is None:  # a graded model of before
+    """The regions, scales, image filters and feature families that contribute to the predictions, if the model states them."""
+    if model.explanation is None:  # early graded models
         return None
     kept = [one for one in model.explanation.groups if one.share >= SMALLEST_SHARE]
     rows = [[one.by, one.group, f"{one.share:.0%}", f"{one.lowest:.0%} to {one.highest:.0%}"] for one in kept]
     verdict = model.explanation.verdict
     note = (
-        f"Share of the mean absolute contributions to the log odds, and its range over the outer folds' models. "
-        f"{verdict[0].upper()}{verdict[1:]}; from {AGREE} upwards they are considered to agree on the {TOP} "
+        f"Share of the mean absolute contributions to {SCORES[model.target.kind]}, and its range over the outer "
+        f"folds' models. {verdict[0].upper()}{verdict[1:]}; from {AGREE} upwards they are considered to agree on the {TOP} "
         "(Nogueira et al. 2018). Groups below one percent are left out."
     )
     name = f"table-explanation-{model.target.name}"

@@ -31,28 +31,33 @@ from nnunet_ext.ground.files import AnyPath, write_text
 MOST_OVERLAYS = 6
 _MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 
+Blocks = tuple[tuple[Picture, tuple[tables.Table, ...]], ...]
+"""Figures of a benchmark, with the tables below each."""
+
 
 @dataclass(frozen=True, slots=True)
 class TargetSection:
-    """What the page says of one target."""
+    """What the page reports of one target.
 
-    result: BenchmarkResult
+    Args:
+        result: Benchmark of the target.
+        title: Heading of its parts.
+        asked: What is predicted: a label, the sentence, and the rule if there is one.
+        facts: Label and value of each fact about the model.
+        blocks: Figures of the benchmark, with the tables below each.
+        features: The features on which the model relies.
+        comparators: Models that were fitted for comparison.
+        groups: Contributions by region, scale, filter and family.
+    """
+
+    result: BenchmarkResult | GradedResult
     title: str
+    asked: tuple[str, str, str]
     facts: tuple[tuple[str, str], ...]
-    blocks: tuple[tuple[Picture, tuple[tables.Table, ...]], ...]
+    blocks: Blocks
     features: Picture | None
     comparators: tables.Table | None
     groups: tables.Table | None
-
-
-@dataclass(frozen=True, slots=True)
-class GradedSection:
-    """What the page says of one graded target."""
-
-    result: GradedResult
-    title: str
-    picture: Picture
-    figures: tables.Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +158,11 @@ def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None)
         cohorts=[table for table in (tables.flow(run), tables.refusals(run), tables.acquisition(run)) if table],
         overlap=tables.overlap(run),
         table_s2=benchmark_tables.table_s2(run.benchmarks) if run.benchmarks else None,
-        targets=[_target(result, run, pictures) for result in run.benchmarks],
+        targets=[
+            *(_target(result, run, pictures, _blocks(result, pictures)) for result in run.benchmarks),
+            *(_target(result, run, pictures, _graded_blocks(result, pictures)) for result in run.graded),
+        ],
         best=benchmark_tables.best_possible(run),
-        graded=[_graded(result, pictures) for result in run.graded],
         limits=limits(run),
         beside=beside,
         statuses=tuple(Status),
@@ -175,7 +182,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture]) -> TargetSection:
+def _blocks(result: BenchmarkResult, pictures: dict[str, Picture]) -> Blocks:
     shown = {
         "roc": (benchmark_tables.discrimination(result),),
         "calibration": (benchmark_tables.calibration(result),),
@@ -183,11 +190,19 @@ def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture]) -> 
             table for table in (benchmark_tables.operating_point(result), benchmark_tables.uncertainty(result)) if table
         ),
     }
+    return tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
+
+
+def _graded_blocks(result: GradedResult, pictures: dict[str, Picture]) -> Blocks:
+    return ((pictures[f"concordance_{result.target}"], (benchmark_tables.graded(result),)),)
+
+
+def _target(result: BenchmarkResult | GradedResult, run: Run, pictures: dict[str, Picture], blocks: Blocks) -> TargetSection:
     model = run.models.get(result.target)
-    blocks = tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
     return TargetSection(
         result,
         title(result.target),
+        _asked(result, model),
         facts(result, model),
         blocks,
         pictures.get(f"features_{result.target}"),
@@ -196,9 +211,12 @@ def _target(result: BenchmarkResult, run: Run, pictures: dict[str, Picture]) -> 
     )
 
 
-def _graded(result: GradedResult, pictures: dict[str, Picture]) -> GradedSection:
-    picture = pictures[f"concordance_{result.target}"]
-    return GradedSection(result, title(result.target), picture, benchmark_tables.graded(result))
+def _asked(result: BenchmarkResult | GradedResult, model: Model | None) -> tuple[str, str, str]:
+    if isinstance(result, BenchmarkResult):
+        return "Positive", result.sentence, result.rule
+    return (
+        ("Predicted", title(result.target), "") if model is None else ("Predicted", model.target.sentence, model.target.column)
+    )
 
 
 def _overlays(run: Run) -> list[Picture]:

@@ -3,6 +3,7 @@
 A model or a benchmark is required. Any other part may be absent, and the report says so: a site may have run only some stages.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,6 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ccrcc_model.models.folder import BINARY, model_kind
 from ccrcc_model.models.model import Model
 from ccrcc_model.report.run_parts import RECORD, RunParts, find_parts
 from ccrcc_model.validation.graded_result import GradedResult
@@ -85,8 +85,8 @@ class Run:
         record: ``run.json``.
         tables: Those of ``COLUMNS`` that are there.
         overlays: Pictures of ``overlays/``, in the order of their names.
-        benchmarks: One a target.
-        models: The locked model of each target, where the folder holds it.
+        benchmarks: Benchmarks of a yes or no, one per target.
+        models: The locked model of each target, of any kind, where the folder holds it.
         parts: Where all of it lies.
         stages: Records of further stages, by their file.
         graded: Benchmarks of graded targets, one per target.
@@ -102,6 +102,11 @@ class Run:
     graded: tuple[GradedResult, ...] = ()
 
     @property
+    def results(self) -> tuple[BenchmarkResult | GradedResult, ...]:
+        """All benchmarks, those of graded targets last."""
+        return (*self.benchmarks, *self.graded)
+
+    @property
     def external_cohorts(self) -> frozenset[str] | None:
         """Names of the external cohorts; None if the run holds no flow of cases."""
         if "flow" not in self.tables:
@@ -111,7 +116,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run folder; graded models in it are no part of the page.
+    """Read a run folder.
 
     Raises:
         InputError: If it holds neither model nor benchmark, a file is there but is not what its name says, a model was
@@ -120,8 +125,8 @@ def read_run(folder: Path) -> Run:
     parts = find_parts(folder)
     benchmarks = _by_target({each: BenchmarkResult.load(each) for each in parts.benchmarks})
     graded = _by_target({each: GradedResult.load(each) for each in parts.graded})
-    locked = {each: Model.load(each) for each in parts.models if model_kind(each) == BINARY}
-    models = {target: locked[each] for target, each in _models_of(locked, benchmarks).items()}
+    locked = {each: Model.load(each) for each in parts.models}
+    models = {target: locked[each] for target, each in _models_of(locked, {**benchmarks, **graded}).items()}
     tables = {name: folder / "tables" / f"{name}.csv" for name in COLUMNS if name != "overlap"}
     read = {name: _read_table(path, name) for name, path in tables.items() if path.exists()}
     if parts.overlaps:
@@ -178,7 +183,7 @@ def _by_target(results: dict[Path, Result]) -> dict[str, Result]:
     return {target: results[path] for target, path in found.items()}
 
 
-def _models_of(locked: dict[Path, Model], benchmarks: dict[str, BenchmarkResult]) -> dict[str, Path]:
+def _models_of(locked: Mapping[Path, Model], benchmarks: Mapping[str, BenchmarkResult | GradedResult]) -> dict[str, Path]:
     """Return the folder of each target's model: of several, the one that its benchmark was made with.
 
     Raises:

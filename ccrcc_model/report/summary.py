@@ -49,7 +49,7 @@ def summarise(run: Run) -> tuple[Line, ...]:
 
 def heading(run: Run) -> str:
     """Return the title of a run's record, or one that names its targets."""
-    targets = dict.fromkeys((*run.models, *(result.target for result in run.benchmarks)))
+    targets = dict.fromkeys((*run.models, *(result.target for result in run.results)))
     return run.record.title or f"{' and '.join(map(title, targets)) or 'Renal cell carcinoma'} from CT radiomics"
 
 
@@ -81,12 +81,11 @@ def number(value: float | None, *, sign: bool = False) -> str:
 
 
 def _asked(run: Run) -> Line:
-    results: tuple[BenchmarkResult | GradedResult, ...] = (*run.benchmarks, *run.graded)
-    if not results:
+    if not run.results:
         return Line("Asked", "This run contains no benchmark, so it answers no question about grade or Ki67.")
     asked = [result.sentence for result in run.benchmarks] + [title(result.target) for result in run.graded]
     question = f"Can CT radiomics predict {', and '.join(asked)}, better than tumour volume alone"
-    external = sum(one.scope is Scope.EXTERNAL for one in results[0].contrasts)
+    external = sum(one.scope is Scope.EXTERNAL for one in run.results[0].contrasts)
     if not external:
         return Line("Asked", f"{question}? No external cohort was scored.")
     where = "a cohort" if external == 1 else f"{in_words(external)} cohorts"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from fitted import GRADED
 
-from ccrcc_model.models.folder import model_kind, write_model_folder
+from ccrcc_model.models.folder import write_model_folder
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.report.run_folder import read_run
@@ -62,13 +62,13 @@ def test_patients_of_the_development_and_another_preset_are_refused(graded_folde
         model.predict_patients(replace(north, rows=north.rows.drop(columns=model.columns[0])))
 
 
-def test_a_graded_model_in_a_run_folder_does_not_keep_its_page_from_being_written(graded_folders, model_folder, tmp_path):
+def test_models_of_all_kinds_are_read_from_a_run_folder(graded_folders, model_folder, tmp_path):
     shutil.copytree(graded_folders, tmp_path / "models")
     shutil.copytree(model_folder, tmp_path / "models" / "grade")
     (tmp_path / "run.json").write_text(
         json.dumps({"title": "A study", "synthetic": True, "command": "none"}), encoding="utf-8"
     )
-    assert set(read_run(tmp_path).models) == {"grade"}
+    assert set(read_run(tmp_path).models) == {"grade", *GRADED}
 
 
 @both
@@ -113,8 +113,3 @@ def test_a_folder_of_before_is_read_without_domain_and_explanation(graded_folder
 def test_a_model_of_grades_has_no_threshold(graded_folders):
     with pytest.raises(InputError, match="has no threshold; only models of yes or no have one"):
         _ = Model.load(graded_folders / "isup").decision
-
-
-def test_the_kind_of_a_folder_is_known_without_reading_it_all(graded_folders, model_folder):
-    assert [model_kind(graded_folders / name) for name in GRADED] == ["ordinal", "regression"]
-    assert model_kind(model_folder) == "binary"

@@ -169,6 +169,9 @@ def test_features_are_drawn_in_order_up_to_the_top():
     features = [Importance(f"{name}__1mm__x_y", value, value, 1) for name, value in (("a", 0.3), ("b", 0.2), ("c", 0.1))]
     (ax,) = draw_features(features, top=2).axes
     assert [bar.get_width() for bar in ax.patches] == [0.3, 0.2]
+    assert ax.get_xlabel() == "Mean |SHAP value| (log-odds)"
+    (ax,) = draw_features(features, unit="standard deviations").axes
+    assert ax.get_xlabel() == "Mean |SHAP value| (standard deviations)"
 
 
 @pytest.mark.parametrize(

@@ -13,23 +13,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fitted import fit
+from fitted import GRADED, fit
 from PIL import Image
 from scipy.special import expit
 
+from ccrcc_model.models.folder import write_model_folder
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.finding import Finding
+from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE, KI67_PERCENT, Target, ki67
 from ccrcc_model.report import read_run, report_run, write_report
 from ccrcc_model.report.benchmark_tables import calibration
 from ccrcc_model.report.figures import Picture
+from ccrcc_model.report.limits import limits
 from ccrcc_model.report.model_tables import SMALLEST_SHARE
 from ccrcc_model.report.page import render
+from ccrcc_model.report.run_folder import Run, RunRecord
 from ccrcc_model.report.summary import judge, summarise
 from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.evaluation import Pair
 from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.validation.benchmark import benchmark
 from ccrcc_model.validation.graded_result import GradedGroup, GradedResult
 from ccrcc_model.validation.groups import assemble
 from ccrcc_model.validation.result import BenchmarkResult
@@ -312,9 +317,9 @@ def test_the_print_rule_reaches_the_page(run_dir, page):
     run = read_run(run_dir)
     first, *others = (replace(result, print_rule="cut") for result in run.benchmarks)
     cut = Page(render(replace(run, benchmarks=(first, *others)), drawn))
-    assert "cut, not rounded, to two decimals" in cut.text
+    assert "truncated, not rounded, to two decimals" in cut.text
     mixed = Page(render(replace(run, benchmarks=(first, *run.benchmarks[1:])), drawn))
-    assert "rounded, of Grade cut, to two decimals" in mixed.text
+    assert "rounded, for Grade truncated, to two decimals" in mixed.text
     assert "rounded to two decimals" in page.text
     assert cut.text != page.text
 
@@ -324,11 +329,11 @@ def test_an_interval_of_the_ici_is_doubted_in_small_cohorts(n, noted):
     result = benchmark_of(GRADE, seed=1)
     sized = tuple(replace(one, model=replace(one.model, n=n, events=n // 2)) for one in result.groups)
     note = calibration(replace(result, groups=sized)).note
-    assert ("Below some 400 patients the intervals of the ICI" in note) == noted
+    assert ("Below about 400 patients the intervals of the ICI" in note) == noted
 
 
 def test_figures_that_take_patients_as_more_than_they_are_say_so(page):
-    assert "Those of out-of-fold predictions take them as independent, which they are not" in page.text
+    assert "out-of-fold predictions assume independence, which does not hold, and may be too narrow" in page.text
     assert "Internal confidence intervals and P values assume that out-of-fold predictions are independent" in page.text
 
 
@@ -384,6 +389,90 @@ def test_a_verdict_over_several_cohorts_counts_those_that_are_better(tmp_path):
     write_run_json(tmp_path)
     replace(found, groups=(found.groups[0], north, turned)).save(tmp_path / "benchmark" / "ki67-percent")
     assert summarise(read_run(tmp_path))[1].verdict == "Better than tumour volume in one of two cohorts"
+
+
+@pytest.fixture(scope="module")
+def graded_run(graded_folders, graded_planted, tmp_path_factory) -> Path:
+    """Locked models of both graded targets, each with its benchmark in one external cohort."""
+    folder = tmp_path_factory.mktemp("graded-run")
+    shutil.copytree(graded_folders, folder / "models")
+    study = Study(None, *graded_planted(40, cohort="north", role="external", seed=5))
+    for name in GRADED:
+        benchmark(Model.load(folder / "models" / name), study).save(folder / "benchmark" / name)
+    report_run(read_run(folder))
+    return folder
+
+
+@pytest.mark.parametrize("name", list(GRADED))
+def test_a_graded_model_is_described_and_explained_as_a_binary_one(graded_run, name):
+    raw = (graded_run / "report" / "report.html").read_text(encoding="utf-8")
+    page, model = Page(raw), Model.load(graded_run / "models" / name)
+    for words in (
+        model.id,
+        model.target.sentence,
+        model.target.column,
+        "3 outer folds, drawn once",
+        "calibrated in the same way",
+    ):
+        assert words in page.text
+    assert f"Predicted {model.target.sentence}" in page.text
+    assert {f"concordance_{name}", f"features_{name}"} <= {figure["id"] for figure in page.all("figure")}
+    assert {f"table-comparators-{name}", f"table-explanation-{name}"} <= {table.get("id") for table in page.all("table")}
+    for one in model.manifest["comparators"]:
+        assert one["name"] in page.text
+        assert f"{one['concordance']['value']:.2f} (95% CI" in page.text
+    assert model.explanation.verdict[1:] in page.text
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert (graded_run / "report" / "model_cards" / f"{name}.md").is_file()
+
+
+def test_contributions_are_in_the_unit_of_the_target(graded_run):
+    text = Page((graded_run / "report" / "report.html").read_text(encoding="utf-8")).text
+    assert "contributions to the log odds of a higher grade, and its range" in text
+    assert "contributions to the score, in standard deviations of log(1 + percentage), and its range" in text
+    drawn = (graded_run / "report" / "figures" / "features_ki67-percent.csv").read_text(encoding="utf-8")
+    assert drawn.startswith("feature,log_odds,")
+
+
+def test_the_card_of_a_graded_model_names_no_positive_patients_and_no_threshold(graded_run):
+    card = (graded_run / "report" / "model_cards" / "isup.md").read_text(encoding="utf-8")
+    assert "- Predicts: WHO/ISUP grade, 1 to 4 (isup\\_grade)" in card
+    assert re.search(r"- north: \d+ patients; never seen by the model", card)
+    assert "| Weighted kappa |" in card
+    assert not re.search("positive|threshold was|PPV", card.replace("false positive", ""))
+
+
+def test_graded_models_of_an_older_folder_have_what_they_hold(graded_run, tmp_path):
+    run = Path(shutil.copytree(graded_run, tmp_path / "run"))
+    for name in GRADED:
+        model = Model.load(run / "models" / name)
+        shutil.rmtree(run / "models" / name)
+        files = {file: text for file, text in model.files.items() if file not in ("applicability.json", "explanation.json")}
+        manifest = {key: value for key, value in model.manifest.items() if key not in ("cautions", "comparators")}
+        manifest["settings"] = {key: value for key, value in manifest["settings"].items() if key != "stability_sha256"}
+        write_model_folder(run / "models" / name, files, manifest)
+        result = GradedResult.load(run / "benchmark" / name)
+        replace(result, model_id=Model.load(run / "models" / name).id).save(run / "benchmark" / name)
+    page = Page(report_run(read_run(run)).read_text(encoding="utf-8"))
+    ids = {table.get("id") for table in page.all("table")}
+    assert {f"{kind}-{name}" for kind in ("table-comparators", "table-explanation") for name in GRADED}.isdisjoint(ids)
+    assert {f"features_{name}" for name in GRADED} <= {figure["id"] for figure in page.all("figure")}
+
+
+def test_a_graded_benchmark_of_another_model_is_refused(graded_run, tmp_path):
+    run = Path(shutil.copytree(graded_run, tmp_path / "run"))
+    result = GradedResult.load(run / "benchmark" / "isup")
+    replace(result, model_id="0" * 64).save(run / "benchmark" / "isup")
+    with pytest.raises(InputError, match="benchmark of isup was made with model 000000000000, but"):
+        read_run(run)
+
+
+def test_a_graded_model_without_external_cohort_has_that_among_its_limits():
+    found = graded_result()
+    alone = Run(RunRecord(command="x"), graded=(replace(found, groups=found.groups[:1]),))
+    assert any(limit.startswith("Ki67 percentage: no external cohort was scored") for limit in limits(alone))
+    assert not any("threshold and calibration were fitted on" in limit or "PPV" in limit for limit in limits(alone))
+    assert not any("no external cohort" in limit for limit in limits(replace(alone, graded=(found,))))
 
 
 # Less than a whole run
