@@ -21,7 +21,8 @@ def test_outcomes_are_read_from_the_card_where_none_are_given(planted, tmp_path)
     table, given = planted(3, cohort="north")
     assert Study(cohort(tmp_path), table).outcomes["isup_grade"].tolist() == [3]
     assert Study(cohort(tmp_path), table, given).outcomes is given
-    assert repr(Study(None, table, given)) == "Study of north: 3 cases, 40 features, 3 outcomes"
+    shown = ["Study of north, external", "3 cases with 40 features", "outcomes of 3 patients: isup_grade, ki67_percent"]
+    assert repr(Study(cohort(tmp_path), table, given)).splitlines() == shown
 
 
 def test_a_study_without_card_needs_outcomes_and_one_cohort_to_have_a_name(planted):

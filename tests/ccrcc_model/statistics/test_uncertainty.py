@@ -122,5 +122,5 @@ def test_pooled_patients_are_declined_only_where_all_cohorts_were_asked(home: Pr
 def test_the_report_prints_declined_and_covered_patients(home: Predictions, north: Predictions) -> None:
     table = tables.uncertainty(study(home, north))
     assert table.rows[0][:2] == ["north †", "0.33 (0.04 to 0.78)"]
-    assert "aims at 90% of each class" in table.note
+    assert "the target is 90% of each class" in table.note
     assert tables.uncertainty(study(home)) is None

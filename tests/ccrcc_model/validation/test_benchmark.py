@@ -420,11 +420,6 @@ def test_a_cohort_of_mostly_unlike_patients_gets_a_line(n_unlike, told):
     assert [f"abstains from {n_unlike} of 30" in line for line in result.lines] == [True] * told
 
 
-def test_several_models_have_a_result_each(locked):
-    first, second = benchmark([locked, locked], [Study(None, *features("north", "external", 40, seed=2))], replicates=50)
-    assert (first.model_id, second.model_id) == (locked.id, locked.id)
-
-
 def test_both_kinds_of_result_answer_to_the_same_names():
     names = {"headline", "cautions", "lines", "contrasts", "table_s2", "plot", "save", "load"}
     assert names <= set(dir(BenchmarkResult)) & set(dir(GradedResult))
@@ -439,7 +434,7 @@ def test_a_result_says_in_three_lines_what_it_is(study):
     assert study._repr_html_() == "<pre>" + repr(study).replace(">", "&gt;") + "</pre>"
 
 
-@pytest.mark.parametrize(("kind", "label"), [("roc", "Sensitivity"), ("calibration", "Observed share positive")])
+@pytest.mark.parametrize(("kind", "label"), [("roc", "Sensitivity"), ("calibration", "Observed proportion")])
 def test_a_result_draws_one_group_and_returns_its_axes(kind, label, study):
     assert study.plot(kind).get_ylabel() == label
     assert study.plot(kind, group="north").get_title(loc="left").strip() == "north"
