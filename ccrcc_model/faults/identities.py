@@ -71,7 +71,7 @@ def benchmark(folder: Path, development: Labelled, external: Labelled) -> Ran:
 
 @fault("a leak is looked for by the names of patients only")
 def development_scans_under_other_names(folder: Path) -> str:
-    """Four external images have the hashes of development images: the leak audit fails and says how many."""
+    """Four external images have the hashes of development images: the leak audit fails and states how many."""
     development, (table, outcomes) = two_cohorts()
     images = development[0].provenance["cases"]
     same = {f"external-{place:02d}": images[f"development-{place + 9:02d}"] for place in range(4)}

@@ -67,7 +67,7 @@ def run_controls(
         cases: As the model was fitted on.
         target: What is predicted.
         settings: Of the model's fit.
-        folds: That the model was judged on.
+        folds: Folds on which the model was evaluated.
         perturbed: As the model's fit had them.
         jobs: Processes.
         on_progress: Called after each outer fold.

@@ -85,7 +85,7 @@ def patient_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int, 
 
     Args:
         cases: Cases of both strata.
-        folds: Parts of each repeat; fewer if ``possible_folds`` says so.
+        folds: Parts of each repeat; fewer if ``possible_folds`` returns fewer.
         repeats: Shufflings.
         seed: Of the shufflings.
         at_least: Folds below which splitting is refused.

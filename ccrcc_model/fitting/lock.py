@@ -37,7 +37,7 @@ def lock(
     """Return what the manifest states of a fit, and the text of the model's files by name.
 
     Args:
-        cases: That were fitted on.
+        cases: Cases on which the model was fitted.
         outer: Results of the outer folds.
         final: What was fitted on all cases.
         target: What is predicted.

@@ -26,7 +26,7 @@ class FitRequest:
 
     Args:
         sha256: Of all that it depends on: cases, features, outcomes, settings, versions.
-        about: What the manifest says of it.
+        about: Description of the request in the manifest.
     """
 
     sha256: str
@@ -40,7 +40,7 @@ class FitRequest:
             table: Features.
             cases: Of the table, with their outcomes.
             settings: Of the fit.
-            told: Further settings, by name, for the manifest.
+            told: Further settings that the manifest records, by name.
             depends_on: Whatever else the fit depends on, as JSON.
         """
         digest = hashlib.sha256()

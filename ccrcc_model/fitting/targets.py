@@ -36,7 +36,7 @@ def model_folders(targets: Sequence[Target], out_dir: Path) -> list[Path]:
     if len(targets) == 1:
         return [out_dir]
     if (out_dir / MANIFEST).exists():
-        msg = f"{out_dir} holds a model; several targets need a folder for one folder each, so choose another"
+        msg = f"{out_dir} holds a model; several targets need a folder that holds one folder for each; choose another"
         raise InputError(msg)
     return [out_dir / target.name for target in targets]
 

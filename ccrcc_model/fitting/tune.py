@@ -76,7 +76,7 @@ def tune(
 
 
 def _refuse_foreign(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
-    """Refuse finished trials that no process of ours can have told the study of.
+    """Refuse finished trials that no process of ours can have reported to the study.
 
     Raises:
         InputError: If the study asks for the largest value, or a trial has no finite loss or other hyperparameters than ours.

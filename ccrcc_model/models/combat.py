@@ -17,13 +17,13 @@ from ccrcc_model.outcomes.seen import patient_hashes
 
 Harmonisation = Literal["none", "combat", "combat-transductive"]
 """``combat-transductive`` also estimates the shift and scale of a centre that is met in prediction, from that centre's own
-features, without outcomes. The prediction of one patient then depends on the others, and reports say so."""
+features, without outcomes. The prediction of one patient then depends on the others, and reports state this."""
 
 MIN_CASES = 5
 """Cases of a centre below which its features are left as they are. Ours; a variance of fewer is hardly known."""
 
 _VAGUE = 1e12
-"""Variance of a prior that a single feature cannot tell anything of."""
+"""Variance of a prior that a single feature cannot inform."""
 
 _CONVERGED = 1e-4
 """Largest relative change of an estimate at which the iteration ends, as in the authors' own code."""

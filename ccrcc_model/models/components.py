@@ -1,6 +1,6 @@
 """Deep features inside a fold: those of a region become their first principal components. Experimental.
 
-A network gives hundreds of channels a region, far more than there are patients, and most say the same. The components are
+A network gives hundreds of channels per region, far more than there are patients, and most are redundant. The components are
 fitted on the training part alone, like the filter that they then join as features of their own. Without deep features
 nothing here changes anything.
 """

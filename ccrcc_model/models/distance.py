@@ -101,7 +101,7 @@ def left_out_distances(values: Values, patients: npt.NDArray[np.str_], names: Se
 
 
 def farthest(distances: Values, place: npt.NDArray[np.intp], n_patients: int) -> Values:
-    """Return the largest of each patient's ``distances``, shape ``(n_patients,)``; ``place`` tells whose each is."""
+    """Return the largest of each patient's ``distances``, shape ``(n_patients,)``; ``place`` holds the patient of each."""
     largest = np.zeros(n_patients)
     np.maximum.at(largest, place, distances)
     return largest

@@ -25,7 +25,7 @@ from radiomics_cfg.table import KEYS, FeatureTable
 
 DECLINED = 0.04
 """Share of patients from the development population that lie beyond the distance; what acquisition and missing features add
-keeps it near 5 % in all."""
+keeps it near 5% in all."""
 
 DECIMALS = 9
 """Of the covariance of standardised features in the file, whose eigenvalues are shrunken away from 0."""

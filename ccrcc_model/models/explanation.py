@@ -1,7 +1,7 @@
 """What moves a model: by feature, by region, scale, image filter and family, and whether the outer folds agree on it.
 
 The figures are contributions to the log odds: TreeSHAP of the trees, linear terms of the start (``Member.contributions``).
-They describe the model; they do not say how well it predicts, nor what causes a grade.
+They describe the model, and neither its performance nor the causes of a grade.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ class Explanation:
 
     @property
     def verdict(self) -> str:
-        """Say whether the explanation is stable."""
+        """Whether the outer folds agree on the leading features, in words."""
         if self.stability is None:
             return "not judged: there is one fold"
         word = "agree" if self.stability >= AGREE else "do not agree"
@@ -119,7 +119,7 @@ def explain(final: Mapping[str, float], folds: Sequence[Mapping[str, float]], *,
     Args:
         final: ``mean_movement`` of the final model.
         folds: Of each outer fold's model, on the patients it was fitted on.
-        n_features: That could have been chosen.
+        n_features: Number of features from which was chosen.
     """
     groups = []
     for by in PARTS:
@@ -135,7 +135,7 @@ def top_stability(folds: Sequence[Mapping[str, float]], *, n_features: int) -> f
 
     Args:
         folds: ``mean_movement`` of each model.
-        n_features: That could have been chosen.
+        n_features: Number of features from which was chosen.
     """
     if len(folds) < 2 or n_features <= 1:
         return None
@@ -153,7 +153,7 @@ def contributions(cases: Cases, members: Sequence[Member]) -> pd.DataFrame:
     """Return what each feature adds to each patient's log odds, mean over members and over the patient's cases.
 
     Returns:
-        One row a patient, one column a feature, the feature that moves patients most first.
+        One row per patient and one column per feature, the feature with the largest mean contribution first.
     """
     columns = list(dict.fromkeys(name for member in members for name in member.inputs))
     place = {name: column for column, name in enumerate(columns)}

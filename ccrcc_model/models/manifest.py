@@ -1,4 +1,4 @@
-"""What the manifest of a model folder may say, by type and by range."""
+"""What the manifest of a model folder may contain, by type and by range."""
 
 from math import isclose
 from typing import Annotated, Any, Literal, Self
@@ -107,7 +107,7 @@ class GradedControls(Sound):
 
 
 class Audit(Sound):
-    """That no step scored whom it had seen; a model for which that does not hold is never written."""
+    """Proof that no step scored a patient whom it had seen; a model without it is never written."""
 
     steps: AtLeastOne
     leaks: Annotated[list[str], Field(max_length=0)]
@@ -127,7 +127,7 @@ class MadeBy(Sound):
 
 
 class FitSettings(Sound):
-    """What reports say of the settings."""
+    """The settings that reports state."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -169,7 +169,7 @@ class AskedTarget(Sound):
 
 
 class _Manifest(Sound):
-    """What manifests of both kinds say; they may say more."""
+    """What manifests of both kinds have in common; they may hold more."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,7 +1,7 @@
 """One member of the ensemble: what is fitted inside a fold, and only there, on the features that the filter keeps.
 
 A member starts from the score of tumour volume, to which the features that the filter kept add a little each
-(``start``), and adds trees on the same features: what does the CT tell beyond the tumour's size? This is boosting
+(``start``), and adds trees on the same features: what does the CT add to the tumour's size? This is boosting
 with an offset (Boulesteix and Hothorn 2010, doi:10.1186/1471-2105-11-78). Where volume carries part of the answer, the trees
 need not find it again among thousands of features; where it carries nothing, its slope is near 0.
 """

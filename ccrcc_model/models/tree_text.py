@@ -1,6 +1,6 @@
 """LightGBM's text of trees, checked before LightGBM sees it: it believes the text, and one that misleads it ends the process.
 
-What stands here holds of every model that ``fit`` can write: one tree an iteration, splits on numbers, leaves of one value.
+What stands here holds of every model that ``fit`` can write: one tree per iteration, splits on numbers, leaves of one value.
 """
 
 import re
@@ -38,7 +38,7 @@ def check_trees(text: str, n_features: int) -> None:
 
     Args:
         text: As ``Booster.model_to_string`` gives it.
-        n_features: That the trees are of.
+        n_features: Number of features of the trees.
 
     Raises:
         ValueError: In one line, if it is not such a text, or holds what would end LightGBM or poison its predictions.

@@ -21,7 +21,7 @@ Scale = Literal["identity", "logit"]
 
 @dataclass(frozen=True, slots=True)
 class MetaAnalysis:
-    """What several sites' estimates of one figure say together.
+    """The estimates of one figure at several sites, combined.
 
     Args:
         sites: Sites that were used; those without an interval are not.

@@ -16,10 +16,10 @@ class Coverage:
 
     Args:
         cohort: Name.
-        cases: That the card lists.
+        cases: Cases that the card lists.
         cases_absent: Of these, without a row in the feature table.
         cases_unlisted: Of the feature table, that the card does not list.
-        patients: That the card lists, with a known outcome.
+        patients: Patients whom the card lists, with a known outcome.
         patients_absent: Of these, without a row in the feature table: they were refused or never extracted.
         events_absent: Positive ones among the absent patients; None for a graded outcome.
     """

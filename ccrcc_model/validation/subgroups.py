@@ -174,7 +174,7 @@ def _cut(values: pd.Series, cuts: Sequence[float], names: Sequence[str]) -> list
 
 
 def _in_order(values: npt.NDArray[np.str_]) -> list[str]:
-    """Return the distinct levels: fixed ones by their cuts, others by number or name, those that say nothing last."""
+    """Return the distinct levels: fixed ones by their cuts, others by number or name, the missing level last."""
     fixed = {name: place for names in (AGES, SIZES, THICKNESSES) for place, name in enumerate(names)}
 
     def place(level: str) -> tuple[bool, int, float, str]:

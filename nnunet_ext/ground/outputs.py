@@ -35,7 +35,7 @@ def try_file(path: Path, *, option: str = "--out", beside: Sequence[str] = (), l
     Args:
         path: Of the file; it may exist, and its folder need not.
         option: That named it.
-        beside: Names of the files that are written beside it.
+        beside: Names of the files that are written next to it.
         least_bytes: That have to be free on its disk.
 
     Raises:

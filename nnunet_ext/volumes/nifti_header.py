@@ -31,7 +31,7 @@ _FLOAT_TYPES = {16: "f4", 64: "f8"}
 
 @dataclass(frozen=True, slots=True)
 class NiftiHeader:
-    """What a header says.
+    """Content of a header.
 
     Args:
         stored: Its bytes.
@@ -152,7 +152,7 @@ def _dimensions(stated: Sequence[int]) -> tuple[int, ...]:
 
 
 def check_layout(header: NiftiHeader, what: str) -> None:
-    """Check that shape, type and offset of the voxels can be what the header says.
+    """Check that shape, type and offset of the voxels can be what the header states.
 
     Raises:
         CaseRefused: ``unreadable``.

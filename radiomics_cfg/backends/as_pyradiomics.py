@@ -25,7 +25,7 @@ class OwnCrop:
 
     @classmethod
     def of(cls, parameters: Parameters) -> Self:
-        """Return what measures regions as ``parameters`` say."""
+        """Return the backend that measures regions with these ``parameters``."""
         return cls(Asked.of(parameters.as_pyradiomics(), {"additionalInfo": False}))
 
     def execute(self, image: sitk.Image, mask: PlacedMask) -> dict[str, Any]:

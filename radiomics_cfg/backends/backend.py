@@ -44,7 +44,7 @@ class RegionExtractor(Protocol):
     """Computes features of one region of a scan with PyRadiomics' geometry."""
 
     def execute(self, image: sitk.Image, mask: PlacedMask, /) -> Mapping[str, Any]:
-        """Return features by PyRadiomics' names; raise a ``ValueError`` that says why, where there are none."""
+        """Return features by PyRadiomics' names; raise a ``ValueError`` with the reason if there are none."""
 
 
 class Backend(Protocol):

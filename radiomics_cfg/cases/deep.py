@@ -38,7 +38,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class DeepRecipe:
-    """All that a case's deep features depend on besides its image and mask.
+    """All that a case's deep features depend on apart from its image and mask.
 
     Args:
         labels: Value in the mask files for each structure.

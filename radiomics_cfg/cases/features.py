@@ -78,7 +78,7 @@ def content_of(values: npt.NDArray[np.float64], about: Mapping[str, Any]) -> Cas
 
 @dataclass(frozen=True)
 class FeatureRecipe:
-    """All that a case's features depend on besides its image and mask; where any of it differs, nothing kept is used again.
+    """All that a case's features depend on apart from its image and mask; where any of it differs, nothing kept is used again.
 
     Args:
         labels: Value in the mask files for each structure.
@@ -134,7 +134,7 @@ class FeatureRecipe:
         return folder / f"{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}.npz"
 
     def about(self) -> dict[str, Any]:
-        """Return what a result file says about how it was made."""
+        """Return what a result file states about how it was made."""
         return {
             "labels": plain_labels(self.labels),
             "preset": self.preset.name,

@@ -19,7 +19,7 @@ class Made:
 
     Args:
         values: Shape ``(n_rows, n_columns)``, NaN where missing; no row if the case was refused.
-        said: What the result file says of them, over and above how they were made; JSON.
+        said: Further statements of the result file, apart from how they were made; JSON.
         refusal: Why there are none.
     """
 
@@ -54,13 +54,13 @@ class Recipe(Protocol):
         """Return the same versions of the present process."""
 
     def columns(self) -> list[str]:
-        """Return the names of the columns of values; an ``InputError`` says what cannot be computed."""
+        """Return the names of the columns of values; an ``InputError`` states what cannot be computed."""
 
     def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
         """Return where the result of an image and a mask belongs: its name is a hash of all that it depends on."""
 
     def about(self) -> dict[str, Any]:
-        """Return what a result file says about how it was made."""
+        """Return what a result file states about how it was made."""
 
     def get_ready(self) -> None:
         """Load what the first case would wait for."""

@@ -151,7 +151,7 @@ def _made(case: Case, recipe: Recipe) -> Made:
 
 
 def _kept(case: Case, recipe: Recipe, file: Path, *, image_sha256: str, mask_sha256: str) -> Outcome | None:
-    """Return what the result file of an image and a mask holds; None if it is of others, whatever its name says."""
+    """Return what the result file of an image and a mask holds; None if it is of others, whatever its name."""
     found = read_values(file)
     if found is None:
         return None
