@@ -57,7 +57,7 @@ class Stopped(BaseException):
     """A signal asked the command to stop: Ctrl-C, or the system.
 
     Args:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -145,7 +145,7 @@ def refuse_repeated(params: Sequence[Any], words: Sequence[str]) -> None:
     """Refuse words of a command that give an option of one value twice.
 
     Args:
-        params: Of the command.
+        params: Parameters of the command.
         words: After its name.
 
     Raises:

@@ -75,7 +75,7 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: Stages) -> tuple[str,
 
     Args:
         out: Run folder; made if need be. Ends with ``run.json`` and ``report/report.html`` in it.
-        seed: Of the study and of everything random after it.
+        seed: Seed of the study and of everything random after it.
         jobs: Processes, one core each.
         progress: Shows the stages.
 

@@ -21,7 +21,7 @@ def cohort(name: str, role: Role, *, seed: int, images: bool = True) -> Labelled
     """Return features and grades of patients whose grade shows in their texture.
 
     Args:
-        name: Of the cohort; patients are named after it.
+        name: Name of the cohort; patients are named after it.
         role: Of the cohort.
         seed: Another seed gives other patients.
         images: Whether the table knows the hashes of the images.

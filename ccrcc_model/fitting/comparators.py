@@ -68,7 +68,7 @@ def compare_with_rivals(
         score: The model's mean out-of-fold score of each patient, shape ``(n_patients,)``.
         rivals: What to fit.
         folds: Folds on which the model was evaluated.
-        seed: Of the bootstrap, where intervals need one.
+        seed: Seed of the bootstrap, where intervals need one.
         jobs: Processes.
         on_progress: Called after each fit.
     """

@@ -27,10 +27,10 @@ class Controls:
     """AUCs of the negative controls, or concordances for grades and percentages.
 
     Args:
-        shuffled_labels: Of the whole procedure where patients carry each other's outcomes, on folds that are stratified by
-            these. An interval that lies above 0.5 is a leak.
-        centre_only: Of the centre as the only feature, on the model's folds: what differences in case mix between sites would
-            give a model that recognises the site.
+        shuffled_labels: Figure of the whole procedure with outcomes shuffled between patients, on folds that are stratified by
+            these. An interval that lies above 0.5 indicates a leak.
+        centre_only: Figure of the centre as the only feature, on the model's folds: what a model that recognises the site
+            gains from differences in case mix between sites.
     """
 
     shuffled_labels: Estimate
@@ -66,7 +66,7 @@ def run_controls(
     Args:
         cases: As the model was fitted on.
         target: What is predicted.
-        settings: Of the model's fit.
+        settings: Settings of the model's fit.
         folds: Folds on which the model was evaluated.
         perturbed: As the model's fit had them.
         jobs: Processes.

@@ -41,7 +41,7 @@ def lock(
         outer: Results of the outer folds.
         final: What was fitted on all cases.
         target: What is predicted.
-        settings: Of the fit.
+        settings: Settings of the fit.
 
     Raises:
         RuntimeError: If a step scored a patient whom it had seen, or a patient was not scored once in each repeat. That is
@@ -137,7 +137,7 @@ def audit_steps(steps: Sequence[Step], outer: Sequence[OuterResult], patients: n
 
 
 def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importance]:
-    """Return how much each feature moves the members on the patients they were fitted on, the most important first.
+    """Return the contribution of each feature to the members on the patients they were fitted on, the largest first.
 
     See ``ccrcc_model.models.explanation`` for what the figures are.
     """

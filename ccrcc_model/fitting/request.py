@@ -38,8 +38,8 @@ class FitRequest:
 
         Args:
             table: Features.
-            cases: Of the table, with their outcomes.
-            settings: Of the fit.
+            cases: Cases of the table, with their outcomes.
+            settings: Settings of the fit.
             told: Further settings that the manifest records, by name.
             depends_on: Whatever else the fit depends on, as JSON.
         """

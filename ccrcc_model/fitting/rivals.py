@@ -54,7 +54,7 @@ def rivals_of(
     Args:
         cases: As the model was fitted on.
         target: What is predicted.
-        settings: Of the model's fit.
+        settings: Settings of the model's fit.
         clinical: Covariates, one row per patient, the index holds the ids.
         ablation: Also the whole procedure on fewer features, adding the others step by step.
         perturbed: Features under perturbed masks, for the procedure's stability filter.

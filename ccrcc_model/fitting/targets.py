@@ -47,7 +47,7 @@ def check_targets(study: Study, targets: Sequence[Target], settings: Settings) -
     Args:
         study: Features and outcomes.
         targets: What is fitted.
-        settings: Of all fits.
+        settings: Settings of all fits.
 
     Returns:
         A line for each target whose patients allow fewer outer folds than are asked for.

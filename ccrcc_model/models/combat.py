@@ -40,8 +40,8 @@ class ComBat:
         names: Features.
         mean: Over all cases, every centre counting by its cases.
         spread: Pooled standard deviation within centres.
-        shift: Of each centre, in spreads.
-        scale: Of each centre, a variance in squared spreads.
+        shift: Shift of each centre, in spreads.
+        scale: Scale of each centre, a variance in squared spreads.
         transductive: Whether a centre that is met for the first time is estimated from its own cases.
         seen: Hashes of the patients fitted on; a model folder keeps them in its proof, not here.
 

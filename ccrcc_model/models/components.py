@@ -36,7 +36,7 @@ class Projection:
     """From the deep features of one region to principal components, named ``<region>__<scale>__deep_component_<n>``.
 
     Args:
-        names: Of the components.
+        names: Names of the components.
         sources: The deep features.
         typical: Median of each, shape ``(len(sources),)``; stands in for a missing value.
         centre: Mean of each.

@@ -37,7 +37,7 @@ class FeatureDistance:
         names: The features.
         median: Shape ``(len(names),)``.
         spread: Interquartile range as a standard deviation, shape ``(len(names),)``.
-        mean: Of the standardised features, shape ``(len(names),)``.
+        mean: Mean of the standardised features, shape ``(len(names),)``.
         covariance: Shrunken, of the standardised features, shape ``(len(names), len(names))``.
     """
 
@@ -114,7 +114,7 @@ def distance_limit(distances: Values, *, declined: float) -> tuple[float, float]
     order of all. Too few patients for a limit at the wanted share are declined at the next larger one.
 
     Args:
-        distances: Of development patients, each from the others, shape ``(n_patients,)``.
+        distances: Distances of development patients, each from the others, shape ``(n_patients,)``.
         declined: Wanted share of patients from the same population that lie beyond.
     """
     n = len(distances)

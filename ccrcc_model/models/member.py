@@ -38,7 +38,7 @@ class Hyperparameters:
         lambda_l2: Ridge on the leaf values.
         feature_fraction: Share of the features that each tree may use.
         bagging_fraction: Share of the cases that each tree sees.
-        prior: Of the features' linear effects, see ``fit_linear``.
+        prior: Prior of the features' linear effects, see ``fit_linear``.
     """
 
     n_features: int = 30
@@ -161,8 +161,8 @@ def fit_member(
         volume: Fitted on the same cases.
         chosen: Features, chosen on the same cases once harmonised.
         hyperparameters: How to fit.
-        seed: Of the trees.
-        likelihood: Of the outcome. Its derivatives drive the trees; a level that it holds stays that of the start.
+        seed: Seed of the trees.
+        likelihood: Likelihood of the outcome. Its derivatives drive the trees; a level that it holds stays that of the start.
         balanced: Let both classes weigh the same. The log odds are corrected for it, so that they are again those of the
             prevalence in ``cases`` (King and Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868, prior correction).
         harmoniser: Fitted on the same cases.

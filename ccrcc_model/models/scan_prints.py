@@ -81,7 +81,7 @@ class ScanPrints:
     """Prints of scans.
 
     Args:
-        salt: Of every hash.
+        salt: Salt of every hash.
         names: Features that the marks are of.
         images: Salted hashes of the images, of the scans that have one.
         marks: Salted marks of each scan's features, empty where unknown; shape ``(n_scans, len(names), 2)``.
@@ -185,7 +185,7 @@ def patients_of_one_scan(table: FeatureTable) -> frozenset[str]:
     """Return the patients of a table who share a scan with another patient of it.
 
     Args:
-        table: Of any number of cohorts; only the index lesions are looked at.
+        table: Table of any number of cohorts; only the index lesions are looked at.
     """
     table = table.index_lesions()
     patients = table.rows["patient_id"].astype("str").to_numpy()

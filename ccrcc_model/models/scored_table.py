@@ -35,7 +35,7 @@ def refuse_table(table: FeatureTable, *, preset: Mapping[str, Any], columns: Seq
 
     Args:
         table: Features.
-        preset: Of the features that the model was fitted on.
+        preset: Preset of the features that the model was fitted on.
         columns: Features that the model needs.
         patients: Hashes of the patients that it was fitted on.
 

@@ -63,7 +63,7 @@ class Calibration:
 
 
 def calibrate(predictions: Predictions) -> Calibration:
-    """Return all figures of calibration of ``predictions``; those that cannot be estimated state the reason."""
+    """Return all figures of calibration of ``predictions``; those that cannot be estimated say why."""
     return Calibration(**{figure.name: figure.compute(predictions) for figure in CALIBRATION})
 
 

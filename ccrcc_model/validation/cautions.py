@@ -17,8 +17,8 @@ def cautions(
     """Return the findings that are not well: of the audit, of the cases that were scored, and of each external cohort.
 
     Args:
-        audit: Of the benchmark.
-        coverage: Of each cohort whose card was given.
+        audit: Audit of the benchmark.
+        coverage: Coverage of each cohort whose card was given.
         groups: Groups of patients with a binary target; only external cohorts are looked at.
     """
     found: list[Finding | None] = [finding for finding in audit if not finding.passed]

@@ -49,10 +49,10 @@ class SubgroupResult:
         level: Which of them these are.
         n: Patients.
         events: Positive patients.
-        auc: Of the model, with DeLong's interval.
-        baseline_auc: Of the tumour-volume baseline.
+        auc: AUC of the model, with DeLong's interval.
+        baseline_auc: AUC of the tumour-volume baseline.
         difference: Difference (model − baseline), paired.
-        counts: Of the model at its locked threshold; None where there are too few patients.
+        counts: Counts of the model at its locked threshold; None where there are too few patients.
     """
 
     factor: str

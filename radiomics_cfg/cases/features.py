@@ -85,7 +85,7 @@ class FeatureRecipe:
         preset: What is measured.
         backend: Name of what computes the features.
         mode: How the images were filtered.
-        versions: Of the backend, of the libraries under it, and of this package's way from scan to values.
+        versions: Versions of the backend, of the libraries under it, and of this package's way from scan to values.
     """
 
     labels: Labels

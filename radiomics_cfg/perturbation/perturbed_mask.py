@@ -129,7 +129,7 @@ class ContourRandomisation:
     scattered voxels are not joined to another one, and of the new mask the largest connected piece is kept.
 
     Args:
-        seed: Of what is drawn.
+        seed: Seed of what is drawn.
 
     References:
         Zwanenburg et al. 2019, doi:10.1038/s41598-018-36938-4; supervoxels: Achanta et al. 2012, doi:10.1109/TPAMI.2012.120.
