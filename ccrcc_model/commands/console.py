@@ -1,4 +1,4 @@
-"""What a person at the terminal sees: progress with time left, refusals, the last line of a command."""
+"""Output at the terminal: progress with time left, refusals, the last line of a command."""
 
 import sys
 import time

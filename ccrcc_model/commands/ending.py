@@ -205,7 +205,7 @@ def heeded_signals() -> Iterator[None]:
 
 
 def stopped_line(stopped: Stopped, words: Sequence[str]) -> str:
-    """Return what to say of a command that was stopped: whether the same one goes on from there."""
+    """Return the line about a command that was stopped: whether the same command continues from there."""
     command = next((word for word in words if not word.startswith("-")), "")
     studies = any(word.split("=")[0] == "--studies" for word in words)
     if command in GOES_ON:
@@ -219,7 +219,7 @@ def stopped_line(stopped: Stopped, words: Sequence[str]) -> str:
 
 
 def storage_line(error: OSError) -> str | None:
-    """Return what to say of an error of a disk or a file; None if it is of neither, and thus a bug."""
+    """Return the line about an error of a disk or a file; None if it is of neither, and thus a bug."""
     if error.errno is None or (error.filename is None and error.errno not in _REMEDIES):
         return None
     where = f"{error.filename}: " if error.filename is not None else ""

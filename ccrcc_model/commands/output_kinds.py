@@ -1,4 +1,4 @@
-"""What each command writes, and how its own earlier result is known."""
+"""The files that each command writes, and how its own earlier result is recognised."""
 
 from ccrcc_model.commands.outputs import REFUSED, FileKind, FolderKind, Head, IsOwn
 from ccrcc_model.models.components import DEEP

@@ -42,7 +42,7 @@ class Controls:
 
 
 def control_lines(content: Mapping[str, Any] | None, *, measure: str = "auc") -> list[str]:
-    """Return what a manifest states of the controls, one line each; none if they were not run."""
+    """Return one line for each control of a manifest; none if they were not run."""
     if content is None:
         return []
     name = MEASURES[measure]

@@ -1,4 +1,4 @@
-"""What a fit leaves behind: figures of the development, importance, the proof of no leak, as the files of a model folder."""
+"""The files of a model folder: figures of the development, importance, and the proof that nothing leaked."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -149,7 +149,7 @@ def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importan
 
 
 def mean_over_repeats(cases: LabelledCases, outer: Sequence[OuterResult], which: str) -> npt.NDArray[np.float64]:
-    """Return what was predicted of each patient out-of-fold, mean of the repeats, shape ``(n_patients, 1 + n_values)``."""
+    """Return the out-of-fold predictions of each patient, averaged over the repeats, shape ``(n_patients, 1 + n_values)``."""
     total = np.zeros((len(cases.patients), getattr(outer[0], which).shape[1]))
     for result in outer:
         total[np.searchsorted(cases.patients, result.patients)] += getattr(result, which)

@@ -130,7 +130,7 @@ def _calibrate(
 
 
 def _inner_steps(folds: Sequence[InnerFold], members: Sequence[Member]) -> list[Step]:
-    """What each inner fold's steps and member saw, and whom they scored for the calibration."""
+    """The patients whom the steps and the member of each inner fold saw, and whom they scored for the calibration."""
     steps = []
     for place, (fold, member) in enumerate(zip(folds, members, strict=True)):
         scored = patient_hashes(fold.test.patient_id)

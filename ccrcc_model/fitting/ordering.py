@@ -13,7 +13,7 @@ from ccrcc_model.statistics.graded import bootstrap_estimate, concordance
 Floats = npt.NDArray[np.float64]
 
 MEASURES = {"auc": "AUC", "concordance": "concordance"}
-"""What figures of order are called in a manifest, and in a sentence."""
+"""Names of figures of order, in a manifest and in a sentence."""
 
 
 def measure_of(target: Target) -> str:

@@ -15,7 +15,7 @@ REGRESSIONS: dict[Kind, str] = {
     "ordinal": "proportional odds",
     "percentage": "linear regression",
 }
-"""What the model of each kind of target is called; that of a percentage is of its logarithm."""
+"""Name of the model of each kind of target; that of a percentage predicts its logarithm."""
 
 
 def regression(kind: Kind, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a fit was asked for: recognised if it is asked for again, and stated by the model's manifest."""
+"""The request of a fit: recognised if it is made again, and stated in the model's manifest."""
 
 import hashlib
 import json

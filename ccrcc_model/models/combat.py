@@ -91,7 +91,7 @@ class ComBat:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return what ``to_json`` wrote."""
+        """Return the value that ``to_json`` described."""
         shift, scale = (
             {centre: np.array(one[key], dtype=np.float64) for centre, one in content["centres"].items()}
             for key in ("shift", "scale")

@@ -125,7 +125,7 @@ def project(cases: _AnyCases, projections: Projections) -> _AnyCases:
 
 
 def needed(projections: Projections, names: Sequence[str]) -> Projections:
-    """Return what of the projections the features ``names`` need."""
+    """Return those projections that the features ``names`` need."""
     return tuple(one.only(names) for one in projections if set(one.names) & set(names))
 
 

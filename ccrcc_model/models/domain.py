@@ -155,6 +155,6 @@ def _sorted_rows(table: FeatureTable, names: Sequence[str] = ()) -> pd.DataFrame
 
 
 def _scans(table: FeatureTable, rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return what the table's provenance knows of how each row's scan was acquired."""
+    """Return the acquisition of the scan of each row, as the table's provenance states it."""
     known = table.provenance.get("cases", {})
     return [known.get(str(case), {}).get("acquisition", {}) for case in rows["case_id"]]

@@ -96,7 +96,7 @@ class Explanation:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return what ``to_json`` described."""
+        """Return the explanation that ``to_json`` described."""
         return cls(tuple(GroupShare(**one) for one in content["groups"]), content["stability"], content["n_folds"])
 
 

@@ -1,4 +1,4 @@
-"""What a table's features were made by: two tables mix, and a model scores a table, only if it is the same."""
+"""How the features of a table were made: tables are combined, and a model scores a table, only if this is the same."""
 
 from collections.abc import Mapping
 from typing import Any

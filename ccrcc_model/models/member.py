@@ -100,7 +100,7 @@ class Member:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What the log odds are made of: volume, and the features that the filter kept."""
+        """Features from which the log odds are computed: volume, and those that the filter kept."""
         return tuple(dict.fromkeys((self.start.volume.column, *self.names)))
 
     @property

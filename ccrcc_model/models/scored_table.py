@@ -1,4 +1,4 @@
-"""What a feature table must be for a model to score it."""
+"""Requirements of a model on the feature table that it scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

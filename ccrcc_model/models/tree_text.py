@@ -13,7 +13,7 @@ FARTHEST = 1e6
 """Log odds beyond it are none: a leaf of that size outweighs everything else that a model knows."""
 
 OBJECTIVES = ("binary sigmoid:1", None)
-"""What trees are trained for: yes or no, or a loss of ours, which LightGBM does not name."""
+"""Objectives of the trees: yes or no, or a loss of ours, which LightGBM does not name."""
 
 DECISIONS = frozenset({0, 2, 4, 6, 8, 10})
 """A split of a number, by the side and the kind of missing values; odd ones split categories, which no feature is."""

@@ -1,4 +1,4 @@
-"""What one predictor achieved in a hospital's cohort, as far as it can be shared."""
+"""The figures of one predictor in a hospital's cohort that can be shared."""
 
 from dataclasses import dataclass, replace
 

@@ -68,7 +68,7 @@ def operating_points(result: Scored) -> pd.DataFrame:
 
 
 def at_threshold(evaluation: Evaluation) -> dict[str, Estimate]:
-    """Return what the calls at the threshold are worth, by name; intervals of balanced accuracy and F1 are the bootstrap's."""
+    """Return the figures of the calls at the threshold, by name; intervals of balanced accuracy and F1 are the bootstrap's."""
     cells, resampled = evaluation.counts, evaluation.bootstrap
     return {
         **{

@@ -1,4 +1,4 @@
-"""Where a result may be written: tried before hours of work, so that a wrong path or a full disk does not end them."""
+"""Checks of the place of a result: made before hours of work, so that a wrong path or a full disk does not end them."""
 
 import errno
 import os
@@ -85,7 +85,7 @@ def _refused(path: Path, option: str, reason: str) -> InputError:
 
 
 def _check_text(path: Path, option: str) -> None:
-    """Refuse what names no file anywhere."""
+    """Refuse a path that cannot name a file."""
     if "\0" in str(path):
         raise _refused(path, option, "a name holds no NUL byte")
     if not str(path).strip():

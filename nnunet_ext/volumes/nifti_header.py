@@ -93,7 +93,7 @@ def read_header(path: Path) -> NiftiHeader | None:
 
 
 def parse(stored: bytes) -> NiftiHeader | None:
-    """Return what the first bytes of a file say, or None if they are no header of NIfTI."""
+    """Return the header in the first bytes of a file, or None if they are no header of NIfTI."""
     for order in "<>":
         if len(stored) >= 348 and stored[:4] == struct.pack(order + "i", 348) and stored[344:348] in (b"n+1\0", b"ni1\0"):
             return _first_version(stored, order)

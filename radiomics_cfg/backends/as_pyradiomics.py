@@ -80,7 +80,7 @@ def features_as_pyradiomics(image: sitk.Image, labels: sitk.Image, asked: Asked)
 
 
 def _diagnostics(ready: Prepared, resegmented_mask: sitk.Image | None) -> dict[str, Any]:
-    """Return what is said of the image and the mask after each step."""
+    """Return the diagnostics of the image and the mask after each step."""
     steps = [(prefix, mask) for prefix, _, mask in ready.steps]
     steps += [] if resegmented_mask is None else [("resegmented", resegmented_mask)]
     found: dict[str, Any] = {}

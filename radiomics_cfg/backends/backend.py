@@ -1,4 +1,4 @@
-"""What computes the features: the interface that every engine stands behind."""
+"""The interface of all engines that compute features."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Backend(Protocol):
     """Computes features of regions on one image."""
 
     def extractor(self, parameters: Parameters) -> RegionExtractor:
-        """Return what measures regions in the mode ``pyradiomics``."""
+        """Return the extractor for the mode ``pyradiomics``."""
 
     @property
     def versions(self) -> Mapping[str, str]:

@@ -72,7 +72,7 @@ class DeepRecipe:
         return cls(dict(cohort.labels), tumour_and_ring(preset.regions), network, network.identity()["sha256"])
 
     def about(self) -> dict[str, Any]:
-        """Return what the values were made by."""
+        """Return how the values were made."""
         regions = self.rules.model_dump(mode="json", by_alias=True)
         return {"labels": plain_labels(self.labels), "regions": regions, "network": dict(self.files), "version": self.version}
 

@@ -63,7 +63,7 @@ def read_case_file(file: Path) -> CaseContent | None:
 
 
 def content_of(values: npt.NDArray[np.float64], about: Mapping[str, Any]) -> CaseContent | None:
-    """Return what values and what is said of them are, None if they do not fit each other."""
+    """Return values and description as content; None if they do not fit each other."""
     keys, missing, refusal = (about.get(name) for name in ("keys", "missing", "refusal"))
     image_sha256, mask_sha256 = about.get("image_sha256"), about.get("mask_sha256")
     spacing = about.get("slice_spacing_mm")

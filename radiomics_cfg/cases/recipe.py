@@ -1,4 +1,4 @@
-"""What is made of each case: the one interface of extraction, stability and deep features to the cache and to every scale."""
+"""The measurement of a case: the one interface of extraction, stability and deep features to the cache and to every scale."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Recipe(Protocol):
 
     @property
     def stage(self) -> str:
-        """What refusals call this."""
+        """Name of this in refusals."""
 
     @property
     def labels(self) -> Labels:
@@ -48,7 +48,7 @@ class Recipe(Protocol):
 
     @property
     def nothing(self) -> Made:
-        """What is kept of a refused case besides the reason."""
+        """Content that is kept for a refused case in addition to the reason."""
 
     def versions_here(self) -> Mapping[str, str]:
         """Return the same versions of the present process."""

@@ -38,7 +38,7 @@ class Perturbation(Protocol):
 
     @property
     def name(self) -> str:
-        """What a table calls it."""
+        """Name in tables."""
 
     def mask(self, tumour: Tumour) -> Mask:
         """Return the perturbed mask, of the shape of ``tumour.inside``."""

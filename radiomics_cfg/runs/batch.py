@@ -22,7 +22,7 @@ from radiomics_cfg.preset import Preset
 from radiomics_cfg.runs.workers import measure_in_processes
 
 DEFAULT_BACKEND = "numba"
-"""What computes the features, unless something else is asked for."""
+"""Backend that computes the features by default."""
 
 
 @contextmanager

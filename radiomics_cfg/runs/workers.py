@@ -165,7 +165,7 @@ def _serve(pipe: "Connection[Any, Any]", work: Work[Any]) -> None:
 
 
 def _answer(call: Callable[[], Any]) -> Any:
-    """Return what ``call`` returns, or what it raises, to be raised where someone reads it."""
+    """Return the result of ``call``, or the error that it raises, to be raised by the caller."""
     try:
         return call()
     except InputError as error:
