@@ -1,4 +1,4 @@
-"""What a person at the terminal sees: progress with time left, refusals, the last line of a command."""
+"""Output at the terminal: progress with time left, refusals, the last line of a command."""
 
 import sys
 import time
@@ -69,8 +69,8 @@ def progress_bar(title: str) -> Iterator[OnProgress]:
 def time_left_s(done: int, total: int, *, done_before: int, running_s: float) -> float | None:
     """Return the seconds left at the mean pace of this run; None before it has one.
 
-    Items that an earlier run had done tell nothing of the pace. Nor is it taken from the last half minute only, as rich does,
-    in which not one scan may end.
+    Items that an earlier run had done carry no information on the pace. Nor is it taken from the last half minute only, as
+    rich does, in which not one scan may end.
     """
     if done <= done_before:
         return None
@@ -78,7 +78,8 @@ def time_left_s(done: int, total: int, *, done_before: int, running_s: float) ->
 
 
 FASTEST_PACE = 0.5
-"""A run is never taken to be more than twice as fast as expected: stages that an earlier run had done say nothing of pace."""
+"""A run is never taken to be more than twice as fast as expected: stages that an earlier run had
+done carry no information on it."""
 
 
 class StageProgress:

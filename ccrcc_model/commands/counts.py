@@ -41,7 +41,7 @@ def counts(
     from nnunet_ext.documents.csv_table import write_csv
 
     if n is not None and max_n is not None:
-        msg = f"--n {n} says how many patients there are, and --max-n {max_n} that it is not known; give one of them"
+        msg = f"--n {n} states the number of patients, and --max-n {max_n} that it is not known; give one of them"
         raise InputError(msg)
     if out is not None:
         COUNTS.claim(out)

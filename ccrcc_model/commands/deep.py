@@ -80,7 +80,7 @@ def deep(
     write_table(joined, out)
     added, n_cases = len(joined.feature_names) - len(features.feature_names), features.rows["case_id"].nunique()
     status = files.finish(
-        f"{added} deep features (experimental) beside {len(features.feature_names)} others of {n_cases} cases",
+        f"{added} deep features (experimental) added to {len(features.feature_names)} others of {n_cases} cases",
         refusals,
         "deep",
         experimental=True,

@@ -57,7 +57,7 @@ class Stopped(BaseException):
     """A signal asked the command to stop: Ctrl-C, or the system.
 
     Args:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -145,7 +145,7 @@ def refuse_repeated(params: Sequence[Any], words: Sequence[str]) -> None:
     """Refuse words of a command that give an option of one value twice.
 
     Args:
-        params: Of the command.
+        params: Parameters of the command.
         words: After its name.
 
     Raises:
@@ -205,7 +205,7 @@ def heeded_signals() -> Iterator[None]:
 
 
 def stopped_line(stopped: Stopped, words: Sequence[str]) -> str:
-    """Return what to say of a command that was stopped: whether the same one goes on from there."""
+    """Return the line about a command that was stopped: whether the same command continues from there."""
     command = next((word for word in words if not word.startswith("-")), "")
     studies = any(word.split("=")[0] == "--studies" for word in words)
     if command in GOES_ON:
@@ -219,7 +219,7 @@ def stopped_line(stopped: Stopped, words: Sequence[str]) -> str:
 
 
 def storage_line(error: OSError) -> str | None:
-    """Return what to say of an error of a disk or a file; None if it is of neither, and thus a bug."""
+    """Return the line about an error of a disk or a file; None if it is of neither, and thus a bug."""
     if error.errno is None or (error.filename is None and error.errno not in _REMEDIES):
         return None
     where = f"{error.filename}: " if error.filename is not None else ""

@@ -79,7 +79,7 @@ def extract(
 
 
 def _look_up(part: "Batch", title: str) -> "tuple[Mapping[str, Outcome], Plan]":
-    """Return what is kept of each case, and what is left to do."""
+    """Return the kept results of each case, and the cases that remain."""
     from ccrcc_model.commands.console import progress_bar, say
 
     n_spoilt = 0

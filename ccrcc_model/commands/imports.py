@@ -37,7 +37,7 @@ def kits(
     IMPORTED["kits"].claim(out)
     wanted = subtype or ["clear_cell_rcc"]
     if "all" in wanted and len(wanted) > 1:
-        msg = f"--subtype all stands for every subtype; it was given beside {', '.join(set(wanted) - {'all'}) or 'itself'}"
+        msg = f"--subtype all stands for every subtype; it was given with {', '.join(set(wanted) - {'all'}) or 'itself'}"
         raise InputError(msg)
     subtypes = () if "all" in wanted else tuple(wanted)
     with IMPORTED["kits"].marked(out):

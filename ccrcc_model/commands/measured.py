@@ -1,4 +1,4 @@
-"""Where a table of measured cases lies, and what lies beside it: the result files, the quarantine, the record of the run."""
+"""Where a table of measured cases lies, and what lies next to it: the result files, the quarantine, the record of the run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class MeasuredTable:
 
     Args:
         out: The table.
-        cases: Folder of the result files; beside the table and named after it by default.
+        cases: Folder of the result files; next to the table and named after it by default.
     """
 
     out: Path
@@ -34,7 +34,7 @@ class MeasuredTable:
         return self.cases or self.beside("cases")
 
     def beside(self, ending: str) -> Path:
-        """Return the file of this ending beside the table."""
+        """Return the file of this ending next to the table."""
         return self.out.with_name(f"{self.out.stem}.{ending}")
 
     def claim(self, kind: FileKind, *, inputs: Sequence[Path]) -> None:
@@ -48,7 +48,7 @@ class MeasuredTable:
         refuse_sealed(self.folder)
 
     def finish(self, line: str, refusals: Sequence[Refusal], command: str, **facts: Any) -> int:
-        """Write the quarantine and the record of the run beside the table, and return the exit status.
+        """Write the quarantine and the record of the run next to the table, and return the exit status.
 
         Args:
             line: Says what the table holds.
@@ -62,7 +62,7 @@ class MeasuredTable:
         return finish(f"{line}: {self.out}", refusals, quarantine)
 
     def write_features(self, table: FeatureTable, refusals: Sequence[Refusal], command: str) -> int:
-        """Write a feature table and what lies beside it, and return the exit status."""
+        """Write a feature table and what lies next to it, and return the exit status."""
         write_table(table, self.out)
         n_rows, n_cases, n_features = len(table.rows), table.rows["case_id"].nunique(), len(table.feature_names)
         return self.finish(

@@ -1,4 +1,4 @@
-"""What each command writes, and how its own earlier result is known."""
+"""The files that each command writes, and how its own earlier result is recognised."""
 
 from ccrcc_model.commands.outputs import REFUSED, FileKind, FolderKind, Head, IsOwn
 from ccrcc_model.models.components import DEEP
@@ -16,9 +16,9 @@ def _begins_with(*columns: str) -> IsOwn:
 
 
 def _is_feature_table(head: Head) -> bool:
-    """Whether it has the keys, and after them features; a Parquet file also says where they come from."""
+    """Whether it has the keys, and after them features; a Parquet file also states where they come from."""
     stated = head.about is None or "ccrcc_provenance" in head.about
-    common = KEYS[:4]  # a table from before lesions were told apart has these alone
+    common = KEYS[:4]  # a table that does not distinguish lesions has only these
     return stated and head.columns[:4] == common and "__" in head.columns[-1]
 
 

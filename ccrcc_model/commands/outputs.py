@@ -25,7 +25,7 @@ REFUSED = ("case_id", "stage", "code", "reason")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a file says of itself before its rows.
+    """What a file states about itself before its rows.
 
     Args:
         columns: Of a table; empty for anything else.
@@ -46,10 +46,10 @@ class FileKind:
 
     Args:
         name: What it is called.
-        commands: That write it, as their ``run.json`` names them.
+        commands: Commands that write it, as their ``run.json`` names them.
         is_own: Whether a file that is there is one.
-        suffixes: That its name may have.
-        beside: Endings of what is written beside it, in place of its suffix, and how each is known; a ``run.json`` and a
+        suffixes: Suffixes that its name may have.
+        beside: Endings of what is written next to it, in place of its suffix, and how each is known; a ``run.json`` and a
             quarantine are known by themselves.
     """
 
@@ -138,7 +138,7 @@ def refuse_quarantine(path: Path, stages: Sequence[str]) -> None:
 
     Args:
         path: Of the file.
-        stages: That the cases of the command's own quarantine were refused at.
+        stages: Stages at which the cases of the command's own quarantine were refused.
 
     Raises:
         InputError: If so.
@@ -194,9 +194,9 @@ class FolderKind:
     """A folder of results that a command may write into again.
 
     Args:
-        commands: That write it.
+        commands: Commands that write it.
         files: What they write in it, so far as it may be somebody else's of the same name.
-        marks: Files of which one says that the folder is the command's, where an earlier version left no ``run.json``.
+        marks: Files of which one shows that the folder is the command's, where an earlier version left no ``run.json``.
         unstated: Options whose values its ``run.json`` leaves out.
     """
 
@@ -214,7 +214,7 @@ class FolderKind:
             folder: Need not exist.
             option: That named it.
             inputs: Of the command.
-            least_bytes: That have to be free.
+            least_bytes: Free space that is needed.
 
         Raises:
             InputError: If not.

@@ -17,7 +17,7 @@ def overlap(
     """Compare predicted with reference masks.
 
     Writes Dice, surface Dice, HD95 and volumes to FILE, one row per case and structure; detected, missed and false positive
-    lesions to FILE's name with .lesions, one row per case; and the supplement's Fig. S1 beside them.
+    lesions to FILE's name with .lesions, one row per case; and the supplement's Fig. S1 next to them.
     """
     from ccrcc_model.commands.console import finish, progress_bar, say
     from ccrcc_model.commands.output_kinds import OVERLAP

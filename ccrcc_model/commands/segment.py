@@ -82,7 +82,7 @@ def _read(scans: Path, data_root: Path | None, out: Path) -> Cohort:
 
 
 def _write_cohort(segmented: Cohort, refusals: Sequence[Refusal], out: Path) -> str:
-    """Write the card, the quarantine and the record beside the masks; return where to look."""
+    """Write the card, the quarantine and the record next to the masks; return where to look."""
     from ccrcc_model.commands.output_kinds import SEGMENTED
     from nnunet_ext.cohort.cards import save_cohort
     from nnunet_ext.documents.quarantine import write_quarantine

@@ -10,13 +10,13 @@ from radiomics_cfg.runs.batch import CaseBatch
 
 
 def refuse_jobs_beside_cluster(jobs: int, scheduler: str | None) -> None:
-    """Refuse ``--jobs`` beside ``--scheduler``.
+    """Refuse ``--jobs`` together with ``--scheduler``.
 
     Raises:
         InputError: If both are given.
     """
     if scheduler is not None and jobs > 1:
-        msg = f"A Dask cluster has its own number of workers; leave --jobs {jobs} out beside --scheduler"
+        msg = f"A Dask cluster has its own number of workers; leave out --jobs {jobs} if --scheduler is given"
         raise InputError(msg)
 
 

@@ -75,7 +75,7 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: Stages) -> tuple[str,
 
     Args:
         out: Run folder; made if need be. Ends with ``run.json`` and ``report/report.html`` in it.
-        seed: Of the study and of everything random after it.
+        seed: Seed of the study and of everything random after it.
         jobs: Processes, one core each.
         progress: Shows the stages.
 
@@ -125,7 +125,7 @@ def _claim(out: Path, settings: Mapping[str, object]) -> None:
 
 
 def _settings(mark: Path) -> object:
-    """Return what a demo's mark says, or None if it cannot be read."""
+    """Return the content of a demo's mark, or None if it cannot be read."""
     try:
         return json.loads(mark.read_bytes())
     except (OSError, ValueError):
@@ -133,7 +133,7 @@ def _settings(mark: Path) -> object:
 
 
 def _keep_bytecode() -> None:
-    """Let the demo's processes share compiled modules where Python may not write them beside their sources.
+    """Let the demo's processes share compiled modules where Python may not write them next to their sources.
 
     Each nnU-Net command, and each process that segments, would otherwise compile torch anew, which takes 20 s a time.
     """

@@ -61,7 +61,7 @@ def slice_without_intercept(folder: Path) -> str:
 
 @fault(HU_BELIEVED)
 def stored_values_that_look_like_hu(folder: Path) -> str:
-    """Signed values that are HU, and no slice that says so by slope and intercept: ``no-rescale``."""
+    """Signed values that are HU, and no slice that states this by slope and intercept: ``no-rescale``."""
 
     def change(number: int, file: FileDataset) -> None:
         del file.RescaleSlope, file.RescaleIntercept
@@ -219,7 +219,7 @@ def _interleaved(folder: Path, apart_mm: float, *, numbers: bool) -> Imported:
 
 @fault(STACK_BELIEVED)
 def two_acquisitions_in_turn(folder: Path) -> str:
-    """Two acquisitions whose slices alternate at even distances, told apart by AcquisitionNumber: two volumes, one chosen."""
+    """Two acquisitions of alternating, evenly spaced slices, distinguished by AcquisitionNumber: two volumes, one chosen."""
     found = _interleaved(folder, SPACING_MM[2] / 2, numbers=True)
     named = found.series["why"].str.contains("AcquisitionNumber").all()
     return expect(bool(named) and found.series["slices"].tolist() == ["14", "14"], f"{found.series['slices'].tolist()} slices")
@@ -332,7 +332,7 @@ def iodine_of_two_energies(folder: Path) -> str:
 
 @fault(OBJECT_BELIEVED)
 def reformat_beside_its_original(folder: Path) -> str:
-    """A thin axial reformat in HU: not chosen beside the original, and chosen with a word where there is none."""
+    """A thin axial reformat in HU: not chosen if the original is there, and otherwise chosen with a remark."""
     kind = ["DERIVED", "SECONDARY", "AXIAL"]
     write_ct(folder / "scan", np.repeat(HU, 3, axis=0), ImageType=kind)
     alone = Imported(folder / "scan").series

@@ -36,7 +36,7 @@ def write_seg(
         folder: Of both.
         change: Changes the segments before they are written.
         volume: Labels; those of ``small_scan`` by default.
-        name: Of the file.
+        name: Name of the file.
         options: Of ``new_seg``.
     """
     slices = options.pop("slices", None) or write_ct(folder)
@@ -76,7 +76,7 @@ def write_contours(
         regions: Contours by the region's name.
         change: Changes the contours' file before it is written.
         slices: Of the CT; written if none are given.
-        name: Of the file.
+        name: Name of the file.
         options: Of ``write_rtstruct``.
     """
     slices = list(slices or write_ct(folder))

@@ -164,7 +164,7 @@ OTHERS = ("PTV", "kidney ring", "Leber Zyste", "Renal artery", "tumour + 5 mm", 
 
 @fault(MEANING)
 def names_that_hold_a_word_of_ours(folder: Path) -> str:
-    """Nine regions that are none of ours beside one that is: each is left and listed."""
+    """Nine regions that are none of ours together with one that is: each is left and listed."""
     regions = {name: [flat_box(7, 30.5, 40.5, 10.5, 20.5)] for name in OTHERS}
     write_contours(folder / "in", {**regions, "GTVp": outlines(2)})
     imported = MaskImported(folder / "in")
@@ -206,7 +206,7 @@ def seg_with_new_identifiers_in_its_own_study(folder: Path) -> str:
 
 @fault(PAIR)
 def contours_without_frame_or_reference(folder: Path) -> str:
-    """Nothing says to which scan the contours belong: not used, and listed as ``mask-unmatched``."""
+    """Nothing states to which scan the contours belong: not used, and listed as ``mask-unmatched``."""
     write_ct(folder / "in")
     write_rtstruct(folder / "in" / "rt.dcm", [], {"Tumor": outlines(2)}, FrameOfReferenceUID="")
     return MaskImported(folder / "in").leaves("mask-unmatched")
@@ -258,7 +258,7 @@ def kidney_and_tumour_in_two_files(folder: Path) -> str:
 
 @fault(SHAPE)
 def tumour_of_points_and_lines(folder: Path) -> str:
-    """A tumour of open lines, which hold no voxel, beside a kidney: refused as ``region-empty``."""
+    """A tumour of open lines, which hold no voxel, together with a kidney: refused as ``region-empty``."""
 
     def opened(found: Dataset) -> None:
         for contour in found.ROIContourSequence[0].ContourSequence:

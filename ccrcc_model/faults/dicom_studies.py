@@ -21,7 +21,7 @@ def _patients(folder: Path) -> list[str]:
 
 @fault(STRANGERS)
 def blank_patient_ids(folder: Path) -> str:
-    """Two studies whose patient ID is a placeholder, in capitals and not: two patients, and the last line says so."""
+    """Two studies whose patient ID is a placeholder, in capitals and not: two patients, and the last line states this."""
     write_ct(folder / "scan", PatientID=" Anonymous ", PatientName="One")
     write_ct(folder / "scan", PatientID="Anonymous", PatientName="Two", StudyInstanceUID="1.2.4")
     found = Imported(folder / "scan")
@@ -79,7 +79,7 @@ def members_that_lead_out(folder: Path) -> str:
 
 @fault("an archive fills the disk")
 def zeros_without_end(folder: Path) -> str:
-    """64 MB of zeros beside a scan, packed a thousandfold: refused before it is unpacked."""
+    """64 MB of zeros next to a scan, packed a thousandfold: refused before it is unpacked."""
 
     def write(archive: zipfile.ZipFile) -> None:
         _add_scan(folder, archive)
@@ -122,7 +122,7 @@ def key_that_others_could_read(folder: Path) -> str:
 
 @fault("words of a description are taken for a phase")
 def abdomen_and_pelvis(folder: Path) -> str:
-    """``AP ROUTINE`` before and after contrast beside a venous series: the venous one is chosen, the other has no phase."""
+    """``AP ROUTINE`` before and after contrast, and a venous series: the venous one is chosen, the other has no phase."""
     write_ct(folder / "scan", np.repeat(HU, 2, axis=0), SeriesDescription="CT AP ROUTINE W/O AND W")
     write_ct(folder / "scan", SeriesDescription="Abd portalvenös")
     found = Imported(folder / "scan").series
@@ -132,7 +132,7 @@ def abdomen_and_pelvis(folder: Path) -> str:
 
 @fault("digits of storage are taken for a measurement")
 def digits_of_a_single_float(folder: Path) -> str:
-    """A slice thickness of 1.6000000238418579: the acquisition file says 1.6."""
+    """A slice thickness of 1.6000000238418579: the acquisition file states 1.6."""
     write_ct(folder / "scan", SliceThickness="1.60000002384186", SpiralPitchFactor=float(np.float32(0.9)))
     Imported(folder / "scan")
     row = read_csv(folder / "scan-cohort" / "acquisition.csv").iloc[0]

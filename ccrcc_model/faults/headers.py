@@ -97,7 +97,7 @@ def packed_stream_damaged(folder: Path) -> str:
 
 @fault("a header that states another shape than there are voxels is believed")
 def more_voxels_than_stated(folder: Path) -> str:
-    """A header that says two slices fewer than the file holds, and one that says 30000 rows: ``unreadable``."""
+    """A header that states two slices fewer than the file holds, and one that states 30000 rows: ``unreadable``."""
     image, _ = write_scan(folder)
     shutil.copy(image, folder / "b.nii.gz")
     patched(image, "<h", 46, 12)
@@ -192,7 +192,7 @@ def no_orientation(folder: Path) -> str:
 
 @fault("of two statements one is believed")
 def two_voxel_sizes(folder: Path) -> str:
-    """A voxel size of 2 mm beside an sform of 5 mm: ``spacing-conflict``."""
+    """A voxel size of 2 mm together with an sform of 5 mm: ``spacing-conflict``."""
     image, _ = write_scan(folder)
     patched(image, "<h", CODES, 0)
     patched(image, "<f", PIXDIM + 12, 2.0)

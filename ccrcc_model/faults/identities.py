@@ -21,7 +21,7 @@ def cohort(name: str, role: Role, *, seed: int, images: bool = True) -> Labelled
     """Return features and grades of patients whose grade shows in their texture.
 
     Args:
-        name: Of the cohort; patients are named after it.
+        name: Name of the cohort; patients are named after it.
         role: Of the cohort.
         seed: Another seed gives other patients.
         images: Whether the table knows the hashes of the images.
@@ -71,7 +71,7 @@ def benchmark(folder: Path, development: Labelled, external: Labelled) -> Ran:
 
 @fault("a leak is looked for by the names of patients only")
 def development_scans_under_other_names(folder: Path) -> str:
-    """Four external images have the hashes of development images: the leak audit fails and says how many."""
+    """Four external images have the hashes of development images: the leak audit fails and states how many."""
     development, (table, outcomes) = two_cohorts()
     images = development[0].provenance["cases"]
     same = {f"external-{place:02d}": images[f"development-{place + 9:02d}"] for place in range(4)}

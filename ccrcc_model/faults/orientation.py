@@ -45,7 +45,7 @@ def _preset(
     classes: Sequence[str] = ("shape", "firstorder", "glcm", "glrlm"),
     interpolator: str = "sitkBSpline",
 ) -> Path:
-    """Write a preset of one scale with the tumour, the kidney beside it and a shell."""
+    """Write a preset of one scale with the tumour, the kidney next to it and a ring."""
     kinds: dict[str, dict[str, Any]] = {"Original": {}, "Wavelet": {"wavelet": "coif1"}, "LoG": {"sigma": [4.0]}}
     regions = {
         "lesions": lesions,

@@ -73,7 +73,7 @@ def disk_fills_while_a_scan_is_written(folder: Path) -> str:
 
 @fault("a room of the disk that is not there is found out at the end of a fit", needs=("resource",))
 def disk_takes_no_model(folder: Path) -> str:
-    """The disk takes small files only: a fit says so before it reads its table."""
+    """The disk takes small files only: a fit reports this before it reads its table."""
     from ccrcc_model.fitting.checks import prepare_parent  # noqa: PLC0415
     from ccrcc_model.models.folder import MODEL_BYTES  # noqa: PLC0415
     from nnunet_ext.ground.errors import InputError  # noqa: PLC0415

@@ -176,7 +176,7 @@ def sealed_weights_without_a_number(folder: Path) -> str:
 
 @fault(KIND)
 def kept_result_of_another_case(folder: Path) -> str:
-    """The kept result of one case has the name of another's. Its case is measured again, and the command says so."""
+    """The kept result of one case has the name of another's. Its case is measured again, and the command reports this."""
     write_scan(folder, "a")
     write_scan(folder, "b")
     rows = "".join(f"{name},{name},north,{name}.nii.gz,{name}_mask.nii.gz\n" for name in "ab")

@@ -31,7 +31,7 @@ def segment(folder: Path, *more: object, out: str = "masks") -> Ran:
 
 
 def remade(folder: Path, damage: Callable[[Path], None]) -> str:
-    """Damage what a run left; the next has to say so and to leave the same mask and record."""
+    """Damage what a run left; the next has to report it and to leave the same mask and record."""
     segment(folder)
     mask, record = folder / "masks" / "a.nii.gz", folder / "masks" / "cases" / "a.json"
     before = mask.read_bytes(), record.read_bytes()
@@ -211,7 +211,7 @@ def network_replaced_between_runs(folder: Path) -> str:
 
 @fault(NETWORK_BELIEVED, needs=NEEDS)
 def network_of_mr(folder: Path) -> str:
-    """``dataset.json`` says that the network reads MR."""
+    """``dataset.json`` states that the network reads MR."""
 
     def rename(net: Path) -> None:
         content = json.loads((net / "dataset.json").read_text(encoding="utf-8"))
@@ -257,7 +257,7 @@ def segment_fold_twice(folder: Path) -> str:
 
 @fault("a fold that was never trained ends in a traceback", needs=NEEDS)
 def segment_fold_absent(folder: Path) -> str:
-    """``--fold 7`` beside folds 0 and 1: refused with those that are there."""
+    """``--fold 7`` where there are folds 0 and 1: refused with those that are there."""
 
     def add(net: Path) -> None:
         shutil.copytree(net / "fold_0", net / "fold_1")

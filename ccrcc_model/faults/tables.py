@@ -62,7 +62,7 @@ def outcomes_with_semicolons(folder: Path) -> str:
 
 @fault("a number with a decimal comma is missing or another number")
 def outcomes_with_decimal_commas(folder: Path) -> str:
-    """Ki67 of 15,5 beside semicolons: refused, with what to write."""
+    """Ki67 of 15,5 in a table with semicolons: refused, with what to write."""
     return _refused(_check(folder, "patient_id;ki67_percent\np;15,5\n"), "decimal point, not a comma")
 
 
@@ -80,7 +80,7 @@ def outcomes_ki67_as_fractions(folder: Path) -> str:
 
 @fault("ids that a spreadsheet changed match nobody, or somebody else")
 def outcomes_without_leading_zeros(folder: Path) -> str:
-    """The case list says 0042, the outcomes 42.0: refused, with the reason."""
+    """The case list has 0042, the outcomes 42.0: refused, with the reason."""
     write_scan(folder)
     (folder / "outcomes.csv").write_text("patient_id,isup_grade\n42.0,3\n", encoding="utf-8")
     card = write_card(folder, "a,0042,north,a.nii.gz,a_mask.nii.gz\n", text=WITH_OUTCOMES)

@@ -1,4 +1,4 @@
-"""What stands beside a model besides tumour volume: its rivals' figures, over the same folds."""
+"""Comparators of a model other than tumour volume: their figures, on the same folds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ class Comparator:
     Args:
         name: What it uses.
         measure: One of ``MEASURES``.
-        figure: That measure, with its interval.
+        figure: Value of the measure, with its interval.
         model_less_it: Difference (model − this one), on the same patients.
     """
 
@@ -40,12 +40,13 @@ class Comparator:
 
 
 def comparator_line(content: Mapping[str, Any]) -> str:
-    """Return what a manifest states of a comparator as a line."""
+    """Return the line that reports a comparator of a manifest."""
     measure = next(name for name in MEASURES if name in content)
     figure, apart = Estimate(**content[measure]), Estimate(**content["model_less_it"])
     if figure.value is None:
-        return f"Beside it, {content['name']}: not estimable, {figure.reason}"
-    return f"Beside it, {content['name']}: {MEASURES[measure]} {figure}, the model less it {format_difference(apart)}"
+        return f"Comparator {content['name']}: not estimable, {figure.reason}"
+    difference = f"difference (model − comparator) {format_difference(apart)}"
+    return f"Comparator {content['name']}: {MEASURES[measure]} {figure}, {difference}"
 
 
 def compare_with_rivals(
@@ -66,8 +67,8 @@ def compare_with_rivals(
         target: What is predicted.
         score: The model's mean out-of-fold score of each patient, shape ``(n_patients,)``.
         rivals: What to fit.
-        folds: That the model was judged on.
-        seed: Of the bootstrap, where intervals need one.
+        folds: Folds on which the model was evaluated.
+        seed: Seed of the bootstrap, where intervals need one.
         jobs: Processes.
         on_progress: Called after each fit.
     """

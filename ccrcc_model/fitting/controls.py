@@ -27,10 +27,10 @@ class Controls:
     """AUCs of the negative controls, or concordances for grades and percentages.
 
     Args:
-        shuffled_labels: Of the whole procedure where patients carry each other's outcomes, on folds that are stratified by
-            these. An interval that lies above 0.5 is a leak.
-        centre_only: Of the centre as the only feature, on the model's folds: what differences in case mix between sites would
-            give a model that recognises the site.
+        shuffled_labels: Figure of the whole procedure with outcomes shuffled between patients, on folds that are stratified by
+            these. An interval that lies above 0.5 indicates a leak.
+        centre_only: Figure of the centre as the only feature, on the model's folds: what a model that recognises the site
+            gains from differences in case mix between sites.
     """
 
     shuffled_labels: Estimate
@@ -42,7 +42,7 @@ class Controls:
 
 
 def control_lines(content: Mapping[str, Any] | None, *, measure: str = "auc") -> list[str]:
-    """Return what a manifest states of the controls, one line each; none if they were not run."""
+    """Return one line for each control of a manifest; none if they were not run."""
     if content is None:
         return []
     name = MEASURES[measure]
@@ -66,8 +66,8 @@ def run_controls(
     Args:
         cases: As the model was fitted on.
         target: What is predicted.
-        settings: Of the model's fit.
-        folds: That the model was judged on.
+        settings: Settings of the model's fit.
+        folds: Folds on which the model was evaluated.
         perturbed: As the model's fit had them.
         jobs: Processes.
         on_progress: Called after each outer fold.

@@ -17,7 +17,7 @@ def clinical_covariates(outcomes: pd.DataFrame, columns: Sequence[str], *, targe
     """Return covariates of an outcomes file: numbers where every known cell is one, else text.
 
     Raises:
-        InputError: If a column is missing, holds nothing or infinity, is an outcome, or holds numbers beside cells that are
+        InputError: If a column is missing, holds nothing or infinity, is an outcome, or mixes numbers with cells that are
             almost numbers, such as ``63,5``, ``>90`` or ``61 y``.
     """
     found = {}

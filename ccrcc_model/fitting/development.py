@@ -40,7 +40,7 @@ def development_figures(
         target: What is predicted.
         model: Score and values of each patient, shape ``(n_patients, 1 + n_values)``.
         baseline: The same of tumour volume alone.
-        seed: Of the bootstrap, where there is one.
+        seed: Seed of the bootstrap, where there is one.
     """
     if target.kind == "binary":
         return _of_classes(cases, outer, model[:, 0], baseline[:, 0])

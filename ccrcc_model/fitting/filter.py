@@ -96,7 +96,7 @@ class FeatureFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc] # sciki
 
     Args:
         n_features: Features to keep at most.
-        kind: Of the target: grades and percentages are associated by their ranks.
+        kind: Kind of the target: grades and percentages are associated by their ranks.
 
     Attributes:
         ranked_: Columns kept, the most associated with the label first.

@@ -20,7 +20,7 @@ class Fold:
     """One split of a repeated cross-validation, as rows of the cases that were split.
 
     Args:
-        repeat: Which shuffling.
+        repeat: Number of the shuffling.
         index: Which part of it is tested.
         train: Shape ``(n_train_cases,)``.
         test: Shape ``(n_test_cases,)``.
@@ -85,9 +85,9 @@ def patient_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int, 
 
     Args:
         cases: Cases of both strata.
-        folds: Parts of each repeat; fewer if ``possible_folds`` says so.
+        folds: Parts of each repeat; fewer if ``possible_folds`` returns fewer.
         repeats: Shufflings.
-        seed: Of the shufflings.
+        seed: Seed of the shufflings.
         at_least: Folds below which splitting is refused.
 
     Returns:

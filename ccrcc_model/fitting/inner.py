@@ -83,11 +83,11 @@ def inner_folds(
     """Split ``cases`` by patient; project deep features, harmonise and choose features in each training part.
 
     Args:
-        cases: Of both strata.
-        folds: Of each repeat.
-        repeats: Shufflings.
-        seed: Of the shufflings.
-        kind: Of the target.
+        cases: Cases of both strata.
+        folds: Number of folds in each repeat.
+        repeats: Number of shufflings.
+        seed: Seed of the shufflings.
+        kind: Kind of the target.
         harmonise: Whether features other than tumour volume go through ComBat.
         balanced: Whether both classes weigh the same in fitting.
         perturbed: Where given, only features that are stable under these masks in the training part may be chosen.

@@ -1,4 +1,4 @@
-"""What a fit leaves behind: figures of the development, importance, the proof of no leak, as the files of a model folder."""
+"""The files of a model folder: figures of the development, importance, and the proof that nothing leaked."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -37,11 +37,11 @@ def lock(
     """Return what the manifest states of a fit, and the text of the model's files by name.
 
     Args:
-        cases: That were fitted on.
+        cases: Cases on which the model was fitted.
         outer: Results of the outer folds.
         final: What was fitted on all cases.
         target: What is predicted.
-        settings: Of the fit.
+        settings: Settings of the fit.
 
     Raises:
         RuntimeError: If a step scored a patient whom it had seen, or a patient was not scored once in each repeat. That is
@@ -137,7 +137,7 @@ def audit_steps(steps: Sequence[Step], outer: Sequence[OuterResult], patients: n
 
 
 def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importance]:
-    """Return how much each feature moves the members on the patients they were fitted on, the most important first.
+    """Return the contribution of each feature to the members on the patients they were fitted on, the largest first.
 
     See ``ccrcc_model.models.explanation`` for what the figures are.
     """
@@ -149,7 +149,7 @@ def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importan
 
 
 def mean_over_repeats(cases: LabelledCases, outer: Sequence[OuterResult], which: str) -> npt.NDArray[np.float64]:
-    """Return what was predicted of each patient out-of-fold, mean of the repeats, shape ``(n_patients, 1 + n_values)``."""
+    """Return the out-of-fold predictions of each patient, averaged over the repeats, shape ``(n_patients, 1 + n_values)``."""
     total = np.zeros((len(cases.patients), getattr(outer[0], which).shape[1]))
     for result in outer:
         total[np.searchsorted(cases.patients, result.patients)] += getattr(result, which)

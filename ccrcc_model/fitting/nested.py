@@ -79,7 +79,7 @@ def fit_procedure(
         cases: As ``label`` returns them.
         target: What is predicted.
         settings: How to split and tune.
-        seed: Of everything random.
+        seed: Seed of everything random.
         perturbed: Features under perturbed masks, for the stability filter.
         studies: Where to keep the tuning, see ``open_studies``; in memory by default.
         study: Its name there.
@@ -130,7 +130,7 @@ def _calibrate(
 
 
 def _inner_steps(folds: Sequence[InnerFold], members: Sequence[Member]) -> list[Step]:
-    """What each inner fold's steps and member saw, and whom they scored for the calibration."""
+    """The patients whom the steps and the member of each inner fold saw, and whom they scored for the calibration."""
     steps = []
     for place, (fold, member) in enumerate(zip(folds, members, strict=True)):
         scored = patient_hashes(fold.test.patient_id)
@@ -144,13 +144,13 @@ class OuterResult:
     """What a procedure fitted on one outer training part predicts of the patients outside it, and what moved it inside.
 
     Args:
-        repeat: Of the outer folds.
+        repeat: Repeat of the outer folds.
         patients: Shape ``(n_patients,)``.
         predicted: Score of each patient, and the values of a procedure that calibrates: shape ``(n_patients, 1 + n_values)``.
         baseline_predicted: The same of tumour volume alone.
         hyperparameters: What tuning chose.
         steps: What every step saw and scored.
-        movement: How much each feature moved the model on the training part.
+        movement: Mean absolute contribution of each feature to the model on the training part.
     """
 
     repeat: int

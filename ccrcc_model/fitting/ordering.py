@@ -13,7 +13,7 @@ from ccrcc_model.statistics.graded import bootstrap_estimate, concordance
 Floats = npt.NDArray[np.float64]
 
 MEASURES = {"auc": "AUC", "concordance": "concordance"}
-"""What figures of order are called in a manifest, and in a sentence."""
+"""Names of figures of order, in a manifest and in a sentence."""
 
 
 def measure_of(target: Target) -> str:
@@ -28,7 +28,7 @@ def order_of(cases: LabelledCases, target: Target, score: Floats, *, seed: int) 
         cases: With their outcomes.
         target: What is predicted.
         score: Shape ``(n_patients,)``.
-        seed: Of the bootstrap of a concordance; an AUC has DeLong's interval.
+        seed: Seed of the bootstrap of a concordance; an AUC has DeLong's interval.
     """
     if target.kind == "binary":
         return auc(score_predictions(cases, cases.patients, score))

@@ -15,14 +15,14 @@ REGRESSIONS: dict[Kind, str] = {
     "ordinal": "proportional odds",
     "percentage": "linear regression",
 }
-"""What the model of each kind of target is called; that of a percentage is of its logarithm."""
+"""Name of the model of each kind of target; that of a percentage predicts its logarithm."""
 
 
 def regression(kind: Kind, **options: Any) -> Any:
     """Return an estimator with a parameter ``C``, the inverse of its ridge, and ``decision_function``.
 
     Args:
-        kind: Of the target.
+        kind: Kind of the target.
         options: Of scikit-learn's logistic regression, which a yes or no has; the others need none.
     """
     return LogisticRegression(C=1.0, **options) if kind == "binary" else PenalisedRegression(kind)
@@ -32,7 +32,7 @@ class PenalisedRegression(BaseEstimator):  # type: ignore[misc] # scikit-learn s
     """The linear score of a likelihood, by penalised maximum likelihood.
 
     Args:
-        kind: Of the target.
+        kind: Kind of the target.
         C: Inverse of the ridge, as for scikit-learn's logistic regression.
     """
 

@@ -1,4 +1,4 @@
-"""What a fit was asked for: recognised if it is asked for again, and stated by the model's manifest."""
+"""The request of a fit: recognised if it is made again, and stated in the model's manifest."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class FitRequest:
 
     Args:
         sha256: Of all that it depends on: cases, features, outcomes, settings, versions.
-        about: What the manifest says of it.
+        about: Description of the request in the manifest.
     """
 
     sha256: str
@@ -38,9 +38,9 @@ class FitRequest:
 
         Args:
             table: Features.
-            cases: Of the table, with their outcomes.
-            settings: Of the fit.
-            told: Further settings, by name, for the manifest.
+            cases: Cases of the table, with their outcomes.
+            settings: Settings of the fit.
+            told: Further settings that the manifest records, by name.
             depends_on: Whatever else the fit depends on, as JSON.
         """
         digest = hashlib.sha256()

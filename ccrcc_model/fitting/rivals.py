@@ -1,4 +1,4 @@
-"""What a model is compared with besides tumour volume: simpler models, and the procedure on fewer features."""
+"""Comparators of a model other than tumour volume: simpler models, and the procedure on fewer features."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,12 +49,12 @@ def rivals_of(
     ablation: bool = False,
     perturbed: PerturbedValues | None = None,
 ) -> list[Rival]:
-    """Return what a model of these cases is compared with besides tumour volume.
+    """Return the comparators, other than tumour volume, of a model of these cases.
 
     Args:
         cases: As the model was fitted on.
         target: What is predicted.
-        settings: Of the model's fit.
+        settings: Settings of the model's fit.
         clinical: Covariates, one row per patient, the index holds the ids.
         ablation: Also the whole procedure on fewer features, adding the others step by step.
         perturbed: Features under perturbed masks, for the procedure's stability filter.

@@ -1,4 +1,4 @@
-"""Where Optuna keeps its studies, so that a fit that was cut off goes on, and others can join it."""
+"""Storage of Optuna's studies, so that an interrupted fit can be continued, and shared with other machines."""
 
 import os
 import re

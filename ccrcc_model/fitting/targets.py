@@ -36,7 +36,7 @@ def model_folders(targets: Sequence[Target], out_dir: Path) -> list[Path]:
     if len(targets) == 1:
         return [out_dir]
     if (out_dir / MANIFEST).exists():
-        msg = f"{out_dir} holds a model; several targets need a folder for one folder each, so choose another"
+        msg = f"{out_dir} holds a model; several targets need a folder that holds one folder for each; choose another"
         raise InputError(msg)
     return [out_dir / target.name for target in targets]
 
@@ -47,7 +47,7 @@ def check_targets(study: Study, targets: Sequence[Target], settings: Settings) -
     Args:
         study: Features and outcomes.
         targets: What is fitted.
-        settings: Of all fits.
+        settings: Settings of all fits.
 
     Returns:
         A line for each target whose patients allow fewer outer folds than are asked for.

@@ -20,7 +20,7 @@ class Tuned:
     """What tuning chose and how.
 
     Args:
-        hyperparameters: Of the best trial.
+        hyperparameters: Hyperparameters of the best trial.
         loss: Its mean loss over the inner test parts.
         n_trials: Trials that were finished.
         steps: What the inner folds saw and scored.
@@ -51,7 +51,7 @@ def tune(
     Args:
         folds: Inner folds of one repeat.
         trials: Trials in all.
-        seed: Of the sampler (TPE) and of the trees.
+        seed: Seed of the sampler (TPE) and of the trees.
         storage: Where Optuna keeps the study; in memory by default.
         study: Its name in ``storage``.
 
@@ -76,7 +76,7 @@ def tune(
 
 
 def _refuse_foreign(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
-    """Refuse finished trials that no process of ours can have told the study of.
+    """Refuse finished trials that no process of ours can have reported to the study.
 
     Raises:
         InputError: If the study asks for the largest value, or a trial has no finite loss or other hyperparameters than ours.

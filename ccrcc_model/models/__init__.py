@@ -1,1 +1,1 @@
-"""What is locked: a model, its parts, and the folder that keeps it."""
+"""Locked models, their parts, and their folders."""

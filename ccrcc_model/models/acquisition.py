@@ -11,13 +11,13 @@ RANGED = {
     "tube_voltage_kv": ("tube voltage", "kV"),
 }
 """Numbers that are compared, with their name and unit. Tube current, pitch and matrix say little of a scan without its dose
-and field of view; kernels have names of their own with each vendor, so what they do is left to the features to tell."""
+and field of view; kernels have names of their own with each vendor, so their effect is judged by the features alone."""
 
 MARGIN = 0.1
 """Share by which a range is widened at either end: 0.63 mm is no other slice than 0.625 mm. Our choice."""
 
 MOST = 0.5
-"""Share of the development cases that must state what is compared; less than that does not tell what was seen."""
+"""Share of the development cases that must state what is compared; with fewer, the range of the development is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from ccrcc_model.outcomes.seen import patient_hashes
 
 Harmonisation = Literal["none", "combat", "combat-transductive"]
 """``combat-transductive`` also estimates the shift and scale of a centre that is met in prediction, from that centre's own
-features, without outcomes. The prediction of one patient then depends on the others, and reports say so."""
+features, without outcomes. The prediction of one patient then depends on the others, and reports state this."""
 
 MIN_CASES = 5
 """Cases of a centre below which its features are left as they are. Ours; a variance of fewer is hardly known."""
 
 _VAGUE = 1e12
-"""Variance of a prior that a single feature cannot tell anything of."""
+"""Variance of a prior that a single feature cannot inform."""
 
 _CONVERGED = 1e-4
 """Largest relative change of an estimate at which the iteration ends, as in the authors' own code."""
@@ -40,8 +40,8 @@ class ComBat:
         names: Features.
         mean: Over all cases, every centre counting by its cases.
         spread: Pooled standard deviation within centres.
-        shift: Of each centre, in spreads.
-        scale: Of each centre, a variance in squared spreads.
+        shift: Shift of each centre, in spreads.
+        scale: Scale of each centre, a variance in squared spreads.
         transductive: Whether a centre that is met for the first time is estimated from its own cases.
         seen: Hashes of the patients fitted on; a model folder keeps them in its proof, not here.
 
@@ -91,7 +91,7 @@ class ComBat:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return what ``to_json`` wrote."""
+        """Return the value that ``to_json`` described."""
         shift, scale = (
             {centre: np.array(one[key], dtype=np.float64) for centre, one in content["centres"].items()}
             for key in ("shift", "scale")

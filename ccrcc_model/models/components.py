@@ -1,6 +1,6 @@
 """Deep features inside a fold: those of a region become their first principal components. Experimental.
 
-A network gives hundreds of channels a region, far more than there are patients, and most say the same. The components are
+A network gives hundreds of channels per region, far more than there are patients, and most are redundant. The components are
 fitted on the training part alone, like the filter that they then join as features of their own. Without deep features
 nothing here changes anything.
 """
@@ -36,7 +36,7 @@ class Projection:
     """From the deep features of one region to principal components, named ``<region>__<scale>__deep_component_<n>``.
 
     Args:
-        names: Of the components.
+        names: Names of the components.
         sources: The deep features.
         typical: Median of each, shape ``(len(sources),)``; stands in for a missing value.
         centre: Mean of each.
@@ -125,7 +125,7 @@ def project(cases: _AnyCases, projections: Projections) -> _AnyCases:
 
 
 def needed(projections: Projections, names: Sequence[str]) -> Projections:
-    """Return what of the projections the features ``names`` need."""
+    """Return those projections that the features ``names`` need."""
     return tuple(one.only(names) for one in projections if set(one.names) & set(names))
 
 

@@ -37,7 +37,7 @@ class FeatureDistance:
         names: The features.
         median: Shape ``(len(names),)``.
         spread: Interquartile range as a standard deviation, shape ``(len(names),)``.
-        mean: Of the standardised features, shape ``(len(names),)``.
+        mean: Mean of the standardised features, shape ``(len(names),)``.
         covariance: Shrunken, of the standardised features, shape ``(len(names), len(names))``.
     """
 
@@ -101,7 +101,7 @@ def left_out_distances(values: Values, patients: npt.NDArray[np.str_], names: Se
 
 
 def farthest(distances: Values, place: npt.NDArray[np.intp], n_patients: int) -> Values:
-    """Return the largest of each patient's ``distances``, shape ``(n_patients,)``; ``place`` tells whose each is."""
+    """Return the largest of each patient's ``distances``, shape ``(n_patients,)``; ``place`` holds the patient of each."""
     largest = np.zeros(n_patients)
     np.maximum.at(largest, place, distances)
     return largest
@@ -114,7 +114,7 @@ def distance_limit(distances: Values, *, declined: float) -> tuple[float, float]
     order of all. Too few patients for a limit at the wanted share are declined at the next larger one.
 
     Args:
-        distances: Of development patients, each from the others, shape ``(n_patients,)``.
+        distances: Distances of development patients, each from the others, shape ``(n_patients,)``.
         declined: Wanted share of patients from the same population that lie beyond.
     """
     n = len(distances)

@@ -25,7 +25,7 @@ from radiomics_cfg.table import KEYS, FeatureTable
 
 DECLINED = 0.04
 """Share of patients from the development population that lie beyond the distance; what acquisition and missing features add
-keeps it near 5 % in all."""
+keeps it near 5% in all."""
 
 DECIMALS = 9
 """Of the covariance of standardised features in the file, whose eigenvalues are shrunken away from 0."""
@@ -155,6 +155,6 @@ def _sorted_rows(table: FeatureTable, names: Sequence[str] = ()) -> pd.DataFrame
 
 
 def _scans(table: FeatureTable, rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return what the table's provenance knows of how each row's scan was acquired."""
+    """Return the acquisition of the scan of each row, as the table's provenance states it."""
     known = table.provenance.get("cases", {})
     return [known.get(str(case), {}).get("acquisition", {}) for case in rows["case_id"]]

@@ -1,7 +1,7 @@
-"""What moves a model: by feature, by region, scale, image filter and family, and whether the outer folds agree on it.
+"""What contributes to a model: by feature, region, scale, image filter and family, and whether the outer folds agree.
 
 The figures are contributions to the log odds: TreeSHAP of the trees, linear terms of the start (``Member.contributions``).
-They describe the model; they do not say how well it predicts, nor what causes a grade.
+They describe the model, and neither its performance nor the causes of a grade.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ AGREE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """How much a feature moves the model.
+    """How much a feature contributes to the model.
 
     Args:
         feature: Its name in the feature table.
@@ -47,12 +47,12 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class GroupShare:
-    """How much of a model's movement a group of features makes up.
+    """Share of a group of features in the contributions to a model.
 
     Args:
         by: One of ``PARTS``.
         group: Such as ``"tumour"`` or ``"glcm"``.
-        share: Of the mean absolute contributions of all features, in the final model.
+        share: Share of the mean absolute contributions of all features, in the final model.
         lowest: Smallest share over the outer folds' models.
         highest: Largest.
     """
@@ -69,9 +69,9 @@ class Explanation:
     """Groups of features, and how far the outer folds agree.
 
     Args:
-        groups: Of each way to group, the largest share first.
-        stability: Of the ten features that move each fold's model most: 1 where all folds have the same ten, 0 what chance
-            would give; None with one fold.
+        groups: Groups of each way to group, the largest share first.
+        stability: Agreement on the ten features that contribute most to each fold's model: 1 if all folds have the same ten, 0
+            if they agree as by chance; None with one fold.
         n_folds: Outer folds, over all repeats.
 
     References:
@@ -84,7 +84,7 @@ class Explanation:
 
     @property
     def verdict(self) -> str:
-        """Say whether the explanation is stable."""
+        """Whether the outer folds agree on the leading features, in words."""
         if self.stability is None:
             return "not judged: there is one fold"
         word = "agree" if self.stability >= AGREE else "do not agree"
@@ -96,14 +96,14 @@ class Explanation:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """Return what ``to_json`` described."""
+        """Return the explanation that ``to_json`` described."""
         return cls(tuple(GroupShare(**one) for one in content["groups"]), content["stability"], content["n_folds"])
 
 
 def mean_movement(cases: Cases, members: Sequence[Member]) -> dict[str, float]:
     """Return the mean absolute contribution of each feature to the log odds, over cases and members.
 
-    A feature that a member does not use moves it by 0.
+    A feature that a member does not use contributes 0.
     """
     total: dict[str, float] = {}
     for member in members:
@@ -114,12 +114,12 @@ def mean_movement(cases: Cases, members: Sequence[Member]) -> dict[str, float]:
 
 
 def explain(final: Mapping[str, float], folds: Sequence[Mapping[str, float]], *, n_features: int) -> Explanation:
-    """Group what moves the final model, and compare the outer folds' models.
+    """Group the contributions to the final model, and compare the outer folds' models.
 
     Args:
         final: ``mean_movement`` of the final model.
-        folds: Of each outer fold's model, on the patients it was fitted on.
-        n_features: That could have been chosen.
+        folds: The same of each outer fold's model, on the patients it was fitted on.
+        n_features: Number of features from which was chosen.
     """
     groups = []
     for by in PARTS:
@@ -135,7 +135,7 @@ def top_stability(folds: Sequence[Mapping[str, float]], *, n_features: int) -> f
 
     Args:
         folds: ``mean_movement`` of each model.
-        n_features: That could have been chosen.
+        n_features: Number of features from which was chosen.
     """
     if len(folds) < 2 or n_features <= 1:
         return None
@@ -153,7 +153,7 @@ def contributions(cases: Cases, members: Sequence[Member]) -> pd.DataFrame:
     """Return what each feature adds to each patient's log odds, mean over members and over the patient's cases.
 
     Returns:
-        One row a patient, one column a feature, the feature that moves patients most first.
+        One row per patient and one column per feature, the feature with the largest mean contribution first.
     """
     columns = list(dict.fromkeys(name for member in members for name in member.inputs))
     place = {name: column for column, name in enumerate(columns)}

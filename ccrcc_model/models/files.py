@@ -58,7 +58,7 @@ class Important(Sound):
 
 
 class Group(Sound):
-    """How much a group of features moves the model."""
+    """How much a group of features contributes to the model."""
 
     by: Literal["region", "scale", "image", "family"]
     group: Name
@@ -150,7 +150,7 @@ def sound(kind: type[Kind], text: str, file: str) -> Kind:
 
     Args:
         kind: One of the models here, or a list of them.
-        text: Of the file.
+        text: Text of the file.
         file: Its name, for the message.
 
     Raises:

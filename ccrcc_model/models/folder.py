@@ -33,7 +33,7 @@ def seal(files: Mapping[str, str], manifest: Mapping[str, Any]) -> tuple[str, di
 
     Args:
         files: Text of each file by name.
-        manifest: What else the manifest says.
+        manifest: Further content of the manifest.
     """
     contents = {name: text.encode() for name, text in files.items()}
     sealed = {"format": FORMAT, **manifest, "files": {name: _digest(content) for name, content in contents.items()}}
@@ -49,7 +49,7 @@ def write_model_folder(folder: Path, files: Mapping[str, str], manifest: Mapping
     Args:
         folder: Must not exist, or be empty.
         files: Text of each file by name.
-        manifest: What else the manifest says.
+        manifest: Further content of the manifest.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))

@@ -164,7 +164,7 @@ class LogPercent(Graded):
     The logarithm, because percentages of stained nuclei are skewed and their error grows with them.
 
     Args:
-        mean: Of the logarithms, at a score of 0.
+        mean: Mean of the logarithms, at a score of 0.
         sd: Their standard deviation.
     """
 
@@ -251,7 +251,7 @@ def calibrate_scores(kind: type[Graded], score: Floats, outcome: Floats) -> Cali
     """Fit slope and likelihood on out-of-fold scores.
 
     Args:
-        kind: Of likelihood.
+        kind: Kind of likelihood.
         score: Shape ``(n_patients,)``.
         outcome: Shape ``(n_patients,)``.
     """

@@ -1,4 +1,4 @@
-"""What a table's features were made by: two tables mix, and a model scores a table, only if it is the same."""
+"""How the features of a table were made: tables are combined, and a model scores a table, only if this is the same."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ MadeBy = Mapping[str, Any]
 
 
 def made_by(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a provenance says of how values were made.
+    """Return what a provenance states about how values were made.
 
     The orientation is left out where scans were measured as they are stored, as all were before extraction 4.
     """
@@ -36,10 +36,10 @@ def preset_of(table: FeatureTable) -> dict[str, Any]:
     """Return what a table's features were made by: two tables mix only if it is the same.
 
     Raises:
-        InputError: If the table does not say.
+        InputError: If the table does not state it.
     """
     if "preset_sha256" not in table.provenance:
-        msg = "The feature table does not say which preset made it; make one with `ccrcc extract`"
+        msg = "The feature table does not state which preset made it; make one with `ccrcc extract`"
         raise InputError(msg)
     return made_by(table.provenance)
 

@@ -1,4 +1,4 @@
-"""What the manifest of a model folder may say, by type and by range."""
+"""Valid content of the manifest of a model folder, by type and range."""
 
 from math import isclose
 from typing import Annotated, Any, Literal, Self
@@ -77,7 +77,7 @@ class GradedDevelopment(Sound):
 
 
 class Rival(Sound):
-    """What else was fitted on the model's outer folds."""
+    """A comparator, fitted on the model's outer folds."""
 
     name: Name
     auc: Area
@@ -85,14 +85,14 @@ class Rival(Sound):
 
 
 class Controls(Sound):
-    """What is found where there is nothing to find."""
+    """Negative controls: figures where nothing should be found."""
 
     shuffled_labels: Area
     centre_only: Area
 
 
 class GradedRival(Sound):
-    """What else was fitted on a graded model's outer folds."""
+    """A comparator, fitted on a graded model's outer folds."""
 
     name: Name
     concordance: Area
@@ -107,7 +107,7 @@ class GradedControls(Sound):
 
 
 class Audit(Sound):
-    """That no step scored whom it had seen; a model for which that does not hold is never written."""
+    """Proof that no step scored a patient whom it had seen; a model without it is never written."""
 
     steps: AtLeastOne
     leaks: Annotated[list[str], Field(max_length=0)]
@@ -127,7 +127,7 @@ class MadeBy(Sound):
 
 
 class FitSettings(Sound):
-    """What reports say of the settings."""
+    """The settings that reports state."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -169,7 +169,7 @@ class AskedTarget(Sound):
 
 
 class _Manifest(Sound):
-    """What manifests of both kinds say; they may say more."""
+    """Common content of manifests of all kinds; they may hold more."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -197,7 +197,7 @@ class _Manifest(Sound):
 
 
 class Manifest(_Manifest):
-    """Of a model of yes or no."""
+    """Manifest of a model of yes or no."""
 
     target: AskedTarget
     n_positive: Count
@@ -220,7 +220,7 @@ class Manifest(_Manifest):
 
 
 class GradedManifest(_Manifest):
-    """Of a graded model; those of before had no cautions and no comparators."""
+    """Manifest of a graded model; older ones have no cautions and no comparators."""
 
     kind: Literal["ordinal", "regression"]
     target: dict[str, Any]

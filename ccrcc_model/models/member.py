@@ -1,7 +1,7 @@
 """One member of the ensemble: what is fitted inside a fold, and only there, on the features that the filter keeps.
 
 A member starts from the score of tumour volume, to which the features that the filter kept add a little each
-(``start``), and adds trees on the same features: what does the CT tell beyond the tumour's size? This is boosting
+(``start``), and adds trees on the same features: what does the CT add to the tumour's size? This is boosting
 with an offset (Boulesteix and Hothorn 2010, doi:10.1186/1471-2105-11-78). Where volume carries part of the answer, the trees
 need not find it again among thousands of features; where it carries nothing, its slope is near 0.
 """
@@ -38,7 +38,7 @@ class Hyperparameters:
         lambda_l2: Ridge on the leaf values.
         feature_fraction: Share of the features that each tree may use.
         bagging_fraction: Share of the cases that each tree sees.
-        prior: Of the features' linear effects, see ``fit_linear``.
+        prior: Prior of the features' linear effects, see ``fit_linear``.
     """
 
     n_features: int = 30
@@ -100,7 +100,7 @@ class Member:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What the log odds are made of: volume, and the features that the filter kept."""
+        """Features from which the log odds are computed: volume, and those that the filter kept."""
         return tuple(dict.fromkeys((self.start.volume.column, *self.names)))
 
     @property
@@ -161,8 +161,8 @@ def fit_member(
         volume: Fitted on the same cases.
         chosen: Features, chosen on the same cases once harmonised.
         hyperparameters: How to fit.
-        seed: Of the trees.
-        likelihood: Of the outcome. Its derivatives drive the trees; a level that it holds stays that of the start.
+        seed: Seed of the trees.
+        likelihood: Likelihood of the outcome. Its derivatives drive the trees; a level that it holds stays that of the start.
         balanced: Let both classes weigh the same. The log odds are corrected for it, so that they are again those of the
             prevalence in ``cases`` (King and Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868, prior correction).
         harmoniser: Fitted on the same cases.

@@ -1,4 +1,4 @@
-"""What the files of members and their calibration may hold, by type and range."""
+"""Valid content of the files of members and their calibration, by type and range."""
 
 from typing import Annotated, Literal, Self
 
@@ -20,7 +20,7 @@ class Volume(Sound):
 
 
 class Feature(Sound):
-    """What a member holds of a feature."""
+    """Parameters of a feature in a member."""
 
     name: Name
     typical: Number | None

@@ -29,7 +29,7 @@ def with_components(table: FeatureTable, members: Sequence[Member]) -> FeatureTa
 
     Args:
         table: Holds the deep features of the members' projections.
-        members: Of a model.
+        members: Members of a model.
 
     Raises:
         InputError: If a deep feature is infinite.

@@ -32,7 +32,7 @@ PIPELINE, DECISIONS, OUT_OF_FOLD, IMPORTANCE, EXPLANATION, STEPS, DOMAIN, SCANS 
 """The files of a model folder besides the manifest and, of each member, the trees and the projections of deep features."""
 
 _FEATURE = ("name", "typical", "centre", "spread", "weight")
-"""What the pipeline's file holds of each feature of a member."""
+"""Parameters of each feature of a member in the pipeline's file."""
 
 
 def pipeline_files(model: Scorer, baseline: Scorer, target: Target) -> dict[str, str]:

@@ -33,7 +33,7 @@ AGREEING = 0.9
 """Share of the features known of both scans that agree where the scan is the same."""
 
 TELLING = 0.02
-"""Largest share of pairs of scans that lie in one cell of a feature that is of use: counts and ranks do not tell scans apart.
+"""Largest share of pairs of scans that lie in one cell of a feature that is of use: counts and ranks do not distinguish scans.
 
 In few scans it may be half as much again as where every scan is there twice. Of unlike scans, fewer than one pair in 10^8
 agrees in five such features by chance."""
@@ -81,7 +81,7 @@ class ScanPrints:
     """Prints of scans.
 
     Args:
-        salt: Of every hash.
+        salt: Salt of every hash.
         names: Features that the marks are of.
         images: Salted hashes of the images, of the scans that have one.
         marks: Salted marks of each scan's features, empty where unknown; shape ``(n_scans, len(names), 2)``.
@@ -97,7 +97,7 @@ class ScanPrints:
         """Take the prints of a table's cases.
 
         Args:
-            table: Of one row a case: see ``FeatureTable.index_lesions``.
+            table: One row per case: see ``FeatureTable.index_lesions``.
             salt: Text that no other set of prints has.
         """
         names = telling_features(table)
@@ -154,7 +154,7 @@ def fitted_rows(table: FeatureTable, cases: Cases) -> FeatureTable:
 
 
 def telling_features(table: FeatureTable) -> tuple[str, ...]:
-    """Return features that tell a table's cases apart, the same for tables of the same columns and like cases.
+    """Return features that distinguish a table's cases, the same for tables of the same columns and like cases.
 
     They are taken in the order of their names' hashes, so that no family of features is preferred.
     """
@@ -185,7 +185,7 @@ def patients_of_one_scan(table: FeatureTable) -> frozenset[str]:
     """Return the patients of a table who share a scan with another patient of it.
 
     Args:
-        table: Of any number of cohorts; only the index lesions are looked at.
+        table: Table of any number of cohorts; only the index lesions are looked at.
     """
     table = table.index_lesions()
     patients = table.rows["patient_id"].astype("str").to_numpy()

@@ -1,4 +1,4 @@
-"""What a feature table must be for a model to score it."""
+"""Requirements of a model on the feature table that it scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -35,7 +35,7 @@ def refuse_table(table: FeatureTable, *, preset: Mapping[str, Any], columns: Seq
 
     Args:
         table: Features.
-        preset: Of the features that the model was fitted on.
+        preset: Preset of the features that the model was fitted on.
         columns: Features that the model needs.
         patients: Hashes of the patients that it was fitted on.
 

@@ -51,8 +51,8 @@ class Scorer:
 
     Args:
         members: Members, or models of tumour volume alone.
-        likelihood: Of the outcome.
-        calibration: Of the mean score; None where it is fitted later, on the outer folds' scores.
+        likelihood: Likelihood of the outcome.
+        calibration: Calibration of the mean score; None where it is fitted later, on the outer folds' scores.
     """
 
     members: tuple[Member, ...] | tuple[VolumeModel, ...]

@@ -125,7 +125,7 @@ def _check_rest(said: Manifest | GradedManifest, members: Sequence[Member], file
     steps = sound(Steps, files[STEPS], STEPS)
     if len(steps.steps) != said.audit.steps or steps.leaks:
         found = f"{len(steps.steps)} steps of which {len(steps.leaks)} leak"
-        _contradict(f"{STEPS} holds {found}, the manifest says {said.audit.steps}")
+        _contradict(f"{STEPS} holds {found}, the manifest states {said.audit.steps}")
     if set(steps.patients) != set(said.patients):
         _contradict(f"{STEPS} is of other patients than the manifest")
 

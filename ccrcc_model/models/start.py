@@ -63,12 +63,12 @@ def fit_linear(
     """Fit volume and features together, and the likelihood of their score.
 
     Args:
-        cases: Of two different outcomes at least.
+        cases: Cases of two different outcomes at least.
         volume: Fitted on the same cases; gives the scale of volume.
         names: Features, each known for some case.
         prior: Standard deviation of a feature's effect before the data are seen, where that of volume is 1.
-        weight: Of each case, shape ``(n_cases,)``; by default every patient counts once.
-        likelihood: Of the outcome.
+        weight: Weight of each case, shape ``(n_cases,)``; by default every patient counts once.
+        likelihood: Likelihood of the outcome.
     """
     values = cases.columns(names)
     centre = np.nanmedian(values, axis=0)

@@ -27,7 +27,7 @@ class Decision:
     """Calibration and threshold of a score.
 
     Args:
-        slope: Of the calibrated on the uncalibrated log odds, at least 0.01, so that the order of patients is kept.
+        slope: Slope of the calibrated on the uncalibrated log odds, at least 0.01, so that the order of patients is kept.
         intercept: Calibrated log odds at a score of 0.
         threshold: Calibrated probability from which a patient is called positive.
         calibration: Which of ``CALIBRATIONS`` it is.

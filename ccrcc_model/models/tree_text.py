@@ -1,6 +1,6 @@
 """LightGBM's text of trees, checked before LightGBM sees it: it believes the text, and one that misleads it ends the process.
 
-What stands here holds of every model that ``fit`` can write: one tree an iteration, splits on numbers, leaves of one value.
+What stands here holds of every model that ``fit`` can write: one tree per iteration, splits on numbers, leaves of one value.
 """
 
 import re
@@ -13,7 +13,7 @@ FARTHEST = 1e6
 """Log odds beyond it are none: a leaf of that size outweighs everything else that a model knows."""
 
 OBJECTIVES = ("binary sigmoid:1", None)
-"""What trees are trained for: yes or no, or a loss of ours, which LightGBM does not name."""
+"""Objectives of the trees: yes or no, or a loss of ours, which LightGBM does not name."""
 
 DECISIONS = frozenset({0, 2, 4, 6, 8, 10})
 """A split of a number, by the side and the kind of missing values; odd ones split categories, which no feature is."""
@@ -38,7 +38,7 @@ def check_trees(text: str, n_features: int) -> None:
 
     Args:
         text: As ``Booster.model_to_string`` gives it.
-        n_features: That the trees are of.
+        n_features: Number of features of the trees.
 
     Raises:
         ValueError: In one line, if it is not such a text, or holds what would end LightGBM or poison its predictions.

@@ -1,4 +1,4 @@
-"""Tumour volume alone: the baseline that stands beside every model, and that every model starts from."""
+"""Tumour volume alone: the baseline with which every model is compared, and from which every model starts."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Result files of several hospitals, put together: what is exact stays exact, and what is not says how far it may be off."""
+"""Result files of several hospitals, pooled: exact figures stay exact, others are given with their largest error."""
 
 from collections import Counter
 from collections.abc import Sequence

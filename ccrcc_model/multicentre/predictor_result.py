@@ -1,4 +1,4 @@
-"""What one predictor achieved in a hospital's cohort, as far as it can be shared."""
+"""The figures of one predictor in a hospital's cohort that can be shared."""
 
 from dataclasses import dataclass, replace
 
@@ -24,11 +24,11 @@ class PredictorResult:
     Args:
         threshold: Probability from which a patient is called positive; locked.
         histogram: Calibrated probabilities by class, and the counts at the threshold.
-        auc: With DeLong's interval.
-        brier: With its normal interval.
+        auc: AUC with DeLong's interval.
+        brier: Brier score with its normal interval.
         expected_events: Sum of the probabilities; None if withheld.
-        intercept: Of calibration, with Wald's interval.
-        slope: Of calibration, with Wald's interval.
+        intercept: Intercept of calibration, with Wald's interval.
+        slope: Slope of calibration, with Wald's interval.
     """
 
     threshold: float

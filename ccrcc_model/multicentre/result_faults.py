@@ -1,4 +1,4 @@
-"""Why a hospital's result cannot be one of a cohort: counts that do not add up, impossible figures, a count disclosed."""
+"""Why a hospital's result cannot be one of a cohort: counts that do not add up, impossible figures, a disclosed count."""
 
 from ccrcc_model.multicentre.predictor_result import PredictorResult
 from ccrcc_model.multicentre.small_cells import called_positive, is_large

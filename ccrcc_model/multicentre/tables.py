@@ -105,7 +105,7 @@ def write_pool(result: PooledResult, folder: Path) -> None:
 
 
 def summary(result: PooledResult) -> list[str]:
-    """Return what the command says: patients, the model's AUC both ways, sensitivity and specificity."""
+    """Return the lines of the command: patients, the model's AUC both ways, sensitivity and specificity."""
     model, first, meta = result.model, result.sites[0], result.model.auc_meta
     patients, events = sum(site.n for site in result.sites), sum(site.events for site in result.sites)
     lines = [f"Model {first.model_id[:12]} of {first.rule}: {len(result.sites)} sites, {patients} patients, {events} positive"]

@@ -1,1 +1,1 @@
-"""What is predicted: targets, the outcomes file, cases with their labels, and what each step saw of them."""
+"""Targets, the outcomes file, cases with their labels, and the patients that each step saw."""

@@ -16,10 +16,10 @@ from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import AnyPath
 
 MISSING = ("", "-", ".", "?", "na", "n/a", "nan", "none", "null")
-"""Cells of an outcomes file that say that a value is not known, in any case of letters."""
+"""Cells of an outcomes file that mark a value as not known, in any case of letters."""
 
 ALLOWED = {"isup_grade": "1, 2, 3 or 4", "ki67_percent": "a number from 0 to 100"}
-"""What the outcome columns may hold besides a missing cell."""
+"""Values that the outcome columns may hold, apart from missing cells."""
 
 OUTCOMES = tuple(ALLOWED)
 """Columns of an outcomes file that hold outcomes, never covariates or features."""
@@ -93,7 +93,7 @@ def refuse_unknown(patients: pd.Series, outcomes: pd.DataFrame, *, where: str) -
     """Check that every patient has a row in the outcomes.
 
     Raises:
-        InputError: If not; it says if spreadsheets' ways of writing numbers, or blanks, are all that is between them.
+        InputError: If not; the message states whether only spreadsheets' ways of writing numbers, or blanks, separate them.
     """
     known = set(outcomes["patient_id"])
     unknown = sorted({str(name) for name in patients} - known)
@@ -152,7 +152,7 @@ def _outcome(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
 
 
 def _refuse_fractions(values: pd.Series, *, stated: bool, path: Path) -> None:
-    """Ki67 of at most 1 % in every patient is rarer than a share of nuclei that was not multiplied by 100."""
+    """Ki67 of at most 1% in every patient is rarer than a share of nuclei that was not multiplied by 100."""
     known = values.dropna()
     if len(known) and not stated and 0 < known.max() <= 1:
         msg = (

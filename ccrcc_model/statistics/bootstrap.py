@@ -45,7 +45,7 @@ class Bootstrap:
 
     Args:
         replicates: Resamples.
-        seed: Of the resampling.
+        seed: Seed of the resampling.
         auc: Area under the ROC curve.
         auprc: Area under the precision-recall curve, as average precision.
         balanced_accuracy: At the threshold.
@@ -74,7 +74,7 @@ def bootstrap(
         predictions: Truth and probability.
         threshold: From which a patient is called positive.
         replicates: Resamples, at least 1.
-        seed: Of the resampling: the same patients and seed give the same intervals.
+        seed: Seed of the resampling: the same patients and seed give the same intervals.
         level: Coverage of the intervals.
     """
     if replicates < 1:
@@ -97,7 +97,7 @@ def resample(predictions: Predictions, threshold: float, *, replicates: int, see
         predictions: At least one patient.
         threshold: From which a patient is called positive.
         replicates: Resamples.
-        seed: Of the resampling.
+        seed: Seed of the resampling.
     """
     order = np.argsort(predictions.y_prob, kind="stable")
     probability, truth = predictions.y_prob[order], predictions.y_true[order].astype(np.int64)
@@ -127,7 +127,7 @@ def percentile_interval(value: float, resampled: _Floats, *, level: float = LEVE
     """Return a figure with the interval between the percentiles of its resamples.
 
     Args:
-        value: Of the patients themselves.
+        value: Value of the patients themselves.
         resampled: In each resample; NaN where it is not defined.
         level: Coverage of the interval.
         lacking: Why it may not be defined in a resample, for the reason.

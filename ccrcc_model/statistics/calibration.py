@@ -1,7 +1,7 @@
-"""Whether a predicted probability of 30 % comes true in 30 of 100 patients: intercept, slope, Brier score, ICI, curve.
+"""Whether a predicted probability of 30% is observed in 30 of 100 patients: intercept, slope, Brier score, ICI, curve.
 
 The smoother of the ICI and of the curve is loess as in Austin and Steyerberg 2019: local quadratic regression of the
-outcome on the probability, tricube weights over the nearest 75 % of patients, no robustness iterations.
+outcome on the probability, tricube weights over the nearest 75% of patients, no robustness iterations.
 """
 
 from collections.abc import Callable

@@ -49,7 +49,7 @@ class ConformalSets:
         """Return for each patient and class the share of that class's patients that looked no more like it.
 
         Args:
-            probability: Of the positive class, shape ``(n,)``.
+            probability: Probability of the positive class, shape ``(n,)``.
 
         Returns:
             Shape ``(n, 2)``; the patient itself counts, so that no value is 0.

@@ -41,7 +41,7 @@ class Contrast:
     """One figure of model and tumour volume in one group: a line of the forest plot.
 
     Args:
-        name: Of the group.
+        name: Name of the group.
         scope: Which patients it holds.
         n: Patients.
         events: Positive patients; None for a graded outcome.
@@ -66,12 +66,12 @@ class Evaluation:
         events: Positive patients.
         threshold: Probability from which a patient is called positive; fixed before these patients were seen.
         counts: Patients by truth and call.
-        auc: With DeLong's interval.
+        auc: AUC with DeLong's interval.
         calibration: Intercept, slope, Brier score, ICI.
         roc: None for one class.
         decision: None without patients.
         curve: Observed against predicted risk.
-        bootstrap: Figures with intervals from resampled patients; None in a benchmark of before there were any.
+        bootstrap: Figures with intervals from resampled patients; None in an older benchmark.
     """
 
     n: int
@@ -96,7 +96,7 @@ class GroupResult:
         model: What the model achieved.
         baseline: What tumour volume alone achieved.
         difference: Difference of AUC (model − baseline).
-        calls: McNemar's test of the calls of model and baseline; None in a benchmark of before there was one.
+        calls: McNemar's test of the calls of model and baseline; None in an older benchmark.
         uncertainty: Of the model; None for the internal group, which the sets are calibrated on.
     """
 
@@ -151,12 +151,12 @@ def evaluate_group(
     Args:
         pair: Their predictions.
         scope: Which patients these are.
-        name: Of the group; the cohort's where it is left out.
+        name: Name of the group; the cohort's where it is left out.
         threshold: The locked model's.
         baseline_threshold: The locked baseline's.
         sets: Calibrated on out-of-fold predictions; not used for the internal group, which they are calibrated on.
         replicates: Resamples of the bootstrap.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         InputError: If the two do not hold the same patients in the same order.

@@ -26,8 +26,8 @@ class Figure(Generic[Formula]):
     """One figure.
 
     Args:
-        name: Of its column or row in every table.
-        title: As the report prints it.
+        name: Name of its column or row in every table.
+        title: Title as the report prints it.
         source: Paper that defines it, with DOI where it has one.
         compute: The decorated function.
         interval: How its interval is made.
@@ -50,7 +50,7 @@ class Figures(Generic[Formula]):
     """A family of figures with one signature, filled by the decorator ``add``.
 
     Args:
-        name: Of the family.
+        name: Name of the family.
     """
 
     def __init__(self, name: str) -> None:
@@ -72,7 +72,7 @@ class Figures(Generic[Formula]):
 
         Args:
             name: See `Figure`, as for the others.
-            title: As the report prints it.
+            title: Title as the report prints it.
             source: Paper that defines it.
             interval: How its interval is made; one by bootstrap needs ``redrawn``.
             redrawn: Whom the bootstrap draws from.

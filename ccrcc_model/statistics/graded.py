@@ -122,7 +122,7 @@ def compare_graded(model: GradedPredictions, baseline: GradedPredictions, *, see
     Args:
         model: The model's.
         baseline: Of tumour volume alone, on the same patients in the same order.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
     weights = times_drawn(len(model.outcome), draws=DRAWS, seed=seed)
     return {

@@ -21,7 +21,7 @@ Scale = Literal["identity", "logit"]
 
 @dataclass(frozen=True, slots=True)
 class MetaAnalysis:
-    """What several sites' estimates of one figure say together.
+    """The estimates of one figure at several sites, combined.
 
     Args:
         sites: Sites that were used; those without an interval are not.
@@ -29,7 +29,7 @@ class MetaAnalysis:
         prediction: The same value with the interval of the true value of a site like these; three sites or more.
         tau_squared: Variance of the true values between sites, on the scale of the analysis.
         i_squared: Its share of the whole variance, inside [0, 1].
-        q_p_value: Of Cochran's Q, against the same true value at all sites.
+        q_p_value: P value of Cochran's Q, against the same true value at all sites.
     """
 
     sites: int
@@ -47,9 +47,9 @@ def meta_analysis(estimates: Sequence[Estimate], *, scale: Scale = "identity", l
     otherwise have an interval of no width.
 
     Args:
-        estimates: Of each site, with normal intervals of coverage ``level`` such as DeLong's and Wald's. One without an
-            interval is left out, and so is one of 0 or 1 on the logit scale.
-        scale: Of the analysis; ``"logit"`` for an AUC (Snell et al. 2018, doi:10.1177/0962280217705678).
+        estimates: Estimate of each site, with normal intervals of coverage ``level`` such as DeLong's and Wald's. Those
+            without an interval are left out, and so are those of 0 or 1 on the logit scale.
+        scale: Scale of the analysis; ``"logit"`` for an AUC (Snell et al. 2018, doi:10.1177/0962280217705678).
         level: Coverage of all intervals.
 
     References:
@@ -100,7 +100,7 @@ def reml(y: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> float
 
     Args:
         y: Estimates, shape ``(n_sites,)``, two or more.
-        variance: Of each estimate, above 0.
+        variance: Variance of each estimate, above 0.
 
     References:
         Viechtbauer 2005, doi:10.3102/10769986030003261.

@@ -17,7 +17,7 @@ from nnunet_ext.ground.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class AtPrevalence:
-    """What calls at one threshold are worth where ``prevalence`` of the patients are positive."""
+    """Predictive values and net benefit at one threshold where ``prevalence`` of the patients are positive."""
 
     prevalence: float
     ppv: Estimate

@@ -39,7 +39,7 @@ class Criterion:
 
     Args:
         name: What must be precise.
-        wanted: How precise.
+        wanted: Required precision.
         n: Patients.
         events: Positive patients among them that are expected.
     """

@@ -38,7 +38,7 @@ class Figures:
     Args:
         n: Patients.
         events: Positive patients.
-        auc: With DeLong's interval.
+        auc: AUC with DeLong's interval.
         negative: Sets of the negative patients.
         positive: Sets of the positive patients.
     """
@@ -71,7 +71,7 @@ def uncertainty(predictions: Predictions, sets: ConformalSets, *, alpha: float =
     """Count abstentions and sets.
 
     Args:
-        predictions: Of patients that the model never saw.
+        predictions: Predictions of patients that the model never saw.
         sets: Calibrated on its out-of-fold predictions.
         alpha: Share of sets of each class that may miss it.
     """

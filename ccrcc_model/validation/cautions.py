@@ -17,8 +17,8 @@ def cautions(
     """Return the findings that are not well: of the audit, of the cases that were scored, and of each external cohort.
 
     Args:
-        audit: Of the benchmark.
-        coverage: Of each cohort whose card was given.
+        audit: Audit of the benchmark.
+        coverage: Coverage of each cohort whose card was given.
         groups: Groups of patients with a binary target; only external cohorts are looked at.
     """
     found: list[Finding | None] = [finding for finding in audit if not finding.passed]
@@ -62,7 +62,7 @@ def two_classes(group: GroupResult) -> tuple[str, bool] | None:
 
 @check("BC004", f"Each external cohort holds {MIN_PATIENTS} patients or more.")
 def enough_patients(group: GroupResult) -> tuple[str, bool] | None:
-    """BC004: a cohort is too small for its figures to say much."""
+    """BC004: a cohort is too small for its figures to be informative."""
     if (n := group.model.n) >= MIN_PATIENTS:
         return None
     return f"{group.name}: {n} patients only; its figures are a rough guide at best, and an ICI is not estimable", False

@@ -16,11 +16,11 @@ class Coverage:
 
     Args:
         cohort: Name.
-        cases: That the card lists.
-        cases_absent: Of these, without a row in the feature table.
-        cases_unlisted: Of the feature table, that the card does not list.
-        patients: That the card lists, with a known outcome.
-        patients_absent: Of these, without a row in the feature table: they were refused or never extracted.
+        cases: Cases that the card lists.
+        cases_absent: Number of these without a row in the feature table.
+        cases_unlisted: Cases of the feature table that the card does not list.
+        patients: Patients whom the card lists, with a known outcome.
+        patients_absent: Number of these without a row in the feature table: they were refused or never extracted.
         events_absent: Positive ones among the absent patients; None for a graded outcome.
     """
 
@@ -37,8 +37,8 @@ def coverage(card: Cohort, table: FeatureTable, outcomes: pd.DataFrame, target: 
     """Compare a cohort's card with its feature table.
 
     Args:
-        card: Of the cohort.
-        table: Of its features.
+        card: Card of the cohort.
+        table: Feature table of the cohort.
         outcomes: As ``read_outcomes`` gives them.
         target: What is predicted.
     """

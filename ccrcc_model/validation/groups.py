@@ -36,7 +36,7 @@ def assemble(
         baseline_threshold: The locked baseline's.
         of_patients: Subgroups of the patients of each external cohort, as ``subgroups.levels`` gives them.
         replicates: Resamples of the bootstrap.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     sets = None if one_class(internal.model) else ConformalSets.of(internal.model)
 

@@ -27,8 +27,8 @@ class Recalibrated:
         events: Positive patients.
         shift: Added to the logit of every probability, with its interval; not estimable for one class.
         counts: Patients by truth and call at the locked threshold; None without a shift.
-        calibration: Of the moved probabilities, whose intercept is 0 by construction; None without a shift. Intervals take
-            the shift as given.
+        calibration: Calibration of the moved probabilities, whose intercept is 0 by construction; None without a shift.
+            Intervals take the shift as given.
     """
 
     group: str
@@ -63,7 +63,7 @@ def recalibrated(
         threshold: The locked model's.
         group: Name of the group.
         replicates: Resamples of the bootstrap, for the interval of the ICI.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     shift = calibration_intercept(predictions)
     n, events = len(predictions), int(predictions.y_true.sum())

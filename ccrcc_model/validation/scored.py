@@ -28,7 +28,7 @@ class Scored:
             result, fitted on the very patients that it is judged on.
         prevalence: Share of positive patients at which PPV, NPV and net benefit are wanted as well; None for none.
         print_rule: How printed shares lose their further digits.
-        coverage: Of each cohort whose card was given, which patients could not be scored.
+        coverage: Patients who could not be scored, for each cohort whose card was given.
     """
 
     target: str

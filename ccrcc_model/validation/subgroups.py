@@ -49,10 +49,10 @@ class SubgroupResult:
         level: Which of them these are.
         n: Patients.
         events: Positive patients.
-        auc: Of the model, with DeLong's interval.
-        baseline_auc: Of the tumour-volume baseline.
+        auc: AUC of the model, with DeLong's interval.
+        baseline_auc: AUC of the tumour-volume baseline.
         difference: Difference (model − baseline), paired.
-        counts: Of the model at its locked threshold; None where there are too few patients.
+        counts: Counts of the model at its locked threshold; None where there are too few patients.
     """
 
     factor: str
@@ -174,7 +174,7 @@ def _cut(values: pd.Series, cuts: Sequence[float], names: Sequence[str]) -> list
 
 
 def _in_order(values: npt.NDArray[np.str_]) -> list[str]:
-    """Return the distinct levels: fixed ones by their cuts, others by number or name, those that say nothing last."""
+    """Return the distinct levels: fixed ones by their cuts, others by number or name, the missing level last."""
     fixed = {name: place for names in (AGES, SIZES, THICKNESSES) for place, name in enumerate(names)}
 
     def place(level: str) -> tuple[bool, int, float, str]:

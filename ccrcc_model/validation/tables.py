@@ -45,7 +45,7 @@ def table_s2(result: Scored) -> pd.DataFrame:
 def operating_points(result: Scored) -> pd.DataFrame:
     """What the calls of model and baseline are worth at their thresholds, in full digits.
 
-    A row a figure: value, bounds, and numerator and denominator where it is a share of patients; the shares, then balanced
+    One row per figure: value, bounds, and numerator and denominator where it is a share of patients; the shares, then balanced
     accuracy, F1 and net benefit.
     """
     rows = []
@@ -68,7 +68,7 @@ def operating_points(result: Scored) -> pd.DataFrame:
 
 
 def at_threshold(evaluation: Evaluation) -> dict[str, Estimate]:
-    """Return what the calls at the threshold are worth, by name; intervals of balanced accuracy and F1 are the bootstrap's."""
+    """Return the figures of the calls at the threshold, by name; intervals of balanced accuracy and F1 are the bootstrap's."""
     cells, resampled = evaluation.counts, evaluation.bootstrap
     return {
         **{

@@ -53,7 +53,7 @@ def visible(text: str) -> str:
 
 
 def likeness(text: str, *, fold: bool = True) -> str:
-    """Return what a reader takes a name for: without blanks, in one form of Unicode, and of case where ``fold``."""
+    """Return a name as a reader understands it: without blanks, in one form of Unicode, and of case where ``fold``."""
     bare = "".join(unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).split())
     return bare.casefold() if fold else bare
 
@@ -196,7 +196,7 @@ def _decoded(content: bytes, path: Path) -> str:
 
 
 def _delimiter(text: str, name: str) -> str:
-    """Return what parts the cells: what the header holds, and commas where it holds several and every row fits them."""
+    """Return the separator of the cells: the one in the header, and commas where it holds several and every row fits them."""
     header = _outside_quotes(text)
     held = [sign for sign in DELIMITERS if sign in header]
     if len(held) <= 1:

@@ -1,4 +1,4 @@
-"""JSON that someone else may have written: each key once, each number one that a float can hold."""
+"""JSON that someone else may have written: each key once, each number within the range of a float."""
 
 import json
 from math import isfinite

@@ -1,4 +1,4 @@
-"""The list of refused cases that lies beside a result."""
+"""The list of refused cases next to a result."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -11,6 +11,6 @@ from nnunet_ext.ground.case import Refusal
 
 
 def write_quarantine(path: Path, refusals: Sequence[Refusal]) -> None:
-    """Write ``refusals`` as CSV, one row a case, with only the header if there are none."""
+    """Write ``refusals`` as CSV, one row per case, with only the header if there are none."""
     columns = [field.name for field in fields(Refusal)]
     write_csv(path, pd.DataFrame([asdict(refusal) for refusal in refusals], columns=columns))

@@ -1,6 +1,6 @@
 """Files that can be read to their end: a pipe is waited for, a device never ends, a folder is none.
 
-Lists, tables and cards are small besides, and are read whole or refused in one line.
+Lists, tables and cards are also small, and are read whole or refused in one line.
 """
 
 import stat

@@ -115,7 +115,7 @@ def _refuse_bomb(archive: ZipFile, name: str) -> None:
 
 
 def _text(cell: Any, formula: Any, name: str) -> str:
-    """Return what a cell shows, as far as that decides what it means."""
+    """Return the text of a cell, as far as it determines the meaning."""
     value = cell.value
     where = f"{name}, cell {cell.coordinate}"
     if value is None:

@@ -1,4 +1,4 @@
-"""The only reader of YAML: cards, presets and guidelines are what they say, or refused in one line.
+"""The only reader of YAML: cards, presets and guidelines are read unambiguously, or refused in one line.
 
 ``yaml.safe_load`` takes the last of two equal keys, reads ``010`` as 8, ``1:30`` as 90 and ``no`` as false, follows
 aliases that double a hundred times, and ends in a ``RecursionError`` where a file is nested deeply.

@@ -88,8 +88,8 @@ class Cohort:
         role: Whether models may be fitted on it.
         cases: At least one, ids unique.
         labels: Value in the mask files for each structure, e.g. ``{"kidney": 1, "tumour": (2, 4)}``.
-        outcomes: CSV or XLSX with one row a patient, if there is one.
-        acquisition: CSV with one row a case of how it was scanned, if there is one.
+        outcomes: CSV or XLSX with one row per patient, if there is one.
+        acquisition: CSV with one row per case that states how it was scanned, if there is one.
         licence: As the card states it.
 
     Example:

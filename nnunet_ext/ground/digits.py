@@ -1,7 +1,7 @@
 """Numbers in messages, with as many digits as it takes to see that they differ."""
 
 MOST_DIGITS = 17
-"""That tell any two doubles apart."""
+"""Digits that distinguish any two doubles."""
 
 
 def told_apart(found: float, *others: float, digits: int = 3) -> str:
@@ -9,7 +9,7 @@ def told_apart(found: float, *others: float, digits: int = 3) -> str:
 
     Args:
         found: The number.
-        others: From which it must be told apart, if it differs at all.
+        others: Numbers from which it must be distinguishable, if it differs at all.
         digits: Fewest significant digits.
 
     Example:

@@ -1,4 +1,4 @@
-"""What goes wrong through the user's input, as opposed to through a bug."""
+"""Errors of the user's input, as opposed to bugs."""
 
 import re
 from typing import Self

@@ -18,7 +18,7 @@ TEMPORARY = ".writing-"
 
 @contextmanager
 def atomic_path(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its name once the block ends without an error.
+    """Yield a temporary path next to ``path`` that takes its name once the block ends without an error.
 
     The temporary name keeps every suffix of ``path``, which writers such as SimpleITK choose their format by. A link is
     followed: the file that it leads to is replaced, not the link. The file is its owner's alone until it is whole, and gets

@@ -19,7 +19,7 @@ STRUCTURES: dict[str, Label] = {"kidney": Label.KIDNEY, "tumour": Label.TUMOUR, 
 
 MINIMUM_LESION_ML = 0.1
 """A smaller piece of the tumour label is a crumb of the contour, no lesion. Pieces that touch at corners are one piece; in
-KiTS23 those beside a larger piece hold either at most 0.09 or at least 0.39 ml. A ball of 0.1 ml is 6 mm wide."""
+KiTS23 those next to a larger piece hold either at most 0.09 or at least 0.39 ml. A ball of 0.1 ml is 6 mm wide."""
 
 TOUCHING = np.ones((3, 3, 3), bool)
 """Voxels that share a corner touch (26 neighbours): the structure that connected pieces of a mask are found by."""

@@ -1,4 +1,4 @@
-"""Where a result may be written: tried before hours of work, so that a wrong path or a full disk does not end them."""
+"""Checks of the place of a result: made before hours of work, so that a wrong path or a full disk does not end them."""
 
 import errno
 import os
@@ -35,7 +35,7 @@ def try_file(path: Path, *, option: str = "--out", beside: Sequence[str] = (), l
     Args:
         path: Of the file; it may exist, and its folder need not.
         option: That named it.
-        beside: Names of the files that are written beside it.
+        beside: Names of the files that are written next to it.
         least_bytes: That have to be free on its disk.
 
     Raises:
@@ -85,7 +85,7 @@ def _refused(path: Path, option: str, reason: str) -> InputError:
 
 
 def _check_text(path: Path, option: str) -> None:
-    """Refuse what names no file anywhere."""
+    """Refuse a path that cannot name a file."""
     if "\0" in str(path):
         raise _refused(path, option, "a name holds no NUL byte")
     if not str(path).strip():

@@ -1,4 +1,4 @@
-"""How a long function tells how far it is, without knowing who listens."""
+"""How a long function reports its progress, without knowing to whom."""
 
 from collections.abc import Callable
 

@@ -40,7 +40,7 @@ def write_record(path: Path, command: str, settings: Mapping[str, Any], **more: 
     """Write a run record atomically.
 
     Args:
-        path: Usually ``run.json`` beside the result.
+        path: Usually ``run.json`` next to the result.
         command: The ``ccrcc`` command or function that made it.
         settings: Every setting that the result depends on, seed included; paths become text.
         more: Further facts of the run, such as ``stages`` with their seconds.

@@ -70,7 +70,7 @@ class NiftiFile:
 
     Args:
         path: Of the file, or of a pair's header.
-        header: What it says.
+        header: The header of the file.
         payload: Where the voxels are.
         affine: A right-angled sform to read it with; None if its own will do.
         notes: What is said of it.
@@ -96,7 +96,7 @@ class NiftiFile:
         return usual_name and plain and self.affine is None
 
     def for_itk(self, folder: Path) -> Path:
-        """Write a header that ITK reads into ``folder``, beside a link to the voxels; return its path."""
+        """Write a header that ITK reads into ``folder``, next to a link to the voxels; return its path."""
         made = folder / "volume.hdr"
         made.write_bytes(as_pair(self.header, self.affine, self.what))
         made.with_suffix(".img.gz" if self.payload.packing == "gzip" else ".img").symlink_to(self.payload.file.resolve())

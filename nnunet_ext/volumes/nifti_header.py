@@ -31,7 +31,7 @@ _FLOAT_TYPES = {16: "f4", 64: "f8"}
 
 @dataclass(frozen=True, slots=True)
 class NiftiHeader:
-    """What a header says.
+    """Content of a header.
 
     Args:
         stored: Its bytes.
@@ -93,7 +93,7 @@ def read_header(path: Path) -> NiftiHeader | None:
 
 
 def parse(stored: bytes) -> NiftiHeader | None:
-    """Return what the first bytes of a file say, or None if they are no header of NIfTI."""
+    """Return the header in the first bytes of a file, or None if they are no header of NIfTI."""
     for order in "<>":
         if len(stored) >= 348 and stored[:4] == struct.pack(order + "i", 348) and stored[344:348] in (b"n+1\0", b"ni1\0"):
             return _first_version(stored, order)
@@ -152,7 +152,7 @@ def _dimensions(stated: Sequence[int]) -> tuple[int, ...]:
 
 
 def check_layout(header: NiftiHeader, what: str) -> None:
-    """Check that shape, type and offset of the voxels can be what the header says.
+    """Check that shape, type and offset of the voxels can be what the header states.
 
     Raises:
         CaseRefused: ``unreadable``.

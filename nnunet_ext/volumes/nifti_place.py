@@ -1,4 +1,4 @@
-"""Where a NIfTI header puts its grid: voxel sizes in mm, and two descriptions of its place that must agree."""
+"""Position of the grid in a NIfTI header: voxel sizes in mm, and two descriptions of its place that must agree."""
 
 import math
 from dataclasses import dataclass

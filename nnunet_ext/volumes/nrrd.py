@@ -1,4 +1,4 @@
-"""The header of an NRRD file, attached or detached: what it must say before its voxels are read.
+"""The header of an NRRD file, attached or detached: what it must state before its voxels are read.
 
 The fields are those of https://teem.sourceforge.net/nrrd/format.html.
 """

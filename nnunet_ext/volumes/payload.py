@@ -34,7 +34,7 @@ class Payload:
     """Where the voxels of a volume lie.
 
     Args:
-        file: That holds them.
+        file: File that holds them.
         start: First byte of the stream in the file.
         packing: How the stream is packed.
         skip: Bytes of the unpacked stream before the first voxel.
@@ -70,7 +70,7 @@ class CheckedFile:
 
 
 def check_size(payload: Payload, what: str) -> None:
-    """Check that the file could hold what its header says, before memory is taken for it.
+    """Check that the file could hold what its header states, before memory is taken for it.
 
     Raises:
         CaseRefused: ``unreadable``.
@@ -84,7 +84,7 @@ def check_size(payload: Payload, what: str) -> None:
 
 
 def check_voxels(payload: Payload, voxels: npt.NDArray[np.generic], what: str) -> None:
-    """Check that voxels are what the file holds, by its checksum; look the file through where that does not say.
+    """Check that voxels are what the file holds, by its checksum; read the whole file where the checksum does not decide.
 
     Args:
         payload: Checked by ``check_size``.
@@ -105,7 +105,7 @@ def check_voxels(payload: Payload, voxels: npt.NDArray[np.generic], what: str) -
 def matches(payload: Payload, voxels: npt.NDArray[np.generic]) -> bool:
     """Whether voxels are, bit for bit, what a packed file holds: by the checksum at its end.
 
-    Where this cannot say (nothing is packed, several members, scaled or swapped voxels) it is False.
+    Where this cannot be decided (nothing is packed, several members, scaled or swapped voxels) it is False.
     """
     if payload.packing == "raw":
         return False

@@ -46,7 +46,7 @@ def check_file(path: Path, what: str, *, folders: bool = False) -> None:
 
     Raises:
         CaseRefused: ``image-missing`` or ``mask-missing``; ``unreadable`` if there is something else than a file;
-            ``io-error`` if the system would not say.
+            ``io-error`` if the system does not report which.
     """
     name = short_name(path)
     try:

@@ -1,4 +1,4 @@
-"""What a header must state of a grid, whatever the format: voxel sizes in mm, and axes at right angles."""
+"""Requirements on the grid that a header states, whatever the format: voxel sizes in mm, and axes at right angles."""
 
 from collections.abc import Sequence
 
@@ -83,5 +83,5 @@ def nearest_rotation(axes: Matrix) -> Matrix:
 
 
 def shear_note(shear: float, what: str) -> str:
-    """Return what is said of a grid that was taken as right-angled."""
+    """Return the remark on a grid that was taken as right-angled."""
     return f"axes of the {what} are off a right angle by {shear:.2g}; read as the nearest right-angled grid"

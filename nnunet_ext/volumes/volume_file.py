@@ -77,7 +77,7 @@ def read_volume(path: Path, what: str, *, channels: bool = False) -> Volume:
         with _itk_path(opened) as source:
             image = _execute(source, opened.reader, what, channels=channels)
     except CaseRefused as refused:
-        if refused.code == "unreadable":  # ours says more than ITK, where both find it
+        if refused.code == "unreadable":  # our message is more informative than that of ITK, where both find it
             check_voxels(opened.payload, np.empty(0, np.uint8), what)
         raise
     check_voxels(opened.payload, sitk.GetArrayViewFromImage(image), what)

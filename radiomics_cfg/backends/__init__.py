@@ -1,1 +1,1 @@
-"""What computes the features: our engine, PyRadiomics as the reference, and the drop-in for its extractor."""
+"""Backends that compute features: our engine, PyRadiomics as the reference, and the drop-in for its extractor."""

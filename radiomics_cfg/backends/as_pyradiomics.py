@@ -25,7 +25,7 @@ class OwnCrop:
 
     @classmethod
     def of(cls, parameters: Parameters) -> Self:
-        """Return what measures regions as ``parameters`` say."""
+        """Return the backend that measures regions with these ``parameters``."""
         return cls(Asked.of(parameters.as_pyradiomics(), {"additionalInfo": False}))
 
     def execute(self, image: sitk.Image, mask: PlacedMask) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def features_as_pyradiomics(image: sitk.Image, labels: sitk.Image, asked: Asked)
 
 
 def _diagnostics(ready: Prepared, resegmented_mask: sitk.Image | None) -> dict[str, Any]:
-    """Return what is said of the image and the mask after each step."""
+    """Return the diagnostics of the image and the mask after each step."""
     steps = [(prefix, mask) for prefix, _, mask in ready.steps]
     steps += [] if resegmented_mask is None else [("resegmented", resegmented_mask)]
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What computes the features: the interface that every engine stands behind."""
+"""The interface of all engines that compute features."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,14 +44,14 @@ class RegionExtractor(Protocol):
     """Computes features of one region of a scan with PyRadiomics' geometry."""
 
     def execute(self, image: sitk.Image, mask: PlacedMask, /) -> Mapping[str, Any]:
-        """Return features by PyRadiomics' names; raise a ``ValueError`` that says why, where there are none."""
+        """Return features by PyRadiomics' names; raise a ``ValueError`` with the reason if there are none."""
 
 
 class Backend(Protocol):
     """Computes features of regions on one image."""
 
     def extractor(self, parameters: Parameters) -> RegionExtractor:
-        """Return what measures regions in the mode ``pyradiomics``."""
+        """Return the extractor for the mode ``pyradiomics``."""
 
     @property
     def versions(self) -> Mapping[str, str]:

@@ -32,7 +32,7 @@ class Engine:
         }
 
     def extractor(self, parameters: Parameters) -> OwnCrop:
-        """Return what gives each region a crop of its own."""
+        """Return the extractor that gives each region a crop of its own."""
         return OwnCrop.of(parameters)
 
     def feature_names(self, parameters: Parameters) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ class Engine:
         return (*shape, *(f"{image}_{other}" for image in images for other in others))
 
     def margin(self, parameters: Parameters, spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.int_]:
-        """Return what the filter that looks furthest needs."""
+        """Return the margin of the filter with the largest reach."""
         margins = [_margin(kind, settings, spacing_mm) for kind, settings in _filters(parameters)]
         widest: npt.NDArray[np.int_] = np.max(margins, axis=0)[::-1]
         return widest

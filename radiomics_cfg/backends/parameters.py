@@ -1,4 +1,4 @@
-"""What a parameter file of PyRadiomics asks for, checked; under PyRadiomics' names."""
+"""The settings of a parameter file of PyRadiomics, checked, under PyRadiomics' names."""
 
 import os
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ class Asked:
 
 
 class _Values(BaseModel):
-    """What settings may hold, as far as it is not looked at where they are used."""
+    """Valid values of settings, as far as these are not checked where they are used."""
 
     model_config = ConfigDict(extra="allow")
 

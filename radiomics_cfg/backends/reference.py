@@ -151,7 +151,7 @@ def _wavelet_margin(settings: Mapping[str, Any]) -> npt.NDArray[np.int_]:
 
 
 def _crop_around(image: sitk.Image, masks: Collection[PlacedMask]) -> _Crop:
-    """Return what crops ``image`` to the box that all ``masks`` span, and a margin around it."""
+    """Return a function that crops ``image`` to the box that all ``masks`` span, and a margin around it."""
     lower = np.min([mask.corner[::-1] for mask in masks], axis=0)
     upper = np.max([mask.end[::-1] for mask in masks], axis=0)
 

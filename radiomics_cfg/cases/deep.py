@@ -38,7 +38,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class DeepRecipe:
-    """All that a case's deep features depend on besides its image and mask.
+    """All that a case's deep features depend on apart from its image and mask.
 
     Args:
         labels: Value in the mask files for each structure.
@@ -72,7 +72,7 @@ class DeepRecipe:
         return cls(dict(cohort.labels), tumour_and_ring(preset.regions), network, network.identity()["sha256"])
 
     def about(self) -> dict[str, Any]:
-        """Return what the values were made by."""
+        """Return how the values were made."""
         regions = self.rules.model_dump(mode="json", by_alias=True)
         return {"labels": plain_labels(self.labels), "regions": regions, "network": dict(self.files), "version": self.version}
 

@@ -63,7 +63,7 @@ def read_case_file(file: Path) -> CaseContent | None:
 
 
 def content_of(values: npt.NDArray[np.float64], about: Mapping[str, Any]) -> CaseContent | None:
-    """Return what values and what is said of them are, None if they do not fit each other."""
+    """Return values and description as content; None if they do not fit each other."""
     keys, missing, refusal = (about.get(name) for name in ("keys", "missing", "refusal"))
     image_sha256, mask_sha256 = about.get("image_sha256"), about.get("mask_sha256")
     spacing = about.get("slice_spacing_mm")
@@ -78,14 +78,14 @@ def content_of(values: npt.NDArray[np.float64], about: Mapping[str, Any]) -> Cas
 
 @dataclass(frozen=True)
 class FeatureRecipe:
-    """All that a case's features depend on besides its image and mask; where any of it differs, nothing kept is used again.
+    """All that a case's features depend on apart from its image and mask; where any of it differs, nothing kept is used again.
 
     Args:
         labels: Value in the mask files for each structure.
         preset: What is measured.
         backend: Name of what computes the features.
         mode: How the images were filtered.
-        versions: Of the backend, of the libraries under it, and of this package's way from scan to values.
+        versions: Versions of the backend, of the libraries under it, and of this package's way from scan to values.
     """
 
     labels: Labels
@@ -134,7 +134,7 @@ class FeatureRecipe:
         return folder / f"{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}.npz"
 
     def about(self) -> dict[str, Any]:
-        """Return what a result file says about how it was made."""
+        """Return what a result file states about how it was made."""
         return {
             "labels": plain_labels(self.labels),
             "preset": self.preset.name,

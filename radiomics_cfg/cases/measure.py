@@ -26,7 +26,7 @@ class CaseRows:
 
     Args:
         values: Shape ``(n_rows, n_columns)``, float64, NaN where missing; columns as ``feature_columns`` names them.
-        keys: For each row the key columns that only the mask can tell: ``lesion``, an int, and ``side``.
+        keys: For each row the key columns that only the mask determines: ``lesion``, an int, and ``side``.
         missing: For each row why values are missing, by ``<region>__<scale>``.
     """
 

@@ -34,7 +34,7 @@ ORIGINAL = "original"
 
 @dataclass(frozen=True)
 class MaskRecipe:
-    """All that a case's values under all masks depend on, besides its image and mask.
+    """All that a case's values under all masks depend on, apart from its image and mask.
 
     Args:
         recipe: How each mask is measured.
@@ -51,7 +51,7 @@ class MaskRecipe:
 
     @classmethod
     def of(cls, cohort: Cohort, preset: Preset, perturbations: Sequence[Perturbation], *, backend: str, mode: Mode) -> Self:
-        """Return the recipe of this process, for one row a case: of two or more lesions the largest, or all together.
+        """Return the recipe of this process, for one row per case: of two or more lesions the largest, or all together.
 
         Raises:
             InputError: If there is no perturbation, two have one name, or the mode or the backend is unknown.
@@ -94,7 +94,7 @@ class MaskRecipe:
         return self.recipe.columns()
 
     def about(self) -> dict[str, Any]:
-        """Return what a result file says about how it was made."""
+        """Return what a result file states about how it was made."""
         return {
             "masks": self.masks,
             "perturbations": list(map(repr, self.perturbations)),
@@ -148,7 +148,7 @@ def measure_masks(
 
     Args:
         scan: Image and mask.
-        preset: What is measured; a row a case.
+        preset: What is measured; one row per case.
         engine: Computes the features.
         perturbations: Of the mask.
         mode: How the images are filtered.

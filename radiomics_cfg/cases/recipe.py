@@ -1,4 +1,4 @@
-"""What is made of each case: the one interface of extraction, stability and deep features to the cache and to every scale."""
+"""The measurement of a case: the one interface of extraction, stability and deep features to the cache and to every scale."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Made:
 
     Args:
         values: Shape ``(n_rows, n_columns)``, NaN where missing; no row if the case was refused.
-        said: What the result file says of them, over and above how they were made; JSON.
+        said: Further statements of the result file, apart from how they were made; JSON.
         refusal: Why there are none.
     """
 
@@ -36,7 +36,7 @@ class Recipe(Protocol):
 
     @property
     def stage(self) -> str:
-        """What refusals call this."""
+        """Name of this in refusals."""
 
     @property
     def labels(self) -> Labels:
@@ -48,19 +48,19 @@ class Recipe(Protocol):
 
     @property
     def nothing(self) -> Made:
-        """What is kept of a refused case besides the reason."""
+        """Content that is kept for a refused case in addition to the reason."""
 
     def versions_here(self) -> Mapping[str, str]:
         """Return the same versions of the present process."""
 
     def columns(self) -> list[str]:
-        """Return the names of the columns of values; an ``InputError`` says what cannot be computed."""
+        """Return the names of the columns of values; an ``InputError`` states what cannot be computed."""
 
     def file(self, folder: Path, image_sha256: str, mask_sha256: str) -> Path:
         """Return where the result of an image and a mask belongs: its name is a hash of all that it depends on."""
 
     def about(self) -> dict[str, Any]:
-        """Return what a result file says about how it was made."""
+        """Return what a result file states about how it was made."""
 
     def get_ready(self) -> None:
         """Load what the first case would wait for."""

@@ -20,14 +20,14 @@ TROUBLE = frozenset({"failed", "io-error", "out-of-memory", "worker-lost"})
 
 @dataclass(frozen=True, slots=True)
 class KeptRows:
-    """Where a case's rows are, and how many there are."""
+    """Place and number of the rows of a case."""
 
     file: Path
     n_rows: int
 
 
 Outcome = KeptRows | Refusal
-"""What came of a case."""
+"""Outcome of a case."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def measure_and_keep(case: Case, recipe: Recipe, folder: Path) -> Outcome:
 
 
 def keep_trouble(case: Case, recipe: Recipe, folder: Path, *, code: str, reason: str) -> Outcome:
-    """Keep that something other than its voxels stopped a case, unless its result had been kept before that."""
+    """Record that something other than its voxels stopped a case, unless its result had been kept before that."""
     return _find_or_keep(case, recipe, folder, lambda: replace(recipe.nothing, refusal=(code, reason)))
 
 
@@ -121,7 +121,7 @@ def code_and_reason(error: Exception) -> CodeAndReason:
 
 
 def _find_or_keep(case: Case, recipe: Recipe, folder: Path, make: Callable[[], Made]) -> Outcome:
-    """Return what is kept of a case; if there is nothing, or what stopped it may have passed, keep what ``make`` returns."""
+    """Return the kept result of a case; without one, or if its error may be temporary, keep what ``make`` returns."""
     try:
         image_sha256, mask_sha256 = hashes(case, recipe)
     except CaseRefused as refused:
@@ -151,7 +151,7 @@ def _made(case: Case, recipe: Recipe) -> Made:
 
 
 def _kept(case: Case, recipe: Recipe, file: Path, *, image_sha256: str, mask_sha256: str) -> Outcome | None:
-    """Return what the result file of an image and a mask holds; None if it is of others, whatever its name says."""
+    """Return what the result file of an image and a mask holds; None if it is of others, whatever its name."""
     found = read_values(file)
     if found is None:
         return None

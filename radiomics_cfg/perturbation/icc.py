@@ -25,8 +25,8 @@ class IntraclassCorrelation:
     """The intraclass correlation of each feature; arrays of shape ``(n_features,)``.
 
     Args:
-        estimate: NaN where it could not be had; ``reason`` then tells why.
-        low: Lower end of the 95 % confidence interval.
+        estimate: NaN where it could not be estimated; ``reason`` then states why.
+        low: Lower bound of the 95% CI.
         high: Upper end.
         n_cases: Cases that it was computed from.
         reason: Empty where there is an estimate.
@@ -42,7 +42,7 @@ class IntraclassCorrelation:
 def intraclass_correlation(
     values: Values, form: Form = "ICC(A,1)", *, minimum_cases: int = MINIMUM_CASES
 ) -> IntraclassCorrelation:
-    """Compute the intraclass correlation of each feature, with its 95 % confidence interval.
+    """Compute the intraclass correlation of each feature, with its 95% CI.
 
     Equal to ``pingouin.intraclass_corr`` (0.7, whose names the forms bear), which the tests compare feature by feature. It is
     not called here because it fits each feature by itself, in 45 ms: six minutes for 8,000 features, which take a

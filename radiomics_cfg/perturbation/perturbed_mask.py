@@ -19,7 +19,7 @@ VERSION = 2
 """Of the perturbed masks. Raised by whoever changes one, so that kept results are not reused."""
 
 LARGEST_CHANGE = 0.3
-"""Largest change of volume. Masks of kidney tumours were changed by up to 20 % in Mottola et al. 2021,
+"""Largest change of volume. Masks of kidney tumours were changed by up to 20% in Mottola et al. 2021,
 doi:10.1038/s41598-021-90985-y; what changes by a third is another tumour."""
 
 LARGEST_SHIFT_MM = 5.0
@@ -38,7 +38,7 @@ class Perturbation(Protocol):
 
     @property
     def name(self) -> str:
-        """What a table calls it."""
+        """Name in tables."""
 
     def mask(self, tumour: Tumour) -> Mask:
         """Return the perturbed mask, of the shape of ``tumour.inside``."""
@@ -52,7 +52,7 @@ class VolumeChange:
     distance than are needed, those with more tumour around them come first, so the number of voxels is right to the last one.
 
     Args:
-        fraction: 0.2 makes it 20 % larger, -0.2 20 % smaller.
+        fraction: 0.2 makes it 20% larger, -0.2 makes it 20% smaller.
     """
 
     fraction: float
@@ -129,7 +129,7 @@ class ContourRandomisation:
     scattered voxels are not joined to another one, and of the new mask the largest connected piece is kept.
 
     Args:
-        seed: Of what is drawn.
+        seed: Seed of what is drawn.
 
     References:
         Zwanenburg et al. 2019, doi:10.1038/s41598-018-36938-4; supervoxels: Achanta et al. 2012, doi:10.1109/TPAMI.2012.120.
@@ -161,7 +161,7 @@ class ContourRandomisation:
 
 
 def usual_perturbations(seed: int = 0) -> tuple[Perturbation, ...]:
-    """Return nine perturbations: volumes changed by 10 and 20 %, shifts to and fro by 1 mm along each axis, three contours."""
+    """Return nine perturbations: volumes changed by 10% and 20%, shifts by 1 mm in both directions, three contours."""
     volumes = (VolumeChange(fraction) for fraction in (-0.2, -0.1, 0.1, 0.2))
     shifts = (Translation(mm, mm, mm) for mm in (-1.0, 1.0))
     return (*volumes, *shifts, *(ContourRandomisation(3 * seed + draw) for draw in range(3)))

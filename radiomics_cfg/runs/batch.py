@@ -22,7 +22,7 @@ from radiomics_cfg.preset import Preset
 from radiomics_cfg.runs.workers import measure_in_processes
 
 DEFAULT_BACKEND = "numba"
-"""What computes the features, unless something else is asked for."""
+"""Backend that computes the features by default."""
 
 
 @contextmanager
@@ -146,14 +146,14 @@ class CaseBatch(Generic[_Recipe]):
             By case what came of it, in the order of the cohort.
 
         Raises:
-            InputError: If ``jobs`` is below 1, or over 1 beside a ``scheduler``; if a result cannot be written, or the workers
-                cannot be used.
+            InputError: If ``jobs`` is below 1, or above 1 together with a ``scheduler``; if a result cannot be written, or the
+                workers cannot be used.
         """
         if jobs < 1:
             msg = f"jobs must be at least 1; found {jobs}"
             raise InputError(msg)
         if jobs > 1 and scheduler is not None:
-            msg = f"A Dask cluster has its own number of workers; found jobs {jobs} beside the scheduler {scheduler}"
+            msg = f"A Dask cluster has its own number of workers; found jobs {jobs} together with the scheduler {scheduler}"
             raise InputError(msg)
         cases = self.cohort.cases
         todo = [case for case in cases if is_open(found.get(case.id))]
@@ -212,7 +212,7 @@ class Batch(CaseBatch[FeatureRecipe]):
         backend: str = DEFAULT_BACKEND,
         mode: Mode = "canonical",
     ) -> Self:
-        """Return the batch that measures the features of ``cohort`` as ``preset`` says.
+        """Return the batch that measures the features of ``cohort`` as ``preset`` states.
 
         Raises:
             InputError: If the mode is unknown, the backend is unknown or not installed, the preset asks it for what it

@@ -128,7 +128,7 @@ def _acquisition(batch: Batch, case: Case, content: CaseContent) -> dict[str, st
 
 
 def _provenance(batch: Batch, sources: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what the table says of itself: the same on whatever machines, in whatever order its cases were measured."""
+    """Return the provenance of the table: the same on whatever machines, in whatever order its cases were measured."""
     recipe = batch.recipe
     return {
         "preset": recipe.preset.name,
@@ -142,7 +142,7 @@ def _provenance(batch: Batch, sources: dict[str, dict[str, Any]]) -> dict[str, A
 
 
 def write_table(table: FeatureTable, file: Path) -> None:
-    """Write a table as ``.parquet``, or as ``.csv`` with its provenance in a ``.provenance.json`` beside it.
+    """Write a table as ``.parquet``, or as ``.csv`` with its provenance in a ``.provenance.json`` next to it.
 
     A CSV file is for other programs: no command of ours reads it, and it has no place for a hash of its own.
     """

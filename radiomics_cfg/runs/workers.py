@@ -17,7 +17,7 @@ from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.process.one_thread import ENVIRONMENT
 
 _PATIENCE_S = 5
-"""Seconds that a process which was told to end may take before it is killed."""
+"""Seconds that a process may take to end on request before it is killed."""
 
 
 _Outcome = TypeVar("_Outcome")
@@ -96,7 +96,7 @@ class _Worker(Generic[_Outcome]):
 
     def give(self, case: Case) -> None:
         self.case = case
-        with suppress(OSError):  # it died a moment ago, which the next look at the pipe tells
+        with suppress(OSError):  # it died a moment ago, which the next look at the pipe shows
             self.pipe.send(case)
 
     def receive(self) -> _Outcome | None:
@@ -165,7 +165,7 @@ def _serve(pipe: "Connection[Any, Any]", work: Work[Any]) -> None:
 
 
 def _answer(call: Callable[[], Any]) -> Any:
-    """Return what ``call`` returns, or what it raises, to be raised where someone reads it."""
+    """Return the result of ``call``, or the error that it raises, to be raised by the caller."""
     try:
         return call()
     except InputError as error:

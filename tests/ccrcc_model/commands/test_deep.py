@@ -70,7 +70,7 @@ def test_from_masks_to_a_model_of_deep_features(study: Path, untrained_network: 
     out = tmp_path / "joined.parquet"
     result = deep(study, untrained_network, out)
     assert result.exit_code == 0
-    assert result.stdout == f"72 deep features (experimental) beside 5 others of {N_CASES} cases: {out}\n"
+    assert result.stdout == f"72 deep features (experimental) added to 5 others of {N_CASES} cases: {out}\n"
     plain, joined = FeatureTable.read(study / "plain.parquet"), FeatureTable.read(out)
     assert joined.rows[plain.rows.columns].equals(plain.rows)
     assert not joined.features.isna().any(axis=None)

@@ -266,7 +266,7 @@ def test_options_that_would_be_ignored_or_contradict_each_other_are_refused(here
         here, *FOLDERS["import kits"], "--out", "o", "--subtype", "all", "--subtype", "x"
     )
     assert "--ki67-cut is of the target ki67" in refused_at_once(here, *FOLDERS["fit"], "--out", "o", "--ki67-cut", "20")
-    assert "leave --jobs 2 out" in refused_at_once(
+    assert "leave out --jobs 2" in refused_at_once(
         here, *FILES["extract"][0], "--out", "o.csv", "--jobs", "2", "--scheduler", "tcp://there:1"
     )
     assert "A shard is i/N" in refused_at_once(here, *FILES["extract"][0], "--out", "o.csv", "--shard", "2/2")

@@ -99,4 +99,4 @@ def test_shards_keep_what_the_whole_command_then_uses(
 def test_jobs_beside_a_cluster_are_refused(words: tuple[str | Path, ...], tmp_path: Path) -> None:
     ran = ccrcc(*words, tmp_path / "stability.parquet", "--jobs", 2, "--scheduler", "tcp://here:1")
     assert ran.status == 2
-    assert "leave --jobs 2 out beside --scheduler" in ran.said
+    assert "leave out --jobs 2 if --scheduler is given" in ran.said

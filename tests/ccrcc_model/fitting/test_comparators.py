@@ -161,7 +161,7 @@ def test_a_step_of_the_ablation_that_cannot_be_fitted_says_why(study):
         raise InputError(msg)
 
     (found,) = compared(cases, [Rival("ablation: tumour", impossible)])
-    assert comparator_line(found.to_json()) == "Beside it, ablation: tumour: not estimable, None of the 3 features is stable"
+    assert comparator_line(found.to_json()) == "Comparator ablation: tumour: not estimable, None of the 3 features is stable"
 
 
 @pytest.mark.parametrize("cell", ["63,5", ">90", ">= 90", "61 y", "15%", "~60"])

@@ -179,7 +179,7 @@ def test_a_table_that_cannot_be_fitted_is_refused_and_leaves_nothing(planted, tm
         (replace(table, rows=table.rows.drop(columns=volume)), outcomes, "is the tumour's volume"),
         (table, few, "at least 6 patients of each class .* has 5 of 40"),
         (table, outcomes.assign(isup_grade=2.0), "has one class: all 40 cases with a value are negative"),
-        (replace(table, provenance=unknown_preset), outcomes, "does not say which preset made it"),
+        (replace(table, provenance=unknown_preset), outcomes, "does not state which preset made it"),
     ):
         with pytest.raises(InputError, match=message):
             fit(bad, truth, GRADE, out_dir=tmp_path / "model", **FAST)

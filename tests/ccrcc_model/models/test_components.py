@@ -215,10 +215,11 @@ def test_the_folder_holds_the_projection_and_predicts_by_it(folder, planted):
 def test_the_report_says_that_deep_features_are_experimental(folder, model_folder, planted):
     external = planted(50, features=20, seed=4, role="external", cohort="north")
     deep = Model.load(folder)
-    told = dict(facts(benchmark(deep, [(with_deep(external), external[1])]), deep))
+    told = dict(facts(benchmark(deep, Study(None, with_deep(external), external[1])), deep))
     assert told["Deep features"].startswith("experimental")
     plain = Model.load(model_folder)
-    assert "Deep features" not in dict(facts(benchmark(plain, [planted(50, seed=4, role="external", cohort="n")]), plain))
+    north = Study(None, *planted(50, seed=4, role="external", cohort="n"))
+    assert "Deep features" not in dict(facts(benchmark(plain, north), plain))
 
 
 def test_a_table_without_its_deep_features_or_of_another_network_is_refused(folder, planted):

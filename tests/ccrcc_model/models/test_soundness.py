@@ -96,7 +96,7 @@ def test_what_was_sealed_again_unchanged_is_read(model_folder: Path, place: Path
         ("explanation.json", "groups.0.by", "colour", r"groups\.0\.by"),
         ("explanation.json", "stability", "high", r"stability"),
         ("steps.json", "steps.0.seen", [10**6], r"a patient that is not listed"),
-        ("steps.json", "steps.0", ..., r"the manifest says"),
+        ("steps.json", "steps.0", ..., r"the manifest states"),
         ("applicability.json", "limit", -1.0, r"limit"),
         ("applicability.json", "median", [], r"lists are not of one length"),
         ("applicability.json", "covariance_lower.0", [-5.0], r"a variance is negative"),

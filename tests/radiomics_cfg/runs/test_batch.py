@@ -64,7 +64,7 @@ def test_jobs_below_one_are_refused(batch: Batch) -> None:
 
 
 def test_jobs_are_not_for_a_cluster(batch: Batch) -> None:
-    with pytest.raises(InputError, match=r"its own number of workers; found jobs 2 beside the scheduler tcp://there:1"):
+    with pytest.raises(InputError, match=r"its own number of workers; found jobs 2 together with the scheduler tcp://there:1"):
         batch.measure({}, jobs=2, scheduler="tcp://there:1")
 
 
