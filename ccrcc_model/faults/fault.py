@@ -7,7 +7,7 @@ import pkgutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -66,6 +66,16 @@ def ccrcc(*words: object) -> Ran:
     return _COMMAND.get()(*words)
 
 
+@contextlib.contextmanager
+def met_by(command: Command) -> Iterator[None]:
+    """Let ``ccrcc`` run this command while the block runs."""
+    handed = _COMMAND.set(command)
+    try:
+        yield
+    finally:
+        _COMMAND.reset(handed)
+
+
 def in_this_process(main: Callable[[], object]) -> Command:
     """Return a command that runs here, not in a process of its own. An exception that would show as a traceback is raised.
 
@@ -117,16 +127,13 @@ class Fault:
         absent = [module for module in self.needs if find_spec(module) is None]
         if absent:
             return Verdict(self.name, None, f"needs {', '.join(absent)}")
-        handed = _COMMAND.set(command)
-        with tempfile.TemporaryDirectory(prefix="ccrcc-fault-") as folder:
+        with met_by(command), tempfile.TemporaryDirectory(prefix="ccrcc-fault-") as folder:
             try:
                 return Verdict(self.name, True, self.check(Path(folder)).replace(folder, "…"))
             except NotHeld as error:
                 return Verdict(self.name, False, " ".join(str(error).split()).replace(folder, "…"))
             except Exception as error:
                 return Verdict(self.name, False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-            finally:
-                _COMMAND.reset(handed)
 
 
 _FOUND: dict[str, Fault] = {}

@@ -13,6 +13,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import HTJ2KLossless, RLELossless, generate_uid
 
+from ccrcc_model.cli import main
 from ccrcc_model.faults.dicom_files import outlines, same_grid, write_ct, write_rtstruct
 from ccrcc_model.faults.dicom_mask_files import (
     MaskImported,
@@ -24,11 +25,13 @@ from ccrcc_model.faults.dicom_mask_files import (
     write_contours,
     write_seg,
 )
+from ccrcc_model.faults.fault import in_this_process, met_by
 from ccrcc_model.faults.scans import small_scan
 
 
 def imported(folder: Path, *options: object) -> MaskImported:
-    return MaskImported(folder, *options)
+    with met_by(in_this_process(main)):
+        return MaskImported(folder, *options)
 
 
 @pytest.mark.parametrize("flips", list(product([False, True], repeat=3)))
