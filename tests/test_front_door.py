@@ -1,5 +1,6 @@
-"""What a user types into a notebook, line by line as the README has it, on phantoms of two balls for kidneys."""
+"""The README's notebook, line by line as it stands there, on phantoms of two balls for kidneys."""
 
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -8,21 +9,10 @@ import pytest
 import SimpleITK as sitk
 from threshold_network import write_threshold_network
 
-NOTEBOOK = """
-import ccrcc_model as cc, radiomics_cfg as rad, nnunet_ext as nn
-dev, ext = nn.load_cohort("dev/card.yaml"), nn.load_cohort("ext/card.yaml")
-ext, refused = nn.segment(ext, network, "masks")
-table, refused = rad.extract(dev, "quick", jobs=2)
-north, _ = rad.extract(ext, "quick", jobs=2)
-model = cc.fit(cc.Study(dev, table), "grade", settings=cc.Settings(trials=10))
-model
-p = model.predict(cc.Study(ext, north))
-cc.auc(p), cc.net_benefit(p, threshold=0.2)
-result = cc.benchmark(model, [cc.Study(ext, north)])
-result.table_s2()
-result.plot("roc")
-cc.write_report([model], [result], "report")
-"""
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+NOTEBOOK = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+"""The README's block of Python."""
 
 SPACING_MM = 4.0
 
@@ -78,7 +68,7 @@ def test_a_notebook_runs_as_it_stands(place: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(place)
     shown = {}
     names = {"network": "network"}
-    for line in NOTEBOOK.strip().splitlines():
+    for line in filter(None, NOTEBOOK.splitlines()):
         is_value = line.startswith(("cc.", "result.")) or line == "model"
         shown[line] = eval(line, names) if is_value else exec(line, names)  # noqa: S307, S102 - the lines above
     assert len(repr(shown["model"]).splitlines()) == 3
