@@ -104,7 +104,7 @@ class FeatureTable:
         table: pd.DataFrame | AnyPath,
         *,
         patient: str,
-        volume: str,
+        volume: str = VOLUMES[0],
         centre: str | None = None,
         cohort: str = FOREIGN,
         role: Role | str = Role.DEVELOPMENT,

@@ -5,10 +5,8 @@ from pathlib import Path
 
 from nnunet_ext.ground.case import Role
 from nnunet_ext.ground.errors import InputError
+from radiomics_cfg.feature_name import VOLUMES
 from radiomics_cfg.table import FeatureTable
-
-VOLUME = "original_shape_MeshVolume"
-"""PyRadiomics' name of the tumour's volume."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class OwnColumns:
         return FeatureTable.of(
             path,
             patient=self.patient,
-            volume=self.volume or VOLUME,
+            volume=self.volume or VOLUMES[0],
             centre=self.centre,
             cohort=cohort or path.stem,
             role=role.value,
