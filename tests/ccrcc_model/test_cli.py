@@ -1,5 +1,7 @@
 """The command line as a whole: what it names, what it brings along, what it is called."""
 
+# Also of: ccrcc_model.commands.options.
+
 import subprocess
 import sys
 from importlib.metadata import version

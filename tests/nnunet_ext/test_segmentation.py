@@ -1,3 +1,6 @@
+# Also of: nnunet_ext.ground.progress, nnunet_ext.inference.checkpoint, nnunet_ext.inference.devices,
+# nnunet_ext.inference.structures, nnunet_ext.inference.trained_model, nnunet_ext.volumes.written_mask.
+
 import shutil
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Also of: nnunet_ext.plugin_path.
+
 import json
 from collections import Counter
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Also of: radiomics_cfg.cases.kept_values, radiomics_cfg.cases.perturbed, radiomics_cfg.regions.tumours.
+
 import json
 import os
 import signal

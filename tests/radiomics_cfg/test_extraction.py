@@ -1,3 +1,5 @@
+# Also of: radiomics_cfg.cases.features, radiomics_cfg.cases.recipe, radiomics_cfg.modes.
+
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Also of: radiomics_cfg.provenance, radiomics_cfg.sealed_table.
+
 import os
 from collections.abc import Callable
 from dataclasses import replace

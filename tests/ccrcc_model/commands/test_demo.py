@@ -1,3 +1,5 @@
+# Also of: ccrcc_model.demo.flow, ccrcc_model.demo.plan, ccrcc_model.demo.synthetic_study.
+
 from pathlib import Path
 
 from command_line import mistake_here

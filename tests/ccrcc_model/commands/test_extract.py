@@ -1,5 +1,7 @@
 """``ccrcc extract`` and ``ccrcc compact``: the same bytes whatever was killed, restarted or split."""
 
+# Also of: ccrcc_model.commands.compact, ccrcc_model.commands.measured, ccrcc_model.commands.shards.
+
 import json
 import signal
 import subprocess

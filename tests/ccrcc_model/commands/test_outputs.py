@@ -1,3 +1,6 @@
+# Also of: ccrcc_model.commands.imports, ccrcc_model.commands.output_kinds, ccrcc_model.commands.record,
+# ccrcc_model.commands.segment.
+
 import json
 import os
 import shutil

@@ -1,5 +1,7 @@
 """From a user's own fit and benchmark to the page, with nothing written by hand."""
 
+# Also of: ccrcc_model.report.run_parts.
+
 import json
 import re
 import shutil

@@ -1,3 +1,5 @@
+# Also of: ccrcc_model.fitting.covariates, ccrcc_model.fitting.rivals.
+
 from dataclasses import replace
 
 import numpy as np

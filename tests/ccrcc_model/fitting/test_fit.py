@@ -1,3 +1,5 @@
+# Also of: ccrcc_model.fitting.development, ccrcc_model.fitting.nested, ccrcc_model.fitting.settings.
+
 import json
 from dataclasses import replace
 

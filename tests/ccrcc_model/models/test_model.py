@@ -1,3 +1,7 @@
+# Also of: ccrcc_model.fitting.lock, ccrcc_model.fitting.request, ccrcc_model.models.folder,
+# ccrcc_model.models.member_inputs, ccrcc_model.models.pipeline, ccrcc_model.models.scored_table,
+# ccrcc_model.models.scorer, ccrcc_model.outcomes.seen.
+
 import hashlib
 import json
 import shutil

@@ -1,5 +1,7 @@
 """A model folder that was sealed again around nonsense is refused in one line that says where."""
 
+# Also of: ccrcc_model.models.files, ccrcc_model.models.manifest, ccrcc_model.models.member_files.
+
 import hashlib
 import json
 import os

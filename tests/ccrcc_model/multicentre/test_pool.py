@@ -1,5 +1,7 @@
 """Result files put together give what the patients themselves would: exactly, or within the bounds that are stated."""
 
+# Also of: ccrcc_model.multicentre.tables.
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

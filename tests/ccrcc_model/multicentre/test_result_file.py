@@ -1,5 +1,7 @@
 """The file that a hospital sends: what it holds, what it never holds, and every way in which it is refused."""
 
+# Also of: ccrcc_model.multicentre.predictor_result, ccrcc_model.multicentre.result_faults.
+
 import json
 from collections.abc import Callable
 from dataclasses import replace

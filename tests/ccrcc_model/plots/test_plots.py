@@ -1,3 +1,6 @@
+# Also of: ccrcc_model.plots.bars, ccrcc_model.plots.curves, ccrcc_model.plots.flow, ccrcc_model.plots.forest,
+# ccrcc_model.plots.overlay, ccrcc_model.plots.single, ccrcc_model.plots.style.
+
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 

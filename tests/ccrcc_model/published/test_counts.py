@@ -1,5 +1,7 @@
 """From printed rows back to counts, against a search over all counts and through the command."""
 
+# Also of: ccrcc_model.commands.counts, ccrcc_model.published.counts_lines.
+
 import json
 import subprocess
 import sys

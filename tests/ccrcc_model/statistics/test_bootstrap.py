@@ -1,3 +1,5 @@
+# Also of: ccrcc_model.statistics.bootstrap_kernels.
+
 import numpy as np
 import pytest
 from scipy.special import expit

@@ -1,5 +1,7 @@
 """Graded figures against closed forms and reference implementations, and their bootstrap against drawing patients."""
 
+# Also of: ccrcc_model.statistics.graded_predictions.
+
 import numpy as np
 import pytest
 from scipy.stats import somersd, spearmanr

@@ -1,5 +1,7 @@
 """Spread of the probability under perturbed masks: closed forms, and the command on what ``ccrcc stability`` kept."""
 
+# Also of: ccrcc_model.commands.spread.
+
 import json
 import shutil
 from dataclasses import replace

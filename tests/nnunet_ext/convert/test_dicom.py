@@ -1,5 +1,7 @@
 """DICOM studies as a cohort: which series, in which order, with which mask, and without whose name."""
 
+# Also of: nnunet_ext.dicom.choice, nnunet_ext.dicom.files, nnunet_ext.dicom.people, nnunet_ext.dicom_masks.remarks.
+
 import shutil
 from collections.abc import Sequence
 from pathlib import Path

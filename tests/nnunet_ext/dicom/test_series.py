@@ -1,5 +1,7 @@
 """Whether files are one volume of HU."""
 
+# Also of: nnunet_ext.dicom.folder, nnunet_ext.dicom.kinds.
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,8 @@
 """Masks of DICOM files through the import: where segments and contours come to lie, and which scan they belong to."""
 
+# Also of: nnunet_ext.dicom_masks.contours, nnunet_ext.dicom_masks.mask_files, nnunet_ext.dicom_masks.matching,
+# nnunet_ext.dicom_masks.placed, nnunet_ext.dicom_masks.segments.
+
 import shutil
 from collections.abc import Callable
 from itertools import product

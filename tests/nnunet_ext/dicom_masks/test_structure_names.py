@@ -1,5 +1,7 @@
 """What a region's name says: whole words in several languages, with what excludes them."""
 
+# Also of: nnunet_ext.dicom_masks.codes, nnunet_ext.dicom_masks.vocabulary.
+
 import pytest
 
 from nnunet_ext.dicom_masks.structure_names import masked, normalised, read_name, structure_of, tokens

@@ -1,3 +1,5 @@
+# Also of: nnunet_ext.documents.quarantine, nnunet_ext.ground.files, nnunet_ext.ground.record.
+
 import os
 import stat
 import time

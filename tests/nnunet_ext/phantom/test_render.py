@@ -1,3 +1,6 @@
+# Also of: nnunet_ext.phantom.anatomy, nnunet_ext.phantom.fields, nnunet_ext.phantom.kidneys, nnunet_ext.phantom.organs,
+# nnunet_ext.phantom.scanner, nnunet_ext.phantom.torso, nnunet_ext.phantom.tumour.
+
 from dataclasses import replace
 
 import numpy as np

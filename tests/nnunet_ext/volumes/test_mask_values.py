@@ -1,5 +1,7 @@
 """Labels are whole numbers, also where a file stores them a hair off."""
 
+# Also of: nnunet_ext.ground.digits, nnunet_ext.ground.labels.
+
 import numpy as np
 import pytest
 import SimpleITK as sitk

@@ -1,3 +1,5 @@
+# Also of: nnunet_ext.volumes.nifti_header.
+
 from pathlib import Path
 
 import numpy as np

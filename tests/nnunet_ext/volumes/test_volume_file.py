@@ -1,5 +1,7 @@
 """A file is read for what it holds, whatever it is called, or refused by its true name."""
 
+# Also of: nnunet_ext.volumes.payload, nnunet_ext.volumes.stated_geometry.
+
 import gzip
 import os
 import shutil

@@ -1,3 +1,6 @@
+# Also of: radiomics_cfg.backends.as_pyradiomics, radiomics_cfg.backends.canonical, radiomics_cfg.backends.parameters,
+# radiomics_cfg.backends.volumes.
+
 import json
 import os
 import tracemalloc

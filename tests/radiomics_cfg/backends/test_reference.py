@@ -1,3 +1,5 @@
+# Also of: radiomics_cfg.backends.backend, radiomics_cfg.backends.native.
+
 from collections.abc import Callable
 from typing import Any
 

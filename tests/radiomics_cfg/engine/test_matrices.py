@@ -1,3 +1,5 @@
+# Also of: radiomics_cfg.engine.extent, radiomics_cfg.engine.matrix_kernels.
+
 from typing import Any
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Also of: radiomics_cfg.process.one_thread.
+
 import multiprocessing
 import os
 import signal
