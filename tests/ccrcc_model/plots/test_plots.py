@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from front_door import heavy_imports
 from PIL import Image
 from scipy.special import expit
 
@@ -278,3 +279,7 @@ def test_overlay_is_saved_as_png_without_words_about_the_patient(scan, tmp_path)
         assert png.width > 900
         assert not {key for key in png.info if key not in {"dpi"}}
         assert np.ptp(np.asarray(png.convert("L"))) > 200
+
+
+def test_drawing_needs_no_library_of_trees_and_none_of_networks() -> None:
+    assert not {"lightgbm", "torch"} & set(heavy_imports("ccrcc_model.plots"))
