@@ -49,8 +49,9 @@ def summarise(run: Run) -> tuple[Line, ...]:
 
 def heading(run: Run) -> str:
     """Return the title of a run's record, or one that names its targets."""
-    targets = dict.fromkeys((*run.models, *(result.target for result in run.results)))
-    return run.record.title or f"{' and '.join(map(title, targets)) or 'Renal cell carcinoma'} from CT radiomics"
+    *others, last = dict.fromkeys((*(result.target for result in run.results), *run.models)) or ("renal cell carcinoma",)
+    named = f"{', '.join(map(title, others))} and {title(last)}" if others else title(last)
+    return run.record.title or f"{named[:1].upper()}{named[1:]} from CT radiomics"
 
 
 def title(target: str) -> str:
@@ -110,14 +111,14 @@ def _verdict(result: BenchmarkResult, run: Run) -> Line:
 def _graded_verdict(result: GradedResult) -> Line:
     """One line of a graded target: the verdict in each external cohort, since no figure pools them."""
     external = [one for one in result.contrasts if one.scope is not Scope.INTERNAL] or list(result.contrasts)
-    judged = [judge(one.found.difference) for one in external]
+    judged = [judge(one.found.difference, figure="concordance") for one in external]
     verdicts = list(dict.fromkeys(verdict for verdict, _ in judged))
     better = sum(tone == "good" for _, tone in judged)
     verdict, tone = judged[0]
     if len(verdicts) > 1:
         verdict, tone = f"Better than tumour volume in {in_words(better)} of {in_words(len(judged))} cohorts", "open"
     text = "; ".join(
-        f"{one.name} (n = {one.n}): concordance {interval(one.found.model)} against "
+        f"{one.name} (n = {one.n}): concordance {interval(one.found.model)} compared with "
         f"{format_number(one.found.baseline.value)} for tumour volume alone, difference "
         f"{interval(one.found.difference, sign=True)}"
         for one in external
@@ -125,8 +126,8 @@ def _graded_verdict(result: GradedResult) -> Line:
     return Line(title(result.target), f"{text}.", verdict, tone)
 
 
-def judge(difference: Estimate) -> tuple[str, Tone]:
-    """Return whether the model beats tumour volume, by the interval of the difference of their AUCs."""
+def judge(difference: Estimate, *, figure: str = "AUC") -> tuple[str, Tone]:
+    """Return whether the model beats tumour volume, by the interval of the difference of a figure of both."""
     if difference.value is None or difference.low is None or difference.high is None:
         return "Inconclusive", "open"
     if difference.low > 0:
@@ -134,7 +135,7 @@ def judge(difference: Estimate) -> tuple[str, Tone]:
     if difference.high < 0:
         return "Worse than tumour volume", "bad"
     if difference.value > 0:
-        return "Higher AUC than tumour volume, but not significantly", "open"
+        return f"Higher {figure} than tumour volume, but not significantly", "open"
     return "Not better than tumour volume", "bad"
 
 

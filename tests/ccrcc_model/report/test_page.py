@@ -377,7 +377,7 @@ def test_a_graded_benchmark_has_its_section_on_the_page(tmp_path):
     raw = report_run(read_run(tmp_path)).read_text(encoding="utf-8")
     page = Page(raw)
     assert [line.label for line in summarise(read_run(tmp_path))] == ["Asked", "Ki67 percentage"]
-    assert "Better than tumour volume north (n = 30): concordance 1.00 (95% CI 1.00 to 1.00) against" in page.text
+    assert "Better than tumour volume north (n = 30): concordance 1.00 (95% CI 1.00 to 1.00) compared with" in page.text
     assert "concordance_ki67-percent" in [figure["id"] for figure in page.all("figure")]
     assert "Spearman's rank correlation" in page.text
     assert "doi:10.2307/1412159" in page.text  # the source of the figure
