@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,8 +23,9 @@ def ends_with(error: BaseException, monkeypatch: pytest.MonkeyPatch, *words: str
 
     monkeypatch.setattr("ccrcc_model.commands.outputs.FolderKind.claim", raise_it)
     monkeypatch.setattr("ccrcc_model.commands.outputs.FileKind.claim", raise_it)
-    monkeypatch.setattr("nnunet_ext.ground.outputs.try_folder", raise_it)
     monkeypatch.setattr("ccrcc_model.demo.synthetic_study._claim", raise_it)
+    import_module("ccrcc_model.commands.measured")  # which would keep what replaces `try_folder`, if it were imported later
+    monkeypatch.setattr("nnunet_ext.ground.outputs.try_folder", raise_it)
     return ccrcc(*words)
 
 
