@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
 
 from ccrcc_model.models.headline import verdict_of
 from ccrcc_model.outcomes.finding import Finding
@@ -17,9 +16,8 @@ from ccrcc_model.statistics.graded_predictions import GradedPredictions
 from ccrcc_model.validation.cautions import cautions
 from ccrcc_model.validation.coverage import Coverage
 from ccrcc_model.validation.faults import graded_fault
+from ccrcc_model.validation.result_file import read_result
 from nnunet_ext.documents.csv_table import write_csv
-from nnunet_ext.documents.foreign_json import parse_json
-from nnunet_ext.documents.regular_file import refuse_irregular
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import AnyPath, write_text
 from nnunet_ext.ground.notebook import as_html, counted
@@ -157,25 +155,7 @@ class GradedResult:
         Raises:
             InputError: If the file is missing, is not a benchmark, or holds figures that none can have.
         """
-        path = Path(folder) / FILE
-        refuse_irregular(path, "benchmark")
-        if not path.is_file():
-            msg = f"No benchmark at {path}; make one with `ccrcc benchmark`"
-            raise InputError(msg)
-        try:
-            content = path.read_bytes()
-            parse_json(content)  # which refuses what pydantic reads: a key twice, NaN, a number that is too large
-            result = TypeAdapter(cls).validate_json(content, strict=True)
-            found = graded_fault([(group.name, group.n, group.figures) for group in result.groups])
-        except ValidationError as error:
-            first = error.errors()[0]
-            found = f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
-        except (ValueError, OSError) as error:
-            found = str(error)
-        if found:
-            msg = f"{path} is not a benchmark: {found}; make it again with `ccrcc benchmark`"
-            raise InputError(msg)
-        return result
+        return read_result(Path(folder) / FILE, cls, _fault)
 
     def __repr__(self) -> str:
         group = self.headline
@@ -188,3 +168,7 @@ class GradedResult:
 
     def _repr_html_(self) -> str:
         return as_html(repr(self))
+
+
+def _fault(result: GradedResult) -> str | None:
+    return graded_fault([(group.name, group.n, group.figures) for group in result.groups])

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from ccrcc_model.outcomes.finding import Finding
 from ccrcc_model.statistics.estimate import format_difference, format_number
@@ -13,9 +13,8 @@ from ccrcc_model.statistics.evaluation import Contrast, Scope
 from ccrcc_model.validation import tables
 from ccrcc_model.validation.cautions import cautions
 from ccrcc_model.validation.faults import fault
+from ccrcc_model.validation.result_file import read_result
 from ccrcc_model.validation.scored import Scored
-from nnunet_ext.documents.foreign_json import parse_json
-from nnunet_ext.documents.regular_file import refuse_irregular
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import AnyPath, write_text
 from nnunet_ext.ground.notebook import as_html, counted
@@ -90,25 +89,7 @@ class BenchmarkResult(Scored):
         Raises:
             InputError: If the file is missing, is not a benchmark, or holds figures that none can have.
         """
-        path = Path(folder) / FILE
-        refuse_irregular(path, "benchmark")
-        if not path.is_file():
-            msg = f"No benchmark at {path}; make one with `ccrcc benchmark`"
-            raise InputError(msg)
-        try:
-            content = path.read_bytes()
-            parse_json(content)  # which refuses what pydantic reads: a key twice, NaN, a number that is too large
-            result = TypeAdapter(cls).validate_json(content, strict=True)
-            found = fault(result)
-        except ValidationError as error:
-            first = error.errors()[0]
-            found = f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
-        except (ValueError, OSError) as error:
-            found = str(error)
-        if found:
-            msg = f"{path} is not a benchmark: {found}; make it again with `ccrcc benchmark`"
-            raise InputError(msg)
-        return result
+        return read_result(Path(folder) / FILE, cls, fault)
 
     def __repr__(self) -> str:
         group = self.headline

@@ -1,6 +1,6 @@
 # Also of: ccrcc_model.validation.audit, ccrcc_model.validation.cautions, ccrcc_model.validation.coverage,
 # ccrcc_model.validation.curve_tables, ccrcc_model.validation.groups, ccrcc_model.validation.result,
-# ccrcc_model.validation.scored, ccrcc_model.validation.tables.
+# ccrcc_model.validation.result_file, ccrcc_model.validation.scored, ccrcc_model.validation.tables.
 
 import json
 from dataclasses import replace
