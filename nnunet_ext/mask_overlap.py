@@ -177,7 +177,7 @@ def dice(x: npt.NDArray[np.bool_], y: npt.NDArray[np.bool_]) -> float:
 def _agreements(
     truth: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8], labels: dict[str, Label], spacing_mm: tuple[float, ...]
 ) -> Iterator[dict[str, object]]:
-    """Yield a row for each structure that the prediction knows, and for each region that it can tell."""
+    """Yield a row for each structure that the prediction knows, and for each region that follows from them."""
     parts: dict[str, tuple[Label, ...]] = {name: (label,) for name, label in labels.items()}
     parts |= {name: region for name, region in REGIONS.items() if Label.TUMOUR in labels.values()}
     for name, region in parts.items():

@@ -27,7 +27,7 @@ from radiomics_cfg.runs.batch import DEFAULT_BACKEND, CaseBatch, cache_folder
 from radiomics_cfg.sealed_table import read_sealed, write_sealed
 
 STABLE = 0.75
-"""Lower end of the 95 % interval from which a feature counts as stable. Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012, call
+"""Lower end of the 95% CI from which a feature counts as stable. Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012, call
 0.75 to 0.9 good and judge by the interval rather than by the estimate, which few cases leave to chance."""
 
 COLUMNS = ("feature", "icc", "low", "high", "n_cases", "n_masks", "reason")

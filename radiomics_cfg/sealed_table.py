@@ -69,7 +69,7 @@ def read_sealed(path: Path, *, key: bytes, what: str, remedy: str) -> tuple[pa.T
         msg = f"{path} carries no {key.decode().removeprefix('ccrcc_')}, so it is no {what} of ours; {remedy}"
         raise InputError(msg)
     if HASH not in metadata:
-        msg = f"{path} carries no hash of its content, so damage could not be told from data; {remedy}"
+        msg = f"{path} carries no hash of its content, so damage could not be recognised; {remedy}"
         raise InputError(msg)
     if metadata[HASH] != content_sha256(table, metadata[key]).encode():
         msg = (

@@ -70,7 +70,7 @@ def refuse_too_few(cases: LabelledCases, target: Target) -> None:
 
 
 def refuse_useless_volume(cases: Cases) -> None:
-    """Refuse cases whose tumour volume tells nothing: to beat such a baseline would mean nothing.
+    """Refuse cases whose tumour volume carries no information: to beat such a baseline would mean nothing.
 
     Raises:
         InputError: If too few volumes are above 0, or all that are above 0 are equal.

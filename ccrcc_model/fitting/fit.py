@@ -99,7 +99,7 @@ def fit(
         "stability_sha256": perturbed.sha256 if perturbed is not None else None,
     }
     known = csv_text(covariates.reindex(cases.patients).reset_index()) if covariates is not None else None
-    request = FitRequest.of(table, cases, settings, told=beside, depends_on=[target.to_json(), known])
+    request = FitRequest.of(table, cases, settings, recorded=beside, depends_on=[target.to_json(), known])
     if (model := request.existing(folder)) is not None:
         return model
     if folder is not None:

@@ -33,19 +33,19 @@ class FitRequest:
     about: dict[str, Any]
 
     @classmethod
-    def of(cls, table: FeatureTable, cases: LabelledCases, settings: Settings, *, told: Any, depends_on: Any) -> Self:
+    def of(cls, table: FeatureTable, cases: LabelledCases, settings: Settings, *, recorded: Any, depends_on: Any) -> Self:
         """Describe a fit.
 
         Args:
             table: Features.
             cases: Cases of the table, with their outcomes.
             settings: Settings of the fit.
-            told: Further settings that the manifest records, by name.
+            recorded: Further settings that the manifest records, by name.
             depends_on: Whatever else the fit depends on, as JSON.
         """
         digest = hashlib.sha256()
         about = [cases.names, cases.patient_id.tolist(), cases.centre.tolist(), cases.y.tolist(), preset_of(table)]
-        about += [asdict(acquisition_range(table, cases.patients)), asdict(settings), told, depends_on, versions()]
+        about += [asdict(acquisition_range(table, cases.patients)), asdict(settings), recorded, depends_on, versions()]
         digest.update(json.dumps(about).encode())
         digest.update(np.ascontiguousarray(cases.features).tobytes())
         sha256 = digest.hexdigest()
@@ -53,7 +53,7 @@ class FitRequest:
             sha256,
             {
                 "request": sha256,
-                "settings": asdict(settings) | told,
+                "settings": asdict(settings) | recorded,
                 "versions": versions(),
                 "preset": preset_of(table),
                 "cohorts": sorted(set(table.rows["cohort"].astype("str"))),

@@ -18,7 +18,7 @@ from radiomics_cfg.preset import Preset, load_preset
 def write_presets(models: Mapping[str, Model], folder: Path) -> tuple[Preset, ...]:
     """Write ``preset_<name>.json`` with every parameter of the presets with which the models' features were made.
 
-    A model names its preset and holds the hash of its files. Only a preset with that hash is written, so that the file tells
+    A model names its preset and holds the hash of its files. Only a preset with that hash is written, so that the file states
     what was done and not what a preset of that name does today; a record of an earlier run is removed.
     """
     for stale in folder.glob("preset_*.json"):

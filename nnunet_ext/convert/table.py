@@ -59,16 +59,16 @@ def import_table(
     if not cases:
         msg = f"No image of {source} exists; the first should be at {source.parent / frame['image'].iloc[0]}"
         raise InputError(msg)
-    told = [column for column in frame.columns if column not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
+    stated = [column for column in frame.columns if column not in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)]
     cohort = Cohort(name=name, role=role, cases=tuple(cases), labels=known)
-    if not told:
+    if not stated:
         return cohort, tuple(refusals)
     imported = {case.patient_id for case in cases}
-    outcomes = frame.loc[frame["patient_id"].isin(imported), ["patient_id", *told]].drop_duplicates()
+    outcomes = frame.loc[frame["patient_id"].isin(imported), ["patient_id", *stated]].drop_duplicates()
     twice = outcomes["patient_id"].duplicated()
     if twice.any():
         patient = outcomes.loc[twice, "patient_id"].iloc[0]
-        msg = f"{source} contradicts itself about patient {patient}; give each of its rows the same {', '.join(told)}"
+        msg = f"{source} contradicts itself about patient {patient}; give each of its rows the same {', '.join(stated)}"
         raise InputError(msg)
     write_csv(out / "outcomes.csv", outcomes)
     return replace(cohort, outcomes=out / "outcomes.csv"), tuple(refusals)

@@ -30,7 +30,7 @@ class Person:
 def patient_id(text: str) -> str:
     """Return a patient ID in one spelling of its letters and blanks; empty if it is none.
 
-    Blanks around it mean nothing in DICOM; blanks within count as one. Capitals may tell patients apart, so they stay.
+    Blanks around it mean nothing in DICOM; blanks within count as one. Capitals may distinguish patients, so they stay.
     """
     plain = " ".join(unicodedata.normalize("NFC", text).replace("\0", " ").split())
     return "" if _PLACEHOLDERS.fullmatch(plain) else plain

@@ -2,7 +2,7 @@
 
 ITK finds spline coefficients for a whole volume. They depend on samples ever less with distance, so the coefficients of a box
 come out the same, to the last bit, from a crop with a margin. Sums run in ITK's order wherever the order can be seen in the
-result: in a scan of floating-point voxels, and where a value is so close to a whole number that truncation would tell.
+result: in a scan of floating-point voxels, and where a value is so close to a whole number that truncation would show.
 
 References:
     Unser 1999, doi:10.1109/79.799930.

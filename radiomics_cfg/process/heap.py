@@ -35,7 +35,7 @@ def freed_memory_kept() -> Iterator[None]:
 
 @cache
 def _glibc() -> Any:
-    """Return the C library, told to keep memory, or None if it is another."""
+    """Return the C library, set to keep memory, or None if it is another."""
     try:
         library = ctypes.CDLL(None)
         mallopt, _ = library.mallopt, library.malloc_trim
@@ -47,7 +47,7 @@ def _glibc() -> Any:
 
 
 def _resident() -> int:
-    """Return the bytes of memory that the process holds, 0 where Linux does not tell."""
+    """Return the bytes of memory that the process holds, 0 where Linux does not report them."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGESIZE
     except (OSError, IndexError, ValueError):

@@ -190,7 +190,7 @@ def distance_mm(
         structure: Shape (z, y, x).
         spacing_mm: Voxel size along z, y, x.
         centres_mm: Coordinates of the points along z, y, x, from the outer corner of the first voxel.
-        reach_mm: Distances beyond this are not told apart.
+        reach_mm: Distances beyond this are not distinguished.
 
     Returns:
         Shape of the points, (z, y, x): mm, inf beyond ``reach_mm``.

@@ -39,7 +39,7 @@ SUPERVOXEL_VOXELS = 20
 """Fewest voxels to a supervoxel, as in MIRP."""
 
 WINDOW_HU = (-190.0, 300.0)
-"""HU that supervoxels tell apart: fat to an enhanced kidney, which peritumoral rings keep too."""
+"""HU that supervoxels distinguish: fat to an enhanced kidney, which peritumoral rings keep too."""
 
 _COMPACTNESS = 0.05
 """Weight of a supervoxel's shape against its HU, where the window is 1; MIRP's."""
