@@ -53,7 +53,9 @@ def theirs_s(bench: Bench, python: str) -> float:
     """Return Pictologics' CPU time on a case."""
     command = ["uv", "run", "--no-project", "--python", python, "--with", PACKAGE, "python", str(PEER)]
     command += [str(bench.image.parent), "1"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **ENVIRONMENT})
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, encoding="utf-8", env={**os.environ, **ENVIRONMENT}
+    )
     return float(done.stdout.split()[0])
 
 

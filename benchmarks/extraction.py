@@ -112,7 +112,7 @@ class Server:
 
     def __init__(self, method: str) -> None:
         command = [sys.executable, __file__, "--serve", method]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
 
     def measure(self, bench: Bench) -> dict[str, Any]:
         """Return what `serve` answers."""

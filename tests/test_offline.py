@@ -45,5 +45,7 @@ def test_only_loopback_is_here(host: str, here: bool) -> None:
 def test_a_command_stays_on_this_machine(words: list[str], tmp_path: Path) -> None:
     arguments = [*words, str(tmp_path / "out")] if words[-1] == "--out" else words
     program = IN_A_PROCESS_THAT_STAYS_HERE.format(support=str(SUPPORT))
-    run = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, encoding="utf-8", check=False
+    )
     assert run.returncode == 0, run.stderr

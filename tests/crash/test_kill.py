@@ -154,6 +154,7 @@ def start(words: Sequence[object]) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
         start_new_session=True,
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )

@@ -34,5 +34,5 @@ def modules_of(package: ModuleType) -> set[str]:
 def heavy_imports(package: str) -> list[str]:
     """Return the heavy libraries that importing a package loads, in a process of its own."""
     code = f"import sys, {package}; print(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
     return run.stdout.split()

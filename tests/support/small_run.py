@@ -33,7 +33,7 @@ def run(folder: Path, planted, *, jobs: int, surroundings: Mapping[str, str]) ->
     write_study(folder, planted)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **surroundings}
     command = [sys.executable, "-c", COMMANDS, str(jobs)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
 
 

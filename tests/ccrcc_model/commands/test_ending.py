@@ -133,7 +133,7 @@ def test_a_word_that_no_record_can_hold_is_refused() -> None:
 
 def program(*words: str | Path, **options: object) -> "subprocess.Popen[str]":
     command = [str(Path(sys.executable).with_name("ccrcc")), *map(str, words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"} | options
     return subprocess.Popen(command, start_new_session=True, **pipes)  # type: ignore[call-overload, no-any-return]
 
 

@@ -38,7 +38,9 @@ print(module.tune([Fold()], trials=int(sys.argv[2]), seed=1, storage=open_studie
 
 
 def worker(place: str, trials: int) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", WORKER, place, str(trials)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, place, str(trials)], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
 
 
 def finished(storage: optuna.storages.BaseStorage) -> int:
