@@ -5,6 +5,8 @@ A name is imported from its module when it is first asked for, so that importing
 
 from typing import TYPE_CHECKING
 
+from nnunet_ext.ground.lazy_names import attribute_of, names_of
+
 if TYPE_CHECKING:
     from ccrcc_model.fitting.estimator import RadiomicsClassifier
     from ccrcc_model.fitting.fit import fit
@@ -83,13 +85,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib import import_module  # noqa: PLC0415 - not before a name is asked for
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return attribute_of(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return names_of(__name__, _HOMES)

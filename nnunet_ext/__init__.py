@@ -4,6 +4,8 @@ Importing this package runs nothing, because nnU-Net's plugin hook imports it at
 from its module when it is first asked for.
 """
 
+from nnunet_ext.ground.lazy_names import attribute_of, names_of
+
 TYPE_CHECKING = False  # that of typing, without its import
 if TYPE_CHECKING:
     from nnunet_ext.cohort.cards import load_cohort, save_cohort
@@ -30,13 +32,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib import import_module  # noqa: PLC0415 - not at every interpreter start
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return attribute_of(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return names_of(__name__, _HOMES)

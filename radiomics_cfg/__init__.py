@@ -3,8 +3,9 @@
 A name is imported from its module when it is first asked for, because numba and pandas take a second to start.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from nnunet_ext.ground.lazy_names import attribute_of, names_of
 
 if TYPE_CHECKING:
     from radiomics_cfg.backends.extractor import Extractor
@@ -30,11 +31,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return attribute_of(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return names_of(__name__, _HOMES)

@@ -72,8 +72,6 @@ def fit(
 
     targets = _find(target, ki67_cut)
     settings = Settings(folds, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
-    for each in targets:
-        settings.refuse_for(each)
     columns = OwnColumns(patient, volume, centre)
     try_folder(out)
     if studies is not None:

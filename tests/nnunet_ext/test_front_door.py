@@ -1,6 +1,6 @@
 """Every public name of the package: where it comes from, what its example shows, what importing costs."""
 
-# Also of: nnunet_ext.ground.case, nnunet_ext.ground.notebook.
+# Also of: nnunet_ext.ground.case, nnunet_ext.ground.lazy_names, nnunet_ext.ground.notebook.
 
 import shutil
 from dataclasses import replace

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,12 +8,6 @@ from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT, ki67
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
-
-
-def csv(folder: Path, text: str) -> Path:
-    path = folder / "outcomes.csv"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def table_of(patients: list[str], **columns: object) -> FeatureTable:

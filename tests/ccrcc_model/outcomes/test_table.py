@@ -6,29 +6,17 @@ from zipfile import ZipFile
 
 import numpy as np
 import openpyxl
-import pandas as pd
 import pytest
 
 from ccrcc_model.outcomes.table import check_outcomes, read_outcomes
 from nnunet_ext.ground.case import Case, Cohort, Role
 from nnunet_ext.ground.errors import InputError
-from radiomics_cfg.table import FeatureTable
 
 
 def csv(folder: Path, text: str) -> Path:
     path = folder / "outcomes.csv"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def table_of(patients: list[str], **columns: object) -> FeatureTable:
-    case_id = [f"c{i}" for i in range(len(patients))]
-    keys = {"cohort": "home", "case_id": case_id, "patient_id": patients, "centre": "east", "lesion": 1, "side": "left"}
-    return FeatureTable(pd.DataFrame(keys | (columns or {"f": np.arange(len(patients), dtype=float)})), {})
-
-
-def outcomes_of(**grades: float) -> pd.DataFrame:
-    return pd.DataFrame({"patient_id": list(grades), "isup_grade": list(grades.values()), "ki67_percent": np.nan})
 
 
 def test_outcomes_keep_names_as_text_and_missing_cells_missing(tmp_path):

@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +24,6 @@ def predictions(y_true, y_prob) -> Predictions:
     n = len(y_true)
     ids = np.array([f"p{i}" for i in range(n)], dtype=np.str_)
     return Predictions("A", "grade", ids, ids, np.asarray(y_true, dtype=int), np.asarray(y_prob, dtype=float))
-
-
-@pytest.fixture(scope="module")
-def simulated() -> dict:
-    return json.loads(REFERENCE.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

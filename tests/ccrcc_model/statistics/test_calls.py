@@ -1,19 +1,11 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
+from predicted import predictions
 
 from ccrcc_model.statistics.calls import Counts, counts
-from ccrcc_model.statistics.predictions import Predictions
 
 REFERENCE = Path(__file__).parents[2] / "reference"
-
-
-def predictions(y_true, y_prob, *, cohort="A") -> Predictions:
-    n = len(y_true)
-    ids = np.array([f"p{i}" for i in range(n)], dtype=np.str_)
-    centre = np.full(n, "one", dtype=np.str_)
-    return Predictions(cohort, "grade", ids, centre, np.asarray(y_true, dtype=int), np.asarray(y_prob, dtype=float))
 
 
 def test_a_probability_at_the_threshold_is_called_positive():

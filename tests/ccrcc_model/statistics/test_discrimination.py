@@ -1,36 +1,17 @@
-import json
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 
 import numpy as np
 import pytest
+from predicted import predictions
 from sklearn.metrics import average_precision_score
 
 from ccrcc_model.statistics.discrimination import auc, auc_difference, average_precision
 from ccrcc_model.statistics.estimate import Estimate
-from ccrcc_model.statistics.predictions import Predictions
 from nnunet_ext.ground.errors import InputError
 
 REFERENCE = Path(__file__).parents[2] / "reference"
-
-
-def predictions(y_true, y_prob, *, cohort="A") -> Predictions:
-    n = len(y_true)
-    ids = np.array([f"p{i}" for i in range(n)], dtype=np.str_)
-    centre = np.full(n, "one", dtype=np.str_)
-    return Predictions(cohort, "grade", ids, centre, np.asarray(y_true, dtype=int), np.asarray(y_prob, dtype=float))
-
-
-@pytest.fixture(scope="module")
-def simulated() -> dict:
-    return json.loads((REFERENCE / "simulated_200.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def coin_toss() -> Predictions:
-    rng = np.random.default_rng(0)
-    return predictions(np.repeat([1, 0], 50), rng.random(100))
 
 
 def brute_force_delong(y_true, scores):

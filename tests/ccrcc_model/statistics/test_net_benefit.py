@@ -4,26 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from predicted import predictions
 
 from ccrcc_model.statistics.calls import Counts
 from ccrcc_model.statistics.curves import decision_curve
 from ccrcc_model.statistics.net_benefit import net_benefit, net_benefit_of_calls
-from ccrcc_model.statistics.predictions import Predictions
 
 REFERENCE = Path(__file__).parents[2] / "reference"
-
-
-def predictions(y_true, y_prob, *, cohort="A") -> Predictions:
-    n = len(y_true)
-    ids = np.array([f"p{i}" for i in range(n)], dtype=np.str_)
-    centre = np.full(n, "one", dtype=np.str_)
-    return Predictions(cohort, "grade", ids, centre, np.asarray(y_true, dtype=int), np.asarray(y_prob, dtype=float))
-
-
-@pytest.fixture
-def coin_toss() -> Predictions:
-    rng = np.random.default_rng(0)
-    return predictions(np.repeat([1, 0], 50), rng.random(100))
 
 
 @pytest.fixture
