@@ -117,10 +117,10 @@ def find_anatomy(scan: Scan) -> Anatomy:
     if not tumour.any():
         raise CaseRefused("tumour-absent", "the mask labels no tumour voxel, so there is nothing to measure")
     sides, numbers = np.zeros(labels.shape, np.uint8), np.zeros(labels.shape, np.uint16)
-    sides[box] = _sides(labels[box], scan, box)
+    sides[box] = find_sides(scan, box)
     around = bounds(tumour)
     part = bounds(tumour, offset=box)
-    numbers[part] = _lesion_numbers(tumour[around], scan.image)
+    numbers[part] = numbered_pieces(tumour[around], scan.image)
     in_lesion = numbers[part] > 0
     number, is_left = numbers[part][in_lesion], sides[part][in_lesion] == LEFT
     share = np.bincount(number, weights=is_left)[1:] / np.bincount(number)[1:]
@@ -169,9 +169,14 @@ def _leftward_mm(image: sitk.Image) -> npt.NDArray[np.float64]:
     return np.asarray(np.where(np.abs(cosines - whole) < 1e-6, whole, cosines) * image.GetSpacing())
 
 
-def _lesion_numbers(tumour: npt.NDArray[np.bool_], image: sitk.Image) -> npt.NDArray[np.uint16]:
-    """Return the number of the lesion at each voxel of a box that holds all tumours."""
-    pieces, count = ndimage.label(tumour, structure=TOUCHING)
+def numbered_pieces(structure: npt.NDArray[np.bool_], image: sitk.Image) -> npt.NDArray[np.uint16]:
+    """Return the number of the lesion at each voxel of a box that holds the whole structure: see ``find_anatomy``.
+
+    Args:
+        structure: The tumours, or the cysts, of at least one voxel; shape (z, y, x) of the box.
+        image: On whose grid it lies.
+    """
+    pieces, count = ndimage.label(structure, structure=TOUCHING)
     at = np.nonzero(pieces)
     piece = pieces[at]
     voxels = np.bincount(piece, minlength=count + 1)
@@ -189,8 +194,9 @@ def _lesion_numbers(tumour: npt.NDArray[np.bool_], image: sitk.Image) -> npt.NDA
     return number_of[pieces]
 
 
-def _sides(labels: npt.NDArray[np.uint8], scan: Scan, box: Slices) -> npt.NDArray[np.uint8]:
-    """Return the side of each labelled voxel of a box that holds them all."""
+def find_sides(scan: Scan, box: Slices) -> npt.NDArray[np.uint8]:
+    """Return the side, ``LEFT`` or ``RIGHT``, of each labelled voxel of a box that holds them all: see ``find_anatomy``."""
+    labels: npt.NDArray[np.uint8] = sitk.GetArrayViewFromImage(scan.mask)[box]
     organs, _ = ndimage.label(labels > 0, structure=TOUCHING)
     at = np.nonzero(organs)
     organ, is_kidney = organs[at], labels[at] == Label.KIDNEY

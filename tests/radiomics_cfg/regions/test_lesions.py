@@ -1,4 +1,3 @@
-from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from nnunet_ext.ground.errors import CaseRefused
 from nnunet_ext.ground.labels import Label
 from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.regions.lesions import LEFT, RIGHT, Anatomy, Laterality, Lesion, body_midline_mm, find_anatomy
+from tests.support.orientations import ORIENTATIONS, turned
 
 Part = tuple[Label, tuple[float, float, float], tuple[float, float, float]]
 
@@ -18,12 +18,6 @@ RIGHT_KIDNEY: Part = (Label.KIDNEY, (-65, 20, 0), (28, 25, 50))
 ISTHMUS: Part = (Label.KIDNEY, (0, 10, -30), (50, 12, 14))
 LEFT_TUMOUR: Part = (Label.TUMOUR, (95, 20, 20), (20, 20, 20))
 RIGHT_TUMOUR: Part = (Label.TUMOUR, (-90, 20, -20), (12, 12, 12))
-
-ORIENTATIONS = [
-    pytest.param(axes, flips, id=f"{''.join('xyz'[a] for a in axes)}{''.join('+-'[f] for f in flips)}")
-    for axes in permutations(range(3))
-    for flips in product((False, True), repeat=3)
-]
 
 
 def body(*parts: Part, midline_mm: float = 0.0) -> Scan:
@@ -40,25 +34,6 @@ def body(*parts: Part, midline_mm: float = 0.0) -> Scan:
     mask = sitk.GetImageFromArray(labels)
     mask.CopyInformation(image)
     return Scan(image, mask)
-
-
-def turned(scan: Scan, axes: tuple[int, ...], flips: tuple[bool, ...]) -> Scan:
-    """Return the same anatomy in the same space, stored with its axes in another order and direction."""
-
-    def turn(image: sitk.Image) -> sitk.Image:
-        values = sitk.GetArrayFromImage(image).transpose().transpose(axes)
-        values = np.flip(values, [axis for axis in range(3) if flips[axis]])
-        corner = [0, 0, 0]
-        for axis, flip in zip(axes, flips, strict=True):
-            corner[axis] = image.GetSize()[axis] - 1 if flip else 0
-        new = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose()))
-        new.SetSpacing([image.GetSpacing()[axis] for axis in axes])
-        columns = np.array(image.GetDirection()).reshape(3, 3)[:, axes] * np.where(flips, -1, 1)
-        new.SetDirection(columns.ravel().tolist())
-        new.SetOrigin(image.TransformIndexToPhysicalPoint(corner))
-        return new
-
-    return Scan(turn(scan.image), turn(scan.mask))
 
 
 def rotation(degrees: float) -> np.ndarray:
