@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ccrcc_model.outcomes.study import Study
     from ccrcc_model.outcomes.table import read_outcomes
     from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT, Target, ki67
+    from ccrcc_model.patient.answer import Answer
+    from ccrcc_model.patient.predict import predict
     from ccrcc_model.report.page import write_report
     from ccrcc_model.statistics.calibration import calibrate
     from ccrcc_model.statistics.discrimination import auc
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ccrcc_model.validation.result import BenchmarkResult
 
 _HOMES = {
+    "Answer": "patient.answer",
     "BenchmarkResult": "validation.result",
     "Estimate": "statistics.estimate",
     "GRADE": "outcomes.target",
@@ -50,6 +53,7 @@ _HOMES = {
     "load_model": "models.model",
     "net_benefit": "statistics.net_benefit",
     "pool": "multicentre.pool",
+    "predict": "patient.predict",
     "read_outcomes": "outcomes.table",
     "spread": "validation.mask_spread",
     "write_report": "report.page",
@@ -60,6 +64,7 @@ __all__ = [
     "GRADE",
     "ISUP",
     "KI67_PERCENT",
+    "Answer",
     "BenchmarkResult",
     "Estimate",
     "LeakAudit",
@@ -78,6 +83,7 @@ __all__ = [
     "load_model",
     "net_benefit",
     "pool",
+    "predict",
     "read_outcomes",
     "spread",
     "write_report",

@@ -23,6 +23,7 @@ from ccrcc_model.commands.imports import imports
 from ccrcc_model.commands.overlap import overlap
 from ccrcc_model.commands.phantom import phantom
 from ccrcc_model.commands.pool import pool
+from ccrcc_model.commands.predict import predict
 from ccrcc_model.commands.record import RecordedCommand
 from ccrcc_model.commands.report import report
 from ccrcc_model.commands.segment import segment
@@ -45,6 +46,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     stability,
     fit,
     benchmark,
+    predict,
     counts,
     size,
     spread,

@@ -56,6 +56,7 @@ def benchmark(
     from ccrcc_model.statistics.prevalence import check_prevalence
     from ccrcc_model.validation.benchmark import benchmark as score
     from ccrcc_model.validation.benchmark import check_studies, predict_studies
+    from ccrcc_model.validation.predictions_file import PREDICTIONS, write_predictions
 
     if smallest_cell != SMALLEST_CELL and share is None:
         msg = "--smallest-cell is of the result files that --share writes; give --share DIR, or leave it out"
@@ -83,6 +84,7 @@ def benchmark(
         seed=seed,
     )
     result.save(out)
+    write_predictions(out / PREDICTIONS, locked, studies, pairs)
     lines = [*result.lines, *(_share(locked, pairs, share, smallest_cell) if share is not None else ())]
     BENCHMARK.mark(out, model_id=locked.id, target=result.target, cohorts=[study.name for study in studies])
     for line in lines:

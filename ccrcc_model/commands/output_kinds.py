@@ -85,9 +85,11 @@ BENCHMARK = FolderKind(
             for name in ("recalibration", "subgroups", "at_prevalence", "uncertainty", "coverage", "graded_figures")
         ),
         *(f"{name}_curve.csv" for name in ("roc", "decision", "calibration")),
+        "predictions.csv",
     ),
     ("benchmark.json", "graded_benchmark.json"),
 )
+PREDICTED = FolderKind(("predict",), ("predictions.csv", "quarantine.csv"), unstated=("scan", "mask"))
 POOL = FolderKind(("pool",), ("multicentre.csv", "meta_analysis.csv", "merged_histogram.csv"))
 REPORTED = FolderKind(
     ("report",), ("sheets.html", "figures", "tables", "benchmark", "sheets", "model_cards"), ("report.html",)

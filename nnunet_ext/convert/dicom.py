@@ -15,6 +15,7 @@ from nnunet_ext.convert.patient_key import numbered
 from nnunet_ext.dicom.archive import unpacked
 from nnunet_ext.dicom.choice import Row, choose
 from nnunet_ext.dicom.files import Found, find_series
+from nnunet_ext.dicom.headers import Header, read_header
 from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom.studies import Study, alike, studies_of
 from nnunet_ext.dicom_masks.mask_files import MASKS
@@ -24,6 +25,7 @@ from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.case import Case, Cohort, Refusal, Role
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.progress import OnNote, OnProgress, quiet, silent
+from nnunet_ext.ground.refusals import REASONS
 from nnunet_ext.volumes.nifti import write_nifti
 
 NO_STRUCTURES: Mapping[str, str | None] = MappingProxyType({})
@@ -90,6 +92,52 @@ def import_dicom(
         raise InputError(msg)
     _write_table(out / "acquisition.csv", importer.acquisition)
     return Cohort(name=name, role=role, cases=cases, acquisition=out / "acquisition.csv"), refusals
+
+
+def import_study(source: Path, out: Path, *, case_id: str, mask: Path | None = None) -> Cohort:
+    """Make a volume, and its mask if it has one, of the only study in a folder or zip file, by the rules of ``import_dicom``.
+
+    Args:
+        source: Folder, or zip file.
+        out: Folder for ``images``, ``masks`` and ``acquisition.csv``.
+        case_id: Of the case and its patient; no identifier of the study is kept.
+        mask: SEG or RTSTRUCT file that takes the place of those in the study.
+
+    Returns:
+        A cohort of one case.
+
+    Raises:
+        CaseRefused: ``several-studies``, why the study is no volume, or why the mask cannot be used.
+        InputError: If there is no DICOM file, or the zip file is damaged or holds more than it may.
+    """
+    with unpacked(source) as folder:
+        series = _find(folder, source).series
+        if mask is not None:
+            series = (*(one for one in series if one.first.modality not in MASKS), *_mask_series(mask))
+        studies = _with_scans(studies_of(series))
+        if len(studies) > 1:
+            patients = len({study.patient for study in studies})
+            raise CaseRefused("several-studies", f"{len(studies)} studies of {patients} patients; name the folder of one")
+        importer = _Importer(out, "unknown", Masks(series, NO_STRUCTURES))
+        case = importer.study(case_id, case_id, studies[0])
+        if mask is not None and case.mask is None:
+            row = next(row for row in (*importer.series, *importer.masks.rest().series) if row["modality"] in MASKS)
+            code = str(row["verdict"]) if row["verdict"] in REASONS else "mask-unmatched"
+            raise CaseRefused(code, str(row["why"]))
+    _write_table(out / "acquisition.csv", importer.acquisition)
+    return Cohort(name=case_id, role=Role.EXTERNAL, cases=(case,), acquisition=out / "acquisition.csv")
+
+
+def _mask_series(mask: Path) -> tuple[Series, ...]:
+    """Return a mask file as the series that it is.
+
+    Raises:
+        CaseRefused: ``mask-unreadable``, if it is none.
+    """
+    header = read_header(mask)
+    if not isinstance(header, Header) or header.modality not in MASKS:
+        raise CaseRefused("mask-unreadable", f"{mask.name} is no SEG and no RTSTRUCT file that can be read")
+    return (Series((header,)),)
 
 
 def _find(folder: Path, source: Path) -> Found:

@@ -138,6 +138,14 @@ IMPORT = Chapter(
         ),
         "no-identifier": Reason("files without an identifier of their study, series or instance", "export it again"),
         "instance-twice": Reason("two different files with one identifier", "find out which is correct, and remove the other"),
+        "several-studies": Reason(
+            "a folder or zip file with more than one study, where `ccrcc predict` expects that of one patient",
+            "name the folder of one study, or use `ccrcc import dicom` and predict its card",
+        ),
+        "no-study": Reason(
+            "a folder or zip file without a DICOM file, a damaged one, or an archive that holds more than it may",
+            "export the study again",
+        ),
         "patient-mixed": Reason(
             "a study under several patient IDs, dates of birth or names, or a series that is in two studies",
             "give each patient and study its own identifier",
@@ -203,6 +211,9 @@ STAGES = Chapter(
         "prediction-geometry": Reason("a predicted mask on another grid", "segment this scan"),
         "prediction-label": Reason("a predicted mask with values that its card does not name", "correct the card's `labels`"),
         "prediction-scan": Reason("a predicted mask of another scan", "provide the card of this cohort's masks"),
+        "development-patient": Reason(
+            "a patient id that a model was fitted on, so that a prediction would not be one", "predict other patients"
+        ),
         "changed": Reason("an image or mask other than the one from which the table was made", "extract the table again"),
         "not-extracted": Reason("no result yet, in a table that was made with `--partial`", "extract the remaining cases"),
         "not-measured": Reason("no values under perturbed contours", "run `ccrcc stability` for it"),

@@ -19,10 +19,10 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTStructureSetSt
 
 from nnunet_ext.cohort.acquisition import read_acquisition
 from nnunet_ext.cohort.cards import load_cohort, save_cohort
-from nnunet_ext.convert.dicom import import_dicom
+from nnunet_ext.convert.dicom import import_dicom, import_study
 from nnunet_ext.dicom_masks.structure_names import structure_of
 from nnunet_ext.ground.case import Cohort, Refusal, Role
-from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.errors import CaseRefused, InputError
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 NAME, NUMBER = "Doe^Jane", "HOSPITAL-4711"
@@ -378,3 +378,33 @@ def test_contours_that_are_damaged_refuse_their_study_alone(tmp_path: Path) -> N
     assert len(cohort.cases) == 1
     assert [one.code for one in refusals] == ["mask-unreadable"]
     assert "\n" not in refusals[0].reason
+
+
+def test_the_only_study_of_a_folder_has_the_name_that_is_given_and_a_mask_file_from_elsewhere(tmp_path: Path) -> None:
+    series = write_series(tmp_path / "in")
+    write_rtstruct(tmp_path / "in" / "own.dcm", series, {"kidney": [square(20, 1, 5)]})
+    write_rtstruct(tmp_path / "rt.dcm", series, {"kidney": [square(10, 1.5, 9.5)], "tumour": [square(15, 2.5, 4.5)]})
+    case = import_study(tmp_path / "in", tmp_path / "out", case_id="one", mask=tmp_path / "rt.dcm").cases[0]
+    assert (case.id, case.patient_id, case.image.name) == ("one", "one", "one.nii.gz")
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(case.mask)))
+    assert np.flatnonzero((mask > 0).any(axis=(1, 2))).tolist() == [2, 3]
+    own = import_study(tmp_path / "in", tmp_path / "again", case_id="one").cases[0]
+    assert np.flatnonzero(sitk.GetArrayFromImage(sitk.ReadImage(str(own.mask))).any(axis=(1, 2))).tolist() == [4]
+
+
+def test_a_folder_of_two_patients_is_not_one_study(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", study="1.2.3")
+    write_series(tmp_path / "in", study="1.2.4", PatientID="ANOTHER-1")
+    with pytest.raises(CaseRefused, match="2 studies of 2 patients") as refused:
+        import_study(tmp_path / "in", tmp_path / "out", case_id="one")
+    assert refused.value.code == "several-studies"
+
+
+@pytest.mark.parametrize(("file", "code"), [("rt.dcm", "mask-unmatched"), ("text.dcm", "mask-unreadable")])
+def test_a_mask_file_of_another_scan_is_refused(tmp_path: Path, file: str, code: str) -> None:
+    write_series(tmp_path / "in")
+    write_rtstruct(tmp_path / "rt.dcm", "1.2.999", {"kidney": [square(10, 1, 5)]})
+    (tmp_path / "text.dcm").write_text("no DICOM", encoding="utf-8")
+    with pytest.raises(CaseRefused) as refused:
+        import_study(tmp_path / "in", tmp_path / "out", case_id="one", mask=tmp_path / file)
+    assert refused.value.code == code

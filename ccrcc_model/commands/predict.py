@@ -1,0 +1,101 @@
+"""``ccrcc predict``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ccrcc_model.commands.options import Device, OutFolder, TrustCheckpoint
+
+if TYPE_CHECKING:
+    from ccrcc_model.patient.answer import Answer
+    from ccrcc_model.patient.masked_scan import HowToSegment
+
+
+def predict(
+    model: Annotated[list[Path], typer.Argument(help="Folders that `ccrcc fit` wrote, one for each target.")],
+    scan: Annotated[
+        list[Path],
+        typer.Option(help="NIfTI or NRRD file, folder or zip file of one DICOM study, or a cohort card; may be repeated."),
+    ],
+    out: OutFolder,
+    network: Annotated[Path | None, typer.Option(help="Trained nnU-Net folder that makes the masks.")] = None,
+    mask: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Mask of the scan instead: a volume, SEG or RTSTRUCT; one for each --scan."),
+    ] = None,
+    preset: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the models' preset, if it is your own.")
+    ] = None,
+    label: Annotated[
+        list[str],
+        typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in --mask; may be repeated."),
+    ] = ["kidney=1", "tumour=2", "cyst=3"],  # noqa: B006
+    fold: Annotated[list[str], typer.Option(help="Fold of the network, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
+    device: Device = "cpu",
+    whole_scan: Annotated[
+        bool, typer.Option("--whole-scan", help="Run the fine pass everywhere, not around the kidneys only.")
+    ] = False,
+    trust_checkpoint: TrustCheckpoint = False,
+) -> None:
+    """Answer for one patient or many: measurements and the prediction of every target.
+
+    Each patient gets a folder with answer.json and the mask; predictions.csv holds all. Answers that are there are kept. Ends
+    with status 3 where a patient was refused or has no tumour. docs/reference/answer.md describes the answer.
+    """
+    from ccrcc_model.commands.console import progress_bar
+    from ccrcc_model.commands.output_kinds import PREDICTED
+    from ccrcc_model.models.model import Model
+    from ccrcc_model.patient.predict import predict as predict_scans
+    from nnunet_ext.convert.table import parse_labels
+
+    PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
+    labels = parse_labels(label)
+    models = [Model.load(folder) for folder in model]
+    how = _how(network, folds=tuple(fold), device=device, whole_scan=whole_scan, trusted=trust_checkpoint)
+    with PREDICTED.marked(out), progress_bar("Predicting") as on_progress:
+        answers, refusals = predict_scans(
+            models, scan, network=how, mask=mask, out=out, preset=preset, labels=labels, on_progress=on_progress
+        )
+    PREDICTED.mark(out, models=[one.id for one in models], answered=len(answers), refused=len(refusals))
+    raise typer.Exit(_finish(answers, refusals, out))
+
+
+def _how(network: Path | None, **options: Any) -> "HowToSegment | None":
+    """Return how the masks are made, if a network makes them."""
+    from ccrcc_model.patient.masked_scan import HowToSegment
+    from nnunet_ext.inference.trained_model import fold_numbers
+
+    if network is None:
+        return None
+    return HowToSegment(network, {**options, "folds": fold_numbers(options["folds"])})
+
+
+def _finish(answers: "tuple[Answer, ...]", refusals: tuple[Any, ...], out: Path) -> int:
+    """Show the answer of a single patient, and the last line; return the exit status."""
+    from ccrcc_model.commands.console import QUARANTINED, finish, say
+    from ccrcc_model.patient.predict import QUARANTINE
+    from ccrcc_model.patient.predictions_file import PREDICTIONS
+
+    for line in _lines(answers[0]) if len(answers) == 1 else ():
+        say(line)
+    without = sum(bool(answer.refusals) for answer in answers)
+    aside = f", {without} of them without a tumour" if without else ""
+    line = f"{len(answers)} of {len(answers) + len(refusals)} patients answered{aside}: {out / PREDICTIONS}"
+    status = finish(line, refusals, out / QUARANTINE)
+    return QUARANTINED if without else status
+
+
+def _lines(answer: "Answer") -> list[str]:
+    """Return what an answer states, in a line for each flag that matters and each target."""
+    lines = [f"{flag.severity}: {flag.text}" for flag in answer.flags if flag.severity != "note"]
+    for one in answer.predictions:
+        if one.abstained:
+            lines.append(f"{one.target}: withheld: {one.abstained_reason}")
+        elif one.probability is not None:
+            lines.append(
+                f"{one.target} ({one.rule}): probability {one.probability:.2f}, by volume {one.baseline_probability:.2f}"
+            )
+        else:
+            lines.append(f"{one.target}: " + ", ".join(f"{name} {value:.2f}" for name, value in one.values.items()))
+    return lines

@@ -1,0 +1,117 @@
+"""A scan with the mask that is measured: one that a network makes, or one that was given."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from ccrcc_model.patient.answer import Network
+from ccrcc_model.patient.patient_scan import PatientScan
+from nnunet_ext.ground.case import Case, Cohort
+from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.inference.trained_model import TrainedModel
+from nnunet_ext.scans.geometry import Scan, read_mask, read_scan
+from nnunet_ext.segmentation import segment
+from nnunet_ext.volumes.nifti import write_nifti
+
+
+@dataclass(frozen=True)
+class HowToSegment:
+    """How a network makes the masks; see ``segment``.
+
+    Args:
+        network: Trained model folder.
+        options: Further keywords of ``segment``: ``folds``, ``device``, ``mirroring``, ``step``, ``whole_scan``, ``trusted``.
+    """
+
+    network: Path
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def identity(self) -> Network:
+        """Return what the masks depend on."""
+        known = {name: self.options[name] for name in ("mirroring", "step") if name in self.options}
+        model = TrainedModel(self.network, tuple(self.options.get("folds", (0,))), **known)
+        content = {**model.identity(), "whole_scan": self.options.get("whole_scan", False)}
+        return Network(name=self.network.name, sha256=digest(content))
+
+
+@dataclass(frozen=True)
+class MaskedScan:
+    """A scan that passed the gate, with its mask.
+
+    Args:
+        cohort: Its case, whose mask holds ``Label`` values.
+        scan: Image and mask.
+        mask: File of the mask.
+        flags: Flags that the network raised; None for a mask that was given.
+    """
+
+    cohort: Cohort
+    scan: Scan
+    mask: Path
+    flags: Sequence[str] | None
+
+    @property
+    def case(self) -> Case:
+        """The case."""
+        return self.cohort.cases[0]
+
+
+def masked_scan(patient: PatientScan, how: HowToSegment | None, mask: Path, *, work: Path) -> MaskedScan:
+    """Read a scan with its mask, and write the mask with ``Label`` values.
+
+    Args:
+        patient: As the user named it.
+        how: How a network makes the mask; None if it was given.
+        mask: File to be written.
+        work: Folder for what is needed meanwhile.
+
+    Raises:
+        CaseRefused: If the scan or the mask cannot be used.
+    """
+    opened = _opened(patient if how is None else replace(patient, mask=None), work / "study")
+    flags = None
+    if how is not None:
+        opened, refusals = segment(opened, how.network, work / "mask", **how.options)
+        if refusals:
+            raise CaseRefused(refusals[0].code, refusals[0].reason)
+        flags = opened.cases[0].flags.split()
+    scan = _read(opened, may_be_empty=how is not None)
+    written = sitk.GetImageFromArray(np.asarray(sitk.GetArrayViewFromImage(scan.mask)))
+    written.CopyInformation(scan.image)
+    write_nifti(written, mask)
+    canonical = replace(opened, labels={name: int(value) for name, value in STRUCTURES.items()})
+    return MaskedScan(canonical.with_cases([replace(opened.cases[0], mask=mask)]), scan, mask, flags)
+
+
+def _opened(patient: PatientScan, work: Path) -> Cohort:
+    """Return the case as files that the gate reads."""
+    try:
+        return patient.opened(work)
+    except CaseRefused:
+        raise
+    except InputError as error:
+        raise CaseRefused("no-study", str(error)) from error
+
+
+def _read(cohort: Cohort, *, may_be_empty: bool) -> Scan:
+    """Read a case through the gate; the mask of a network may be empty."""
+    case = cohort.cases[0]
+    try:
+        return read_scan(case, cohort.labels, mask_required=True)
+    except CaseRefused as refused:
+        if refused.code != "mask-empty" or not may_be_empty or case.mask is None:
+            raise
+    scan = read_scan(replace(case, mask=None), {})
+    return replace(scan, mask=read_mask(case.mask, cohort.labels, may_be_empty=True))
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of a content as JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

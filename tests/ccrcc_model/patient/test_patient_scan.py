@@ -1,0 +1,83 @@
+"""The scans that a user names, each under a name of its own."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from predicted_patients import write_scan
+
+from ccrcc_model.faults.dicom_files import write_ct
+from ccrcc_model.models.model import Model
+from ccrcc_model.patient.patient_scan import patient_scans
+from ccrcc_model.patient.predict import predict
+from nnunet_ext.ground.errors import InputError
+
+
+def write_dicom(folder: Path, image: Path) -> Path:
+    """Write a volume of 3 mm voxels as a CT series, and return the folder."""
+
+    def change(number: int, file: object) -> None:
+        file.ImagePositionPatient, file.ImageOrientationPatient = [0, 0, 3 * number], [1, 0, 0, 0, 1, 0]
+        file.PixelSpacing, file.SliceThickness = [3, 3], 3
+
+    write_ct(folder, sitk.GetArrayFromImage(sitk.ReadImage(str(image))), change=change)
+    return folder
+
+
+def test_scans_of_one_name_get_folders_of_their_own(tmp_path: Path) -> None:
+    paths = [write_scan(tmp_path / name, "Image").image for name in ("a", "b")]
+    other = write_scan(tmp_path, "other").image
+    assert [scan.id for scan in patient_scans([*paths, other])] == ["Image-1", "Image-2", "other"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.nii.gz", "nifti"), ("a.nrrd", "nrrd"), ("a.mha", "metaimage"), ("a.zip", "dicom")]
+)
+def test_the_kind_of_a_scan_follows_from_its_name(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    scan = patient_scans([tmp_path / name])[0]
+    assert (scan.kind, scan.id) == (kind, "a")
+
+
+def test_a_scan_needs_a_path_that_exists_and_as_many_masks_as_scans(tmp_path: Path) -> None:
+    scan = write_scan(tmp_path)
+    for scans, masks, said in (
+        ([], [], "at least one"),
+        ([scan.image], [tmp_path / "no"], "no file"),
+        ([scan.image], [scan.mask] * 2, "2 masks"),
+    ):
+        with pytest.raises(InputError, match=said):
+            patient_scans(scans, masks)
+
+
+def test_a_dicom_study_and_its_zip_file_give_the_answer_of_the_volume(known: Path, tmp_path: Path) -> None:
+    case = write_scan(tmp_path / "in")
+    study = write_dicom(tmp_path / "study", case.image)
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", study))
+    model = Model.load(known / "grade")
+    answers, refused = predict(
+        model, [case.image, study, archive], mask=[case.mask] * 3, preset=known / "small", out=tmp_path / "out"
+    )
+    assert refused == ()
+    assert [answer.source.kind for answer in answers] == ["nifti", "dicom", "dicom"]
+    assert [answer.patient for answer in answers] == ["scan", "study", "packed"]
+    assert len({answer.predictions[0].probability for answer in answers}) == 1
+    assert len({answer.lesions for answer in answers}) == 1
+    names = [path.name for path in (tmp_path / "out" / "study").iterdir()]
+    assert sorted(names) == ["answer.json", "mask.nii.gz"]
+
+
+def test_two_patients_in_one_folder_are_refused_and_so_is_a_bomb(known: Path, tmp_path: Path) -> None:
+    case = write_scan(tmp_path / "in")
+    for number in (1, 2):
+        write_dicom(tmp_path / "both" / str(number), case.image)
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../zeros", np.zeros(40 << 20, np.uint8).tobytes())
+    scans = [tmp_path / "both", tmp_path / "bomb.zip"]
+    _, refused = predict(Model.load(known / "grade"), scans, mask=[case.mask] * 2, preset=known / "small")
+    assert [one.code for one in refused] == ["several-studies", "no-study"]
+    assert "times its size" in refused[1].reason

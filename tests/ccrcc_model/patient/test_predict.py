@@ -1,0 +1,218 @@
+"""From a scan to ``answer.json``, through the stage and through the command."""
+
+# Also of: ccrcc_model.commands.predict, ccrcc_model.patient.features_of_models, ccrcc_model.patient.masked_scan,
+# ccrcc_model.patient.predictions_file, ccrcc_model.patient.scan_flags, ccrcc_model.patient.target_answer
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from command_line import ccrcc_here, mistake_here
+from predicted_patients import fit_like, without_tumour, write_preset, write_scan
+
+from ccrcc_model.models.model import Model
+from ccrcc_model.outcomes.target import GRADE
+from ccrcc_model.patient.answer import Answer
+from ccrcc_model.patient.predict import AnsweredScan, predict
+from nnunet_ext.cohort.cards import save_cohort
+from nnunet_ext.ground.case import Cohort, Role
+from nnunet_ext.ground.files import sha256
+
+
+def words(known: Path, out: Path, *more: str | Path) -> tuple[str | Path, ...]:
+    models = (known / "grade", known / "percent")
+    return ("predict", *models, "--preset", known / "small", "--out", out, *more)
+
+
+def one(known: Path, out: Path) -> tuple[str | Path, ...]:
+    return words(known, out, "--scan", known / "scan.nii.gz", "--mask", known / "scan_mask.nii.gz")
+
+
+def test_an_answer_holds_measurements_and_the_prediction_of_every_target(known: Path, tmp_path: Path) -> None:
+    ran = ccrcc_here(*one(known, tmp_path / "out"))
+    assert ran.status == 0, ran.said
+    folder = tmp_path / "out" / "scan"
+    answer = Answer.read(folder)
+    assert (answer.source.kind, answer.source.shape_xyz, answer.source.spacing_mm) == ("nifti", (32, 32, 32), (3, 3, 3))
+    assert answer.source.image_sha256 == sha256(known / "scan.nii.gz")
+    assert answer.mask.sha256 == sha256(folder / "mask.nii.gz")
+    assert (answer.mask.origin, answer.network) == ("given", None)
+    assert answer.lesions[0].volume_ml == pytest.approx(4 / 3 * np.pi * 1.5**3, rel=0.05)
+    grade, percent = answer.predictions
+    model = Model.load(known / "grade")
+    assert (grade.model_sha256, grade.kind, grade.abstained) == (model.id, "binary", False)
+    assert grade.threshold == model.decision.threshold
+    assert grade.positive == (grade.probability >= model.decision.threshold)
+    assert len(grade.development.probabilities_positive) + len(grade.development.probabilities_negative) == 60
+    assert (percent.kind, percent.probability, percent.conformal, list(percent.values)) == (
+        "percentage", None, None, ["percent"]
+    )  # fmt: skip
+
+
+def test_contributions_of_every_grouping_have_one_sum(known: Path) -> None:
+    answers, _ = predict(
+        Model.load(known / "grade"), known / "scan.nii.gz", mask=known / "scan_mask.nii.gz", preset=known / "small"
+    )
+    moved = answers[0].predictions[0].contributions
+    sums = [sum(group.log_odds for group in getattr(moved, by)) for by in ("region", "scale", "image", "family")]
+    assert sums == pytest.approx([sums[0]] * 4)
+    assert {group.group for group in moved.region} <= {"tumour", "kidney"}
+    sizes = [abs(feature.log_odds) for feature in moved.features]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_the_probability_is_that_of_the_table(known: Path, tmp_path: Path) -> None:
+    card = Cohort("one", Role.EXTERNAL, (write_scan(tmp_path / "one"),))
+    save_cohort(card, tmp_path / "one")
+    table = tmp_path / "t.parquet"
+    ran = ccrcc_here("extract", tmp_path / "one" / "card.yaml", "--preset", known / "small", "--out", table)
+    assert ran.status == 0, ran.said
+    from radiomics_cfg.table import FeatureTable
+
+    model = Model.load(known / "grade")
+    expected = model.predict_patients(FeatureTable.read(table))["probability"].iloc[0]
+    answers, _ = predict(model, tmp_path / "one" / "card.yaml", preset=known / "small")
+    assert answers[0].predictions[0].probability == expected
+
+
+def test_a_second_run_keeps_answers_and_a_changed_scan_is_done_again(known: Path, tmp_path: Path) -> None:
+    scan, out = write_scan(tmp_path / "in"), tmp_path / "out"
+    model = Model.load(known / "grade")
+    seen: list[AnsweredScan] = []
+    options = {"mask": scan.mask, "out": out, "preset": known / "small", "on_answer": seen.append}
+    first, _ = predict(model, scan.image, **options)
+    second, _ = predict(model, scan.image, **options)
+    assert (len(seen), second) == (1, first)
+    assert (seen[0].answer, seen[0].folder, seen[0].scan.image.GetSize()) == (first[0], out / "scan", (32, 32, 32))
+    write_scan(tmp_path / "in", seed=1)
+    third, _ = predict(model, scan.image, **options)
+    assert len(seen) == 2
+    assert third[0].source.image_sha256 != first[0].source.image_sha256
+    (out / "scan" / "answer.json").write_text("{", encoding="utf-8")
+    predict(model, scan.image, **options)
+    assert len(seen) == 3
+
+
+def test_one_bad_patient_is_quarantined_and_the_others_are_answered(known: Path, tmp_path: Path) -> None:
+    good, bad = write_scan(tmp_path / "in", "good"), write_scan(tmp_path / "in", "bad")
+    bad.image.write_bytes(bad.image.read_bytes()[:500])
+    scans = ("--scan", bad.image, "--mask", bad.mask, "--scan", good.image, "--mask", good.mask)
+    ran = ccrcc_here(*words(known, tmp_path / "out", *scans))
+    assert ran.status == 3, ran.said
+    quarantine = pd.read_csv(tmp_path / "out" / "quarantine.csv")
+    assert quarantine[["case_id", "stage", "code"]].to_numpy().tolist() == [["bad", "predict", "unreadable"]]
+    table = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert table[["patient_id", "target"]].to_numpy().tolist() == [["good", "grade"], ["good", "ki67-percent"]]
+    assert not (tmp_path / "out" / "bad").exists()
+
+
+def test_a_mask_without_a_tumour_has_an_answer_without_a_probability(known: Path, tmp_path: Path) -> None:
+    scan = without_tumour(write_scan(tmp_path / "in"))
+    ran = ccrcc_here(*words(known, tmp_path / "out", "--scan", scan.image, "--mask", scan.mask))
+    assert ran.status == 3, ran.said
+    assert "the mask shows no tumour" in ran.said
+    answer = Answer.read(tmp_path / "out" / "scan")
+    assert (answer.predictions, answer.lesions) == ((), ())
+    assert [flag.code for flag in answer.refusals] == ["tumour-absent"]
+    assert answer.kidneys[0].volume_ml == pytest.approx(4 / 3 * np.pi * 27, rel=0.05)
+    table = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert table["probability"].isna().all()
+    assert "no tumour" in table["reason"][0]
+
+
+def test_a_model_that_abstains_gives_no_number_but_its_reason(known: Path, tmp_path: Path) -> None:
+    scan = write_scan(tmp_path / "in")
+    model = fit_like(scan, known / "small", GRADE, tmp_path / "far", shift=100)
+    answers, _ = predict(model, scan.image, mask=scan.mask, preset=known / "small")
+    found = answers[0].predictions[0]
+    assert found.abstained
+    assert found.abstained_reason
+    assert (found.probability, found.positive, found.conformal, found.contributions.features) == (None, None, None, ())
+
+
+def test_a_patient_whom_a_model_was_fitted_on_is_refused(known: Path, tmp_path: Path) -> None:
+    scan = write_scan(tmp_path / "in", "dev-007")
+    _, refused = predict(Model.load(known / "grade"), scan.image, mask=scan.mask, preset=known / "small")
+    assert [(one.case_id, one.code) for one in refused] == [("dev-007", "development-patient")]
+
+
+def test_a_mask_of_another_scan_is_refused(known: Path, tmp_path: Path) -> None:
+    scan = write_scan(tmp_path / "in")
+    moved = sitk.ReadImage(str(scan.mask))
+    moved.SetOrigin((50.0, 0.0, 0.0))
+    sitk.WriteImage(moved, str(scan.mask))
+    _, refused = predict(Model.load(known / "grade"), scan.image, mask=scan.mask, preset=known / "small")
+    assert [one.code for one in refused] == ["mask-origin"]
+
+
+def test_a_mask_with_other_values_is_taken_as_it_is_labelled(known: Path, tmp_path: Path) -> None:
+    scan = write_scan(tmp_path / "in")
+    mask = sitk.ReadImage(str(scan.mask))
+    sitk.WriteImage(mask * 5, str(scan.mask))
+    given = ("--scan", scan.image, "--mask", scan.mask, "--label", "kidney=5", "--label", "tumour=10")
+    ran = ccrcc_here(*words(known, tmp_path / "out", *given))
+    assert ran.status == 0, ran.said
+    assert np.array_equal(
+        sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "scan" / "mask.nii.gz"))), sitk.GetArrayFromImage(mask)
+    )
+
+
+def test_mistakes_of_the_call_end_in_one_line(known: Path, tmp_path: Path) -> None:
+    scan, mask = known / "scan.nii.gz", known / "scan_mask.nii.gz"
+    out = tmp_path / "out"
+    assert "found both" in mistake_here(*one(known, out), "--network", known)
+    assert "one mask for each scan" in mistake_here(*words(known, out, "--scan", scan, "--scan", scan, "--mask", mask))
+    assert "no file or folder" in mistake_here(*words(known, out, "--scan", tmp_path / "none.nii.gz"))
+    missing = mistake_here("predict", known / "grade", "--scan", scan, "--mask", mask, "--out", out)
+    assert "No preset 'small'" in missing
+    twice = ("predict", known / "grade", known / "grade", "--preset", known / "small", "--scan", scan, "--out", out)
+    assert "Two models answer isup_grade >= 3" in mistake_here(*twice)
+    other = write_preset(tmp_path / "other", bin_width=30)
+    assert "give the folder of theirs with --preset" in mistake_here(
+        "predict", known / "grade", "--preset", other, "--scan", scan, "--mask", mask, "--out", out
+    )
+
+
+def test_models_of_two_presets_are_refused_in_one_line(known: Path, tmp_path: Path) -> None:
+    other = write_preset(tmp_path / "other", bin_width=30)
+    fit_like(write_scan(tmp_path / "in"), other, "isup", tmp_path / "isup")
+    given = ("--scan", known / "scan.nii.gz", "--mask", known / "scan_mask.nii.gz", "--out", tmp_path / "out")
+    line = mistake_here("predict", known / "grade", tmp_path / "isup", *given)
+    assert "two presets, small" in line
+    assert "by themselves" in line
+
+
+def test_a_scan_without_mask_and_network_is_refused(known: Path) -> None:
+    _, refused = predict(Model.load(known / "grade"), known / "scan.nii.gz", preset=known / "small")
+    assert [one.code for one in refused] == ["mask-absent"]
+
+
+def test_a_network_makes_the_mask(known: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nnunetv2")
+    from threshold_network import write_threshold_network
+
+    network = write_threshold_network(tmp_path / "network")
+    scan = write_scan(tmp_path / "in")
+    ran = ccrcc_here(*words(known, tmp_path / "out", "--scan", scan.image, "--network", network))
+    assert ran.status in (0, 3), ran.said
+    answer = Answer.read(tmp_path / "out" / "scan")
+    assert answer.mask.origin == "network"
+    assert answer.network is not None
+    assert answer.network.name == "network"
+
+
+def test_folders_of_results_stay_in_the_result(known: Path, tmp_path: Path) -> None:
+    scan = write_scan(tmp_path / "in", "scan")
+    odd = Path(shutil.copy(scan.image, tmp_path / "in" / "=1+1 <b>.nii.gz"))
+    answers, _ = predict(Model.load(known / "grade"), odd, mask=scan.mask, preset=known / "small", out=tmp_path / "out")
+    assert answers[0].patient.isascii()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        answers[0].patient, "predictions.csv", "quarantine.csv"
+    ]  # fmt: skip
+    assert not set("<>=") & set(answers[0].patient)
+    content = json.loads((tmp_path / "out" / answers[0].patient / "answer.json").read_text(encoding="utf-8"))
+    assert (content["format"], content["version"]) == ("ccrcc-answer", 1)
