@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ccrcc_model.outcomes.study import Study
     from ccrcc_model.outcomes.table import read_outcomes
     from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT, Target, ki67
-    from ccrcc_model.patient.answer import Answer
     from ccrcc_model.patient.predict import predict
     from ccrcc_model.report.page import write_report
     from ccrcc_model.statistics.calibration import calibrate
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from ccrcc_model.validation.result import BenchmarkResult
 
 _HOMES = {
-    "Answer": "patient.answer",
     "BenchmarkResult": "validation.result",
     "Estimate": "statistics.estimate",
     "GRADE": "outcomes.target",
@@ -64,7 +62,6 @@ __all__ = [
     "GRADE",
     "ISUP",
     "KI67_PERCENT",
-    "Answer",
     "BenchmarkResult",
     "Estimate",
     "LeakAudit",

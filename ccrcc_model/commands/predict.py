@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ccrcc_model.commands.options import Device, OutFolder, TrustCheckpoint
+from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
     from ccrcc_model.patient.answer import Answer
@@ -49,6 +50,11 @@ def predict(
     from ccrcc_model.patient.predict import predict as predict_scans
     from nnunet_ext.convert.table import parse_labels
 
+    if any(out.exists() and one.is_dir() and out.samefile(one) for one in scan):
+        msg = (
+            f"{out} is the folder of the scan, and the result in it would become part of the study; choose another with --out"
+        )
+        raise InputError(msg)
     PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
     labels = parse_labels(label)
     models = [Model.load(folder) for folder in model]

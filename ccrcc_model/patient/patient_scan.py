@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -51,7 +52,7 @@ class PatientScan:
             return "dicom"
         return _KINDS.get(self.source.suffix.lower(), "nifti")
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 of all files of the scan.
 
@@ -60,7 +61,7 @@ class PatientScan:
         """
         return _tree_sha256(self.source) if self.kind == "dicom" else volume_sha256(self.source, "image")
 
-    @property
+    @cached_property
     def mask_sha256(self) -> str | None:
         """SHA-256 of the user's mask, if there is one.
 
@@ -84,10 +85,12 @@ class PatientScan:
             return self.cohort.with_cases([replace(case, mask=self.mask)])
         from_dicom = self.mask if self.mask is not None and is_dicom(self.mask) else None
         study = import_study(self.source, work, case_id=case.id, mask=from_dicom)
-        found = study.cases[0]
+        imported = study.cases[0]
+        own = replace(case, image=imported.image, mask=imported.mask, phase=case.phase or imported.phase)
+        stated = replace(study, acquisition=self.cohort.acquisition or study.acquisition)
         if self.mask is not None and from_dicom is None:
-            return replace(study, labels=self.cohort.labels).with_cases([replace(found, mask=self.mask)])
-        return study
+            return replace(stated, labels=self.cohort.labels).with_cases([replace(own, mask=self.mask)])
+        return stated.with_cases([own])
 
 
 def patient_scans(

@@ -92,7 +92,8 @@ def predict(
 
     Example:
         >>> import ccrcc_model as cc
-        >>> answers, refused = cc.predict(cc.load_model("models/grade"), "scan.nii.gz", mask="scan_mask.nii.gz")
+        >>> grade = cc.load_model("models/grade")
+        >>> answers, refused = cc.predict(grade, "scan.nii.gz", mask="scan_mask.nii.gz", preset="small")
         >>> answers[0].predictions[0].target
         'grade'
     """

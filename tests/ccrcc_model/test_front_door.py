@@ -13,8 +13,8 @@ import ccrcc_model as cc
 from ccrcc_model.multicentre.result_file import site_result
 from nnunet_ext.ground.notebook import as_html
 
-MADE_ELSEWHERE = {"spread"}
-"""Whose example needs scans: `tests/ccrcc_model/validation/test_mask_spread.py` runs it."""
+MADE_ELSEWHERE = {"predict", "spread"}
+"""Whose examples need scans: `patient/test_predict.py` and `validation/test_mask_spread.py` run them."""
 
 
 @pytest.fixture(scope="module")

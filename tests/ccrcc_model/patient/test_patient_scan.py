@@ -1,6 +1,7 @@
 """The scans that a user names, each under a name of its own."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,14 @@ from ccrcc_model.patient.predict import predict
 from nnunet_ext.ground.errors import InputError
 
 
-def write_dicom(folder: Path, image: Path) -> Path:
+def write_dicom(folder: Path, image: Path, **attributes: str) -> Path:
     """Write a volume of 3 mm voxels as a CT series, and return the folder."""
 
     def change(number: int, file: object) -> None:
         file.ImagePositionPatient, file.ImageOrientationPatient = [0, 0, 3 * number], [1, 0, 0, 0, 1, 0]
         file.PixelSpacing, file.SliceThickness = [3, 3], 3
 
-    write_ct(folder, sitk.GetArrayFromImage(sitk.ReadImage(str(image))), change=change)
+    write_ct(folder, sitk.GetArrayFromImage(sitk.ReadImage(str(image))), change=change, **attributes)
     return folder
 
 
@@ -64,7 +65,8 @@ def test_a_dicom_study_and_its_zip_file_give_the_answer_of_the_volume(known: Pat
     assert [answer.source.kind for answer in answers] == ["nifti", "dicom", "dicom"]
     assert [answer.patient for answer in answers] == ["scan", "study", "packed"]
     assert len({answer.predictions[0].probability for answer in answers}) == 1
-    assert len({answer.lesions for answer in answers}) == 1
+    assert len({(answer.lesions[0].volume_ml, answer.lesions[0].diameters_mm) for answer in answers}) == 1
+    assert [answer.source.phase for answer in answers] == [None, "nephrographic", "nephrographic"]
     names = [path.name for path in (tmp_path / "out" / "study").iterdir()]
     assert sorted(names) == ["answer.json", "mask.nii.gz"]
 
@@ -72,9 +74,8 @@ def test_a_dicom_study_and_its_zip_file_give_the_answer_of_the_volume(known: Pat
 def test_two_patients_in_one_folder_are_refused_and_so_is_a_bomb(known: Path, tmp_path: Path) -> None:
     case = write_scan(tmp_path / "in")
     for number in (1, 2):
-        write_dicom(tmp_path / "both" / str(number), case.image)
-    import zipfile
-
+        ids = {"PatientID": f"HOSPITAL-{number}", "StudyInstanceUID": f"1.2.{number}"}
+        write_dicom(tmp_path / "both" / str(number), case.image, **ids)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../zeros", np.zeros(40 << 20, np.uint8).tobytes())
     scans = [tmp_path / "both", tmp_path / "bomb.zip"]

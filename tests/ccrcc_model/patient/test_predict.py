@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from command_line import ccrcc_here, mistake_here
+from front_door import run_examples
 from predicted_patients import fit_like, without_tumour, write_preset, write_scan
 
+import ccrcc_model as cc
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.patient.answer import Answer
@@ -41,7 +43,7 @@ def test_an_answer_holds_measurements_and_the_prediction_of_every_target(known: 
     assert answer.source.image_sha256 == sha256(known / "scan.nii.gz")
     assert answer.mask.sha256 == sha256(folder / "mask.nii.gz")
     assert (answer.mask.origin, answer.network) == ("given", None)
-    assert answer.lesions[0].volume_ml == pytest.approx(4 / 3 * np.pi * 1.5**3, rel=0.05)
+    assert answer.lesions[0].volume_ml == pytest.approx(4 / 3 * np.pi * 1.5**3, rel=0.06)
     grade, percent = answer.predictions
     model = Model.load(known / "grade")
     assert (grade.model_sha256, grade.kind, grade.abstained) == (model.id, "binary", False)
@@ -216,3 +218,16 @@ def test_folders_of_results_stay_in_the_result(known: Path, tmp_path: Path) -> N
     assert not set("<>=") & set(answers[0].patient)
     content = json.loads((tmp_path / "out" / answers[0].patient / "answer.json").read_text(encoding="utf-8"))
     assert (content["format"], content["version"]) == ("ccrcc-answer", 1)
+
+
+def test_the_example_of_the_front_door_runs(known: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(known, tmp_path / "known")
+    (tmp_path / "known" / "models").mkdir()
+    (tmp_path / "known" / "grade").rename(tmp_path / "known" / "models" / "grade")
+    monkeypatch.chdir(tmp_path / "known")
+    assert run_examples(cc, "predict") >= 2
+
+
+def test_a_result_is_not_written_into_the_folder_of_the_scan(known: Path, tmp_path: Path) -> None:
+    (tmp_path / "series").mkdir()
+    assert "choose another with --out" in mistake_here(*words(known, tmp_path / "series", "--scan", tmp_path / "series"))
