@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -142,18 +143,18 @@ def _of_path(path: Path, mask: Path | None, labels: Labels | None) -> PatientSca
 
 def _with_names_of_their_own(scans: Sequence[PatientScan]) -> tuple[PatientScan, ...]:
     """Number scans of one name, such as two folders ``image``: each gets a folder of its own."""
-    total, seen = Counter(scan.id.lower() for scan in scans), Counter[str]()
-    found = []
-    for scan in scans:
-        key = scan.id.lower()
-        seen[key] += 1
-        if total[key] > 1:
-            case = scan.cohort.cases[0]
-            name = f"{case.id}-{seen[key]}"
-            patient = name if case.patient_id == case.id else case.patient_id
-            scan = replace(scan, cohort=scan.cohort.with_cases([replace(case, id=name, patient_id=patient)]))  # noqa: PLW2901
-        found.append(scan)
-    return tuple(found)
+    total = Counter(scan.id.lower() for scan in scans)
+    taken = {name for name, times in total.items() if times == 1}
+    return tuple(scan if total[scan.id.lower()] == 1 else _numbered(scan, taken) for scan in scans)
+
+
+def _numbered(scan: PatientScan, taken: set[str]) -> PatientScan:
+    """Return a scan under its name with the first number that is free, which is taken from then on."""
+    case = scan.cohort.cases[0]
+    name = next(name for number in count(1) if (name := f"{case.id}-{number}").lower() not in taken)
+    taken.add(name.lower())
+    patient = name if case.patient_id == case.id else case.patient_id
+    return replace(scan, cohort=scan.cohort.with_cases([replace(case, id=name, patient_id=patient)]))
 
 
 def _tree_sha256(source: Path) -> str:

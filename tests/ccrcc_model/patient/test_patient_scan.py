@@ -29,8 +29,8 @@ def write_dicom(folder: Path, image: Path, **attributes: str) -> Path:
 
 def test_scans_of_one_name_get_folders_of_their_own(tmp_path: Path) -> None:
     paths = [write_scan(tmp_path / name, "Image").image for name in ("a", "b")]
-    other = write_scan(tmp_path, "other").image
-    assert [scan.id for scan in patient_scans([*paths, other])] == ["Image-1", "Image-2", "other"]
+    others = [write_scan(tmp_path, name).image for name in ("other", "image-2")]
+    assert [scan.id for scan in patient_scans([*paths, *others])] == ["Image-1", "Image-3", "other", "image-2"]
 
 
 @pytest.mark.parametrize(
