@@ -1,5 +1,5 @@
-"""DICOM objects that we write: the masks of a scan as SEG, and whose scan it was, if the user asks for that.
+"""Masks as viewers and archives take them: DICOM SEG, and segmentations of 3D Slicer.
 
 ``identity`` decides which identifiers leave, ``source`` holds what an object may state of its CT series, ``coding`` the codes
-of our structures, ``segmentation_object`` writes. All of it needs the extra ``dicom``.
+of our structures, ``segment`` what a value of a mask means; ``segmentation_object`` and ``slicer_segmentation`` write.
 """

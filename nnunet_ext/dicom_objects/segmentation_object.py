@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -19,13 +18,10 @@ from nnunet_ext.dicom.headers import Header, read_header
 from nnunet_ext.dicom_objects.coding import STRUCTURE_CODES
 from nnunet_ext.dicom_objects.equipment import equipment
 from nnunet_ext.dicom_objects.highdicom_extra import highdicom
+from nnunet_ext.dicom_objects.segment import ONE_EACH, Labels, Segment, held_segments
 from nnunet_ext.dicom_objects.source import Source
-from nnunet_ext.ground.errors import CaseRefused
 from nnunet_ext.ground.files import atomic_path
-from nnunet_ext.ground.labels import ON_CT, STRUCTURES
-
-Labels = npt.NDArray[np.unsignedinteger[Any]]
-"""Shape (z, y, x)."""
+from nnunet_ext.ground.labels import ON_CT
 
 SERIES_NUMBER = 901
 """Of a SEG. High, so that it comes after the scan's own series."""
@@ -42,25 +38,6 @@ class Algorithm:
 
     name: str
     version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A structure, or one of several of its kind, in a label map.
-
-    Args:
-        value: Of its voxels.
-        structure: ``kidney``, ``tumour`` or ``cyst``.
-        name: That a viewer shows, such as ``Tumour 2``; no two have the same.
-    """
-
-    value: int
-    structure: str
-    name: str
-
-
-ONE_EACH = tuple(Segment(int(label), structure, structure.capitalize()) for structure, label in STRUCTURES.items())
-"""A segment for each structure, of a mask that holds ``Label`` values."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +92,9 @@ def write_seg(
             the mask, ``mask-empty`` if it holds none.
     """
     library = highdicom()
-    labels, present = _numbered(source.labels(mask), segments)
+    labels = source.labels(mask)
+    present = held_segments(labels, segments)
+    labels = _numbered(labels, present)
     kind = "LABELMAP" if labelmap else "BINARY"
     series, instance = _uids(source, labels, kind, (*map(str, present), str(algorithm)))
     if _holds(path, instance):
@@ -140,22 +119,11 @@ def write_seg(
     return WrittenSeg.read(path)
 
 
-def _numbered(labels: Labels, segments: Sequence[Segment]) -> tuple[Labels, list[Segment]]:
-    """Return labels that number the segments which are there from 1 on, as a SEG does, and these segments.
-
-    Raises:
-        CaseRefused: ``unknown-label`` or ``mask-empty``.
-    """
-    held = [value for value in range(1, int(labels.max()) + 1) if (labels == value).any()]
-    known = {one.value: one for one in segments}
-    if foreign := [value for value in held if value not in known]:
-        reason = f"the mask holds the value {foreign[0]}; segments are known for {', '.join(map(str, known))}"
-        raise CaseRefused("unknown-label", reason)
-    if not held:
-        raise CaseRefused("mask-empty", "the mask labels no voxel, so there is nothing to write")
-    numbers = np.zeros(max(held) + 1, np.uint8)
-    numbers[held] = np.arange(1, len(held) + 1)
-    return numbers[labels], [known[value] for value in held]
+def _numbered(labels: Labels, present: Sequence[Segment]) -> Labels:
+    """Return labels that number the segments from 1 on, as a SEG does."""
+    numbers = np.zeros(int(labels.max()) + 1, np.uint8)
+    numbers[[one.value for one in present]] = np.arange(1, len(present) + 1)
+    return numbers[labels]
 
 
 def _uids(source: Source, labels: Labels, kind: str, words: Sequence[str]) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 # Also of: nnunet_ext.dicom_objects.coding nnunet_ext.dicom_objects.equipment nnunet_ext.dicom_objects.highdicom_extra
+# nnunet_ext.dicom_objects.segment
 import itertools
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,13 +20,15 @@ from dicom_series import (
     write_series,
 )
 from pydicom import dcmread
+from valid_dicom import faults
 
 from ccrcc_model.faults.orientation import OBLIQUE
 from nnunet_ext.convert.dicom import import_dicom
 from nnunet_ext.dicom_masks.codes import read_codes
 from nnunet_ext.dicom_objects.coding import STRUCTURE_CODES
 from nnunet_ext.dicom_objects.identity import Identity
-from nnunet_ext.dicom_objects.segmentation_object import Algorithm, Segment, WrittenSeg, write_seg
+from nnunet_ext.dicom_objects.segment import Segment
+from nnunet_ext.dicom_objects.segmentation_object import Algorithm, WrittenSeg, write_seg
 from nnunet_ext.dicom_objects.source import Source
 from nnunet_ext.ground.case import Role
 from nnunet_ext.ground.errors import CaseRefused, InputError
@@ -42,14 +43,6 @@ def _written(folder: Path, image: sitk.Image, mask: sitk.Image, **options: objec
     source = Source.of(write_series(folder / "ct", image), Identity.kept())
     write_seg(folder / "seg.dcm", source, mask, algorithm=NETWORK, **options)  # type: ignore[arg-type]
     return folder / "seg.dcm"
-
-
-def _faults(path: Path) -> list[str]:
-    """Return the errors that dciodvfy of dicom3tools finds."""
-    if shutil.which("dciodvfy") is None:
-        pytest.skip("dciodvfy (Debian's dicom3tools) is not installed")
-    said = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, encoding="utf-8", check=False).stderr
-    return [line for line in said.splitlines() if line.startswith("Error")]
 
 
 @pytest.mark.parametrize("order", AXIAL)
@@ -101,13 +94,13 @@ def test_dciodvfy_finds_no_error(tmp_path: Path, identity: Identity, algorithm: 
     image, mask = small_volume()
     series = write_series(tmp_path / "ct", image, PatientName="A^B", StudyDate="20200301", StudyInstanceUID="1.2.3.4")
     write_seg(tmp_path / "seg.dcm", Source.of(series, identity), mask, algorithm=algorithm)
-    assert _faults(tmp_path / "seg.dcm") == []
+    assert faults(tmp_path / "seg.dcm") == []
 
 
 def test_dciodvfy_finds_nothing_wrong_with_a_label_map_but_that_it_does_not_know_the_kind(tmp_path: Path) -> None:
     path = _written(tmp_path, *small_volume(), labelmap=True)
     unknown = ["Information Object Not found", "SegmentNumber not monotonically increasing"]  # 0 is its background
-    assert [line for line in _faults(path) if not any(word in line for word in unknown)] == []
+    assert [line for line in faults(path) if not any(word in line for word in unknown)] == []
 
 
 def test_the_codes_written_are_read_as_the_structures_that_they_are_written_for(tmp_path: Path) -> None:
