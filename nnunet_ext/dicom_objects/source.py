@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 from pydicom import dcmread
@@ -16,9 +15,9 @@ from pydicom.valuerep import DSfloat
 from nnunet_ext.dicom.headers import Header
 from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom.stack import axes
-from nnunet_ext.dicom_masks.grid import TOLERANCE_VOXELS, ScanGrid
+from nnunet_ext.dicom_masks.grid import ScanGrid
 from nnunet_ext.dicom_objects.identity import Identity
-from nnunet_ext.ground.errors import CaseRefused
+from nnunet_ext.dicom_objects.series_grid import grid_of, in_slice_order
 
 _PERSON = (
     "PatientName",
@@ -67,8 +66,7 @@ class Source:
             "SliceThickness": _decimals([_thickness_mm(first, series.step_mm)])[0],
         }
         slices = tuple(_slice(header, common, identity, number) for number, header in enumerate(ordered, start=1))
-        grid = ScanGrid.of_slices([header.position_mm or () for header in ordered], cosines, first.grid)
-        return cls(slices, grid, identity)
+        return cls(slices, grid_of(series), identity)
 
     @property
     def first(self) -> Dataset:
@@ -89,10 +87,7 @@ class Source:
         Raises:
             CaseRefused: ``mask-grid`` if its voxels are not those of the series.
         """
-        axes_of, towards = _placed(mask, self.grid)
-        stored = sitk.GetArrayViewFromImage(mask).transpose(2, 1, 0)  # along x, y, z
-        turned = stored.transpose(axes_of)[tuple(slice(None, None, step) for step in towards)]
-        return np.array(turned.transpose(2, 1, 0))  # a copy: what a view shows goes with its image
+        return in_slice_order(mask, self.grid)
 
 
 def _frame_of_reference(first: Header, identity: Identity) -> str:
@@ -153,32 +148,3 @@ def _values(header: Header, names: tuple[str, ...]) -> dict[str, Any]:
             if value is not None:
                 found[name] = value
     return found
-
-
-def _placed(mask: sitk.Image, grid: ScanGrid) -> tuple[list[int], list[int]]:
-    """Return for each axis of a grid which axis of a mask runs along it, and whether forwards (1) or backwards (-1).
-
-    Raises:
-        CaseRefused: ``mask-grid``.
-    """
-    size = np.array(mask.GetSize())
-    ends = np.vstack([np.zeros((1, 3), int), np.diag(size - 1), size - 1])
-    index = grid.index_of(np.array([mask.TransformIndexToPhysicalPoint(end.tolist()) for end in ends]))
-    steps = np.rint((index[1:4] - index[0]) / np.maximum(size - 1, 1)[:, None]).astype(int)
-    first = np.where(steps.sum(axis=0) < 0, np.array(grid.size) - 1, 0)
-    along, apart = np.abs(steps), float(np.abs(index - (first + ends @ steps)).max())
-    is_order = (along.sum(axis=0) == 1).all() and (along.sum(axis=1) == 1).all()
-    axes_of = along.argmax(axis=0).tolist()
-    if not is_order or tuple(size[axes_of]) != grid.size or apart > TOLERANCE_VOXELS:
-        raise CaseRefused("mask-grid", _difference(mask, grid, apart, is_order=bool(is_order)))
-    return axes_of, [int(steps[axis, to]) for to, axis in enumerate(axes_of)]
-
-
-def _difference(mask: sitk.Image, grid: ScanGrid, apart: float, *, is_order: bool) -> str:
-    sizes = " and ".join(" x ".join(map(str, one)) for one in (mask.GetSize(), grid.size))
-    if not is_order or sorted(mask.GetSize()) != sorted(grid.size):
-        return f"mask and series have other voxels: {sizes} (xyz); name the series that the mask was drawn on"
-    return (
-        f"the mask lies up to {apart:.2f} voxels off the series, at most {TOLERANCE_VOXELS} are allowed; "
-        "name the series that the mask was drawn on"
-    )

@@ -1,3 +1,4 @@
+# Also of: nnunet_ext.dicom_objects.series_grid
 from pathlib import Path
 
 import numpy as np
