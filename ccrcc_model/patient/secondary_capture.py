@@ -9,9 +9,9 @@ from pydicom.dataset import Dataset
 
 from nnunet_ext.dicom_objects.equipment import equipment
 from nnunet_ext.dicom_objects.highdicom_extra import highdicom
+from nnunet_ext.dicom_objects.object_file import save_object
 from nnunet_ext.dicom_objects.source import Source
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.files import atomic_path
 
 SERIES_NUMBER = 903
 """Of a summary image: after those of a SEG and a report."""
@@ -56,7 +56,5 @@ def write_capture(path: Path, source: Source, rgb: npt.NDArray[np.uint8], *, nam
     )
     made.PatientOrientation, made.BodyPartExamined = "", "ABDOMEN"  # a page has no orientation
     made.BurnedInAnnotation = "YES" if names_patient else "NO"
-    source.identity.mark(made)
-    with atomic_path(path) as temporary:
-        made.save_as(temporary, enforce_file_format=True)
+    save_object(path, made, source.identity)
     return made

@@ -27,9 +27,9 @@ from ccrcc_model.patient.report_codes import (
 from nnunet_ext.dicom_objects.coding import KIDNEY, STRUCTURE_CODES
 from nnunet_ext.dicom_objects.equipment import equipment
 from nnunet_ext.dicom_objects.highdicom_extra import highdicom
+from nnunet_ext.dicom_objects.object_file import save_object
 from nnunet_ext.dicom_objects.segmentation_object import WrittenSeg
 from nnunet_ext.dicom_objects.source import Source
-from nnunet_ext.ground.files import atomic_path
 from nnunet_ext.ground.record import DISTRIBUTION
 
 SERIES_NUMBER = 902
@@ -140,9 +140,7 @@ def write_report(
         **equipment(),
     )
     report.CodingSchemeIdentificationSequence = [_coding_scheme()]
-    identity.mark(report)
-    with atomic_path(path) as temporary:
-        report.save_as(temporary, enforce_file_format=True)
+    save_object(path, report, source.identity)
     return report
 
 

@@ -14,13 +14,12 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from nnunet_ext.dicom.headers import Header, read_header
 from nnunet_ext.dicom_objects.coding import STRUCTURE_CODES
 from nnunet_ext.dicom_objects.equipment import equipment
 from nnunet_ext.dicom_objects.highdicom_extra import highdicom
+from nnunet_ext.dicom_objects.object_file import holds_object, save_object
 from nnunet_ext.dicom_objects.segment import ONE_EACH, Labels, Segment, held_segments
 from nnunet_ext.dicom_objects.source import Source
-from nnunet_ext.ground.files import atomic_path
 from nnunet_ext.ground.labels import ON_CT
 
 SERIES_NUMBER = 901
@@ -97,7 +96,7 @@ def write_seg(
     labels = _numbered(labels, present)
     kind = "LABELMAP" if labelmap else "BINARY"
     series, instance = _uids(source, labels, kind, (*map(str, present), str(algorithm)))
-    if _holds(path, instance):
+    if holds_object(path, instance):
         return WrittenSeg.read(path)
     made = library.seg.Segmentation(
         source.slices,
@@ -113,9 +112,7 @@ def write_seg(
         series_description="Masks of kidney, tumours and cysts (research)",
         transfer_syntax_uid=RLELossless if labelmap else ExplicitVRLittleEndian,
     )
-    source.identity.mark(made)
-    with atomic_path(path) as temporary:
-        made.save_as(temporary, enforce_file_format=True)
+    save_object(path, made, source.identity)
     return WrittenSeg.read(path)
 
 
@@ -131,12 +128,6 @@ def _uids(source: Source, labels: Labels, kind: str, words: Sequence[str]) -> tu
     voxels = sha256(labels.tobytes()).hexdigest()
     of = (kind, source.series_uid, voxels, *words)
     return source.identity.new_uid("SEG series", *of), source.identity.new_uid("SEG", *of)
-
-
-def _holds(path: Path, instance: str) -> bool:
-    """Return whether a file is the object of that identifier."""
-    header = read_header(path) if path.is_file() else None
-    return isinstance(header, Header) and header.instance == instance
 
 
 def _description(library: ModuleType, number: int, segment: Segment, source: Source, algorithm: Algorithm | None) -> Any:

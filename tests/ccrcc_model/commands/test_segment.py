@@ -24,7 +24,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one study of ``small_scan``; never to be written to."""
     folder = tmp_path_factory.mktemp("studies")
-    write_series(folder / "series", as_image(small_scan()[0]), PatientID="4711", PatientName="A^B", StudyInstanceUID="1.2.3.4")
+    write_series(
+        folder / "series", as_image(small_scan()[0]), PatientID="HOSP-4711", PatientName="A^B", StudyInstanceUID="1.2.3.4"
+    )
     return folder
 
 
@@ -51,7 +53,7 @@ def test_masks_of_an_imported_cohort_come_as_seg_and_for_slicer(
     assert [str(one.SegmentLabel) for one in seg.SegmentSequence] == ["Kidney", "Tumour"]
     assert int(seg.pixel_array.sum()) == int((labels > 0).sum()) > 0
     assert (seg.PatientID[:2], str(seg.StudyInstanceUID)[:5]) == ("P-", "2.25.")
-    assert b"4711" not in (out / "dicom" / f"{case.id}.dcm").read_bytes()
+    assert b"HOSP-4711" not in (out / "dicom" / f"{case.id}.dcm").read_bytes()
     slicer = sitk.ReadImage(str(out / "slicer" / f"{case.id}.seg.nrrd"))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(slicer), labels)
     record = (out / "run.json").read_text(encoding="utf-8")
@@ -68,7 +70,7 @@ def test_a_folder_of_slices_is_its_own_source_and_its_identity_may_be_kept(
     ran = ccrcc_here(*_options(studies / "series", network, tmp_path / "out", "--dicom", "--keep-identity", "--labelmap"))
     assert ran.status == 0, ran.said
     seg = dcmread(tmp_path / "out" / "dicom" / "series.dcm")
-    assert (seg.PatientID, seg.StudyInstanceUID, seg.SegmentationType) == ("4711", "1.2.3.4", "LABELMAP")
+    assert (seg.PatientID, seg.StudyInstanceUID, seg.SegmentationType) == ("HOSP-4711", "1.2.3.4", "LABELMAP")
 
 
 def test_a_case_whose_series_is_not_named_keeps_its_mask_and_is_listed(card: Path, network: Path, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from nnunet_ext.ground.errors import CaseRefused
 
 PERSON = {
     "PatientName": "Müller^Hans",
-    "PatientID": "4711",
+    "PatientID": "HOSP-4711",
     "PatientBirthDate": "19500101",
     "PatientSex": "M",
     "StudyDate": "20200301",
-    "StudyTime": "101112",
+    "StudyTime": "101112.543210",
     "StudyID": "S77",
     "AccessionNumber": "A88",
     "ReferringPhysicianName": "Weiss^Eva",
