@@ -12,6 +12,7 @@ from nnunet_ext.dicom.folder import only_series
 from nnunet_ext.dicom.series import Series
 from nnunet_ext.dicom_objects.highdicom_extra import highdicom
 from nnunet_ext.dicom_objects.identity import Identity
+from nnunet_ext.dicom_objects.pseudonymous_series import write_series
 from nnunet_ext.dicom_objects.segmentation_object import Algorithm, write_seg
 from nnunet_ext.dicom_objects.series_of_scan import StudySeries
 from nnunet_ext.dicom_objects.slicer_segmentation import SUFFIX, write_slicer_segmentation
@@ -36,6 +37,7 @@ def export_seg(
     algorithm: Algorithm | None,
     studies: Path | None = None,
     labelmap: bool = False,
+    slices: bool = False,
     on_progress: OnProgress = silent,
 ) -> tuple[Refusal, ...]:
     """Write the mask of every case as a SEG that refers to the DICOM series of its scan.
@@ -49,6 +51,7 @@ def export_seg(
         algorithm: What drew the masks; none if a person did.
         studies: Folder or zip file of the studies that the scans were imported from.
         labelmap: See ``write_seg``.
+        slices: Also write the slices of each series under the identifiers that its SEG refers to, ``dicom/<case id>-ct``.
         on_progress: Called with the cases done and the cases in all.
 
     Returns:
@@ -62,7 +65,10 @@ def export_seg(
     with _series_below(studies) as known:
 
         def write(case: Case, mask: sitk.Image) -> None:
-            source = Source.of(_series_of(case, known), identity)
+            series = _series_of(case, known)
+            source = Source.of(series, identity)
+            if slices:
+                write_series(out / SEG_FOLDER / f"{case.id}-ct", series, source)
             write_seg(out / SEG_FOLDER / f"{case.id}.dcm", source, mask, algorithm=algorithm, labelmap=labelmap)
 
         return _export(cohort, write, on_progress)

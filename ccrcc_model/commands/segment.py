@@ -43,6 +43,9 @@ def segment(
         Path | None,
         typer.Option(metavar="PATH", help="Folder or zip of the DICOM studies that the scans were imported from."),
     ] = None,
+    dicom_slices: Annotated[
+        bool, typer.Option("--dicom-slices", help="Write the slices too, under the pseudonyms that the SEG refers to.")
+    ] = False,
     labelmap: Annotated[
         bool, typer.Option("--labelmap", help="Write SEG of the type LABELMAP: smaller; older viewers do not show it.")
     ] = False,
@@ -71,8 +74,12 @@ def segment(
         identity = identity_of(out, keep_identity=keep_identity, identity_key=identity_key)
         if dicom_source is not None:
             refuse_other(dicom_source)  # before hours of segmentation
-    elif dicom_source or labelmap or keep_identity or identity_key:
-        msg = "--dicom-source, --labelmap, --keep-identity and --identity-key are for SEG; add --dicom, or leave them out"
+        if keep_identity and dicom_slices:
+            msg = "With --keep-identity a SEG refers to the original slices, and --dicom-slices would copy them; leave one out"
+            raise InputError(msg)
+    elif dicom_source or dicom_slices or labelmap or keep_identity or identity_key:
+        what = "--dicom-source, --dicom-slices, --labelmap, --keep-identity and --identity-key"
+        msg = f"{what} are for SEG; add --dicom, or leave them out"
         raise InputError(msg)
     cohort = _read(scans, data_root, out)
     if shard is not None:
@@ -91,7 +98,7 @@ def segment(
             on_progress=on_progress,
             on_note=note,
         )
-    refusals += _export(segmented, out, identity, dicom_source, labelmap=labelmap, slicer=slicer)
+    refusals += _export(segmented, out, identity, dicom_source, labelmap=labelmap, slices=dicom_slices, slicer=slicer)
     masks = f"{len(segmented.cases)} of {len(cohort.cases)}"
     if shard is not None:
         line = (
@@ -103,7 +110,14 @@ def segment(
 
 
 def _export(
-    segmented: Cohort, out: Path, identity: "Identity | None", dicom_source: Path | None, *, labelmap: bool, slicer: bool
+    segmented: Cohort,
+    out: Path,
+    identity: "Identity | None",
+    dicom_source: Path | None,
+    *,
+    labelmap: bool,
+    slices: bool,
+    slicer: bool,
 ) -> tuple[Refusal, ...]:
     """Write the masks for viewers, if that was asked for; return the cases without."""
     from ccrcc_model.commands.console import progress_bar
@@ -125,6 +139,7 @@ def _export(
                 algorithm=algorithm,
                 studies=dicom_source,
                 labelmap=labelmap,
+                slices=slices,
                 on_progress=on_progress,
             )
     return refusals

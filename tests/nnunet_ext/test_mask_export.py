@@ -77,6 +77,19 @@ def test_a_scan_without_its_series_is_refused_and_the_others_go_on(tmp_path: Pat
     assert [path.stem for path in (tmp_path / "out" / "dicom").iterdir()] == [cohort.cases[1].id]
 
 
+def test_slices_and_segments_under_one_key_are_one_study(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path)
+    out = tmp_path / "out"
+    options = {"identity": Identity.replaced(), "algorithm": None, "studies": tmp_path / "studies", "slices": True}
+    assert export_seg(cohort, out, **options) == ()  # type: ignore[arg-type]
+    again, refused = import_dicom(out / "dicom", tmp_path / "again", name="one", role=Role.EXTERNAL, centre="north")
+    assert refused == ()
+    mask = sitk.ReadImage(str(again.cases[0].mask))
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(sitk.ReadImage(str(cohort.cases[0].mask)))
+    )
+
+
 def test_an_empty_mask_has_no_segments_and_is_no_fault(tmp_path: Path) -> None:
     _, mask = small_volume()
     sitk.WriteImage(mask * 0, str(tmp_path / "empty.nii.gz"))

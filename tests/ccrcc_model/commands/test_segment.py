@@ -86,6 +86,7 @@ def test_a_case_whose_series_is_not_named_keeps_its_mask_and_is_listed(card: Pat
     [
         (("--keep-identity",), "add --dicom"),
         (("--labelmap",), "add --dicom"),
+        (("--dicom", "--keep-identity", "--dicom-slices"), "leave one out"),
         (("--dicom", "--keep-identity", "--identity-key", "a.key"), "give one of them"),
         (("--dicom", "--identity-key", "OUT/a.key"), "has to be outside"),
         (("--dicom", "--dicom-source", "absent"), "neither a folder nor a zip file"),
