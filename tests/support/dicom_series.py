@@ -9,6 +9,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
+from scipy.spatial import KDTree
 
 from ccrcc_model.faults.dicom_files import write_ct
 from ccrcc_model.faults.scans import small_scan
@@ -88,9 +89,14 @@ def places_of(mask: sitk.Image, label: int) -> npt.NDArray[np.float64]:
     return np.asarray(np.array(mask.GetOrigin()) + zyx[:, ::-1] @ steps.T)
 
 
-def sorted_mm(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return points in the order of their places to a hundredth of a millimetre, so that two sets can be compared."""
-    return np.asarray(points[np.lexsort(np.round(points, 2).T)])
+def farthest_mm(found: npt.NDArray[np.float64], expected: npt.NDArray[np.float64]) -> float:
+    """Return the largest distance of a place from its nearest one in the other set; infinite if their numbers differ.
+
+    Voxels are millimetres apart, so sets of one size with a small distance are the same voxels.
+    """
+    if len(found) != len(expected) or len(np.unique(found, axis=0)) != len(found):
+        return float("inf")
+    return max(float(KDTree(a).query(b)[0].max()) for a, b in ((found, expected), (expected, found)))
 
 
 def _points(found: Any, frames: Mask, segment: int) -> npt.NDArray[np.float64]:

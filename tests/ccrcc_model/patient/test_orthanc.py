@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_series import points_by_pydicom, small_volume, sorted_mm, write_series
+from dicom_series import points_by_pydicom, small_volume, write_series
 from pydicom import dcmread
 
 from ccrcc_model.patient.secondary_capture import write_capture
@@ -166,7 +166,7 @@ def test_what_comes_back_is_what_was_stored(stored: Archive, study: Path, tmp_pa
         else:
             assert after.ContentSequence == before.ContentSequence
     for segment in (1, 2):
-        one, other = (sorted_mm(points_by_pydicom(folder / "seg.dcm", segment)) for folder in (study, tmp_path))
+        one, other = (points_by_pydicom(folder / "seg.dcm", segment) for folder in (study, tmp_path))
         np.testing.assert_array_equal(one, other)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_series import points_by_pydicom, small_volume, sorted_mm, write_series
+from dicom_series import points_by_pydicom, small_volume, write_series
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
@@ -78,7 +78,7 @@ def test_segments_under_the_same_key_belong_to_the_copy(tmp_path: Path) -> None:
     series = write_series(tmp_path / "ct", image, **PERSON)
     _copied(tmp_path / "copy", series)
     write_seg(tmp_path / "copy" / "seg.dcm", Source.of(series, Identity.replaced(bytes(32))), mask, algorithm=None)
-    before = sorted_mm(points_by_pydicom(tmp_path / "copy" / "seg.dcm", 2))
+    before = points_by_pydicom(tmp_path / "copy" / "seg.dcm", 2)
     cohort, refused = import_dicom(tmp_path / "copy", tmp_path / "out", name="a", role=Role.EXTERNAL, centre="north")
     assert refused == ()
     labels = sitk.ReadImage(str(cohort.cases[0].mask))
