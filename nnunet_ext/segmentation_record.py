@@ -168,6 +168,15 @@ def read_structures(folder: Path) -> list[str]:
     return list(_read(folder / RECORD)["structures"])
 
 
+def model_version(folder: Path) -> str:
+    """Return a hash of everything that the masks in a folder depend on besides the images.
+
+    Raises:
+        InputError: If ``segmentation.json`` is damaged.
+    """
+    return _digest(_read(folder / RECORD)["model"])
+
+
 def _read(file: Path) -> dict[str, Any]:
     content = read_json_object(file)
     structures, model = content.get("structures"), content.get("model")

@@ -30,6 +30,15 @@ CasesFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the result files; FILE's name with .cases by default.")
 ]
 
+KeepIdentity = Annotated[
+    bool,
+    typer.Option("--keep-identity", help="State patient, study and dates of the source in DICOM objects, not pseudonyms."),
+]
+IdentityKey = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Key of the pseudonyms, outside the result; made if absent. Each run has its own else."),
+]
+
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes, one core each.")]
 ShardOption = Annotated[
     str | None, typer.Option(metavar="i/N", help="Only every N-th case from the i-th on, i from 0: one job of an array.")

@@ -75,7 +75,12 @@ IMPORTED = {
     for name in ("kits", "table", "dicom")
 }
 PHANTOM = FolderKind(("phantom",), ("truth.json", "development", "external-1", "external-2"), ("truth.json",))
-SEGMENTED = FolderKind(("segment",), (*_COHORT, "self_check.csv", "cases"), ("segmentation.json",))
+SEGMENTED = FolderKind(
+    ("segment",),
+    (*_COHORT, "self_check.csv", "cases", "dicom", "slicer"),
+    ("segmentation.json",),
+    ("dicom_source", "identity_key"),
+)
 BENCHMARK = FolderKind(
     ("benchmark",),
     (

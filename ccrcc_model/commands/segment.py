@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ccrcc_model.commands.options import DataRoot, Device, Jobs, Network, OutFolder, ShardOption, TrustCheckpoint
+from ccrcc_model.commands.options import (
+    DataRoot,
+    Device,
+    IdentityKey,
+    Jobs,
+    KeepIdentity,
+    Network,
+    OutFolder,
+    ShardOption,
+    TrustCheckpoint,
+)
 from nnunet_ext.ground.case import Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
+
+if TYPE_CHECKING:
+    from nnunet_ext.dicom_objects.identity import Identity
 
 
 def segment(
@@ -25,6 +38,22 @@ def segment(
     trust_checkpoint: TrustCheckpoint = False,
     jobs: Jobs = 1,
     shard: ShardOption = None,
+    dicom: Annotated[bool, typer.Option("--dicom", help="Write a DICOM SEG for each mask, in the subfolder dicom.")] = False,
+    dicom_source: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Folder or zip of the DICOM studies that the scans were imported from."),
+    ] = None,
+    dicom_slices: Annotated[
+        bool, typer.Option("--dicom-slices", help="Write the slices too, under the pseudonyms that the SEG refers to.")
+    ] = False,
+    labelmap: Annotated[
+        bool, typer.Option("--labelmap", help="Write SEG of the type LABELMAP: smaller; older viewers do not show it.")
+    ] = False,
+    keep_identity: KeepIdentity = False,
+    identity_key: IdentityKey = None,
+    slicer: Annotated[
+        bool, typer.Option("--slicer", help="Write a .seg.nrrd for 3D Slicer for each mask, in the subfolder slicer.")
+    ] = False,
 ) -> None:
     """Write the masks of a cohort or of one scan.
 
@@ -33,11 +62,25 @@ def segment(
     A coarse pass finds the kidneys; the fine pass runs there, or all over the body where the coarse pass is unsure.
     """
     from ccrcc_model.commands.console import finish, note, progress_bar
+    from ccrcc_model.commands.identities import identity_of
     from ccrcc_model.commands.output_kinds import SEGMENTED
+    from nnunet_ext.dicom.archive import refuse_other
     from nnunet_ext.ground.shard import Shard
     from nnunet_ext.segmentation import segment as segment_cohort
 
     SEGMENTED.claim(out, inputs=[scans])
+    identity = None
+    if dicom:
+        identity = identity_of(out, keep_identity=keep_identity, identity_key=identity_key)
+        if dicom_source is not None:
+            refuse_other(dicom_source)  # before hours of segmentation
+        if keep_identity and dicom_slices:
+            msg = "With --keep-identity a SEG refers to the original slices, and --dicom-slices would copy them; leave one out"
+            raise InputError(msg)
+    elif dicom_source or dicom_slices or labelmap or keep_identity or identity_key:
+        what = "--dicom-source, --dicom-slices, --labelmap, --keep-identity and --identity-key"
+        msg = f"{what} are for SEG; add --dicom, or leave them out"
+        raise InputError(msg)
     cohort = _read(scans, data_root, out)
     if shard is not None:
         cohort = Shard.parse(shard).of(cohort)
@@ -55,6 +98,7 @@ def segment(
             on_progress=on_progress,
             on_note=note,
         )
+    refusals += _export(segmented, out, identity, dicom_source, labelmap=labelmap, slices=dicom_slices, slicer=slicer)
     masks = f"{len(segmented.cases)} of {len(cohort.cases)}"
     if shard is not None:
         line = (
@@ -63,6 +107,42 @@ def segment(
     else:
         line = f"{masks} scans segmented{_write_cohort(segmented, refusals, out)}"
     raise typer.Exit(finish(line, refusals))
+
+
+def _export(
+    segmented: Cohort,
+    out: Path,
+    identity: "Identity | None",
+    dicom_source: Path | None,
+    *,
+    labelmap: bool,
+    slices: bool,
+    slicer: bool,
+) -> tuple[Refusal, ...]:
+    """Write the masks for viewers, if that was asked for; return the cases without."""
+    from ccrcc_model.commands.console import progress_bar
+    from nnunet_ext.dicom_objects.segmentation_object import Algorithm
+    from nnunet_ext.mask_export import export_seg, export_slicer
+    from nnunet_ext.segmentation_record import model_version
+
+    refusals: tuple[Refusal, ...] = ()
+    if slicer:
+        with progress_bar("Writing .seg.nrrd") as on_progress:
+            refusals += export_slicer(segmented, out, on_progress=on_progress)
+    if identity is not None:
+        algorithm = Algorithm("nnU-Net", model_version(out))
+        with progress_bar("Writing DICOM SEG") as on_progress:
+            refusals += export_seg(
+                segmented,
+                out,
+                identity=identity,
+                algorithm=algorithm,
+                studies=dicom_source,
+                labelmap=labelmap,
+                slices=slices,
+                on_progress=on_progress,
+            )
+    return refusals
 
 
 def _read(scans: Path, data_root: Path | None, out: Path) -> Cohort:

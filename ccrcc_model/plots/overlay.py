@@ -13,13 +13,11 @@ from matplotlib.patches import Rectangle
 
 from ccrcc_model.plots.style import DPI, new_figure, styled
 from nnunet_ext.ground.files import atomic_path
-from nnunet_ext.ground.labels import STRUCTURES, Label
+from nnunet_ext.ground.labels import ON_CT, STRUCTURES, Label
 
 WINDOW_HU = (-120.0, 280.0)
 """Level 80, width 400: contrast-enhanced soft tissue."""
 ZOOM_MARGIN_MM = 25.0
-ON_CT = {"kidney": "#3fd6bb", "tumour": "#ff74c4", "cyst": "#ffd84d"}
-"""Colours of the structures, lightened for a dark background."""
 
 
 @dataclass(frozen=True, eq=False)

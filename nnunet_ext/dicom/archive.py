@@ -43,12 +43,10 @@ def unpacked(source: Path) -> Iterator[Path]:
     Raises:
         InputError: If it is neither, has a password, is damaged, packed in an unknown way, or beyond the limits above.
     """
+    refuse_other(source)
     if source.is_dir():
         yield source
         return
-    if not source.is_file() or not is_zipfile(source):
-        msg = f"{source} is neither a folder nor a zip file"
-        raise InputError(msg)
     with tempfile.TemporaryDirectory(prefix="ccrcc-") as folder:
         try:
             with ZipFile(source) as archive:
@@ -64,6 +62,17 @@ def unpacked(source: Path) -> Iterator[Path]:
             msg = f"{source} is a damaged zip file: it cannot be unpacked"
             raise InputError(msg) from error
         yield Path(folder)
+
+
+def refuse_other(source: Path) -> None:
+    """Refuse what is neither a folder nor a zip file.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if not source.is_dir() and not (source.is_file() and is_zipfile(source)):
+        msg = f"{source} is neither a folder nor a zip file"
+        raise InputError(msg)
 
 
 def _check(source: Path, members: Sequence[ZipInfo], free: int) -> None:

@@ -22,7 +22,16 @@ def read_folder(folder: Path) -> sitk.Image:
     The rules are those of ``ccrcc import dicom`` except for the number of slices.
 
     Raises:
-        CaseRefused: ``no-series``, ``several-series``, ``unreadable``, and what ``Series.slices`` and ``read_volume`` raise.
+        CaseRefused: What ``only_series`` and ``read_volume`` raise.
+    """
+    return read_volume(only_series(folder))
+
+
+def only_series(folder: Path) -> Series:
+    """Return the only CT series in a folder.
+
+    Raises:
+        CaseRefused: ``no-series``, ``several-series`` or ``unreadable``.
     """
     found = find_series(folder, below=False, by_study=False)
     if not found.series and not found.unread:
@@ -35,7 +44,7 @@ def read_folder(folder: Path) -> sitk.Image:
     if found.unread:
         reason = f"cannot read {len(found.unread)} of the DICOM files in the folder {folder.name}"
         raise CaseRefused("unreadable", f"{reason}, so slices may be missing")
-    return read_volume(replace(images[0], fewest=FEWEST_SLICES))
+    return replace(images[0], fewest=FEWEST_SLICES)
 
 
 _NO_IMAGES = ("RTSTRUCT", "SEG", "SR", "PR", "KO", "RTPLAN", "RTDOSE", "REG", "DOC")

@@ -199,6 +199,14 @@ STAGES = Chapter(
             "an extent of fewer than four voxels, or of less than half a voxel at the preset's scale, along an axis",
             "use thinner slices",
         ),
+        "source-missing": Reason(
+            "no DICOM series with the voxels of the scan, so a SEG has nothing to refer to",
+            "name the folder of its study with `--dicom-source`",
+        ),
+        "source-several": Reason(
+            "several DICOM series with the voxels of the scan, so it is uncertain to which a SEG refers",
+            "name the folder of one with `--dicom-source`",
+        ),
         "slices-thick": Reason("slices not thinner than those that `ccrcc thicken` should make", "request thicker ones"),
         "prediction-failed": Reason("an error of the network, such as too little memory", "read the reason"),
         "mask-changed": Reason(
