@@ -203,6 +203,10 @@ STAGES = Chapter(
         "prediction-geometry": Reason("a predicted mask on another grid", "segment this scan"),
         "prediction-label": Reason("a predicted mask with values that its card does not name", "correct the card's `labels`"),
         "prediction-scan": Reason("a predicted mask of another scan", "provide the card of this cohort's masks"),
+        "review-mask": Reason(
+            "a reader's review of another mask than the case has now, or of a case that the card does not list",
+            "review the new mask; keep only reviews of this cohort in the folder",
+        ),
         "changed": Reason("an image or mask other than the one from which the table was made", "extract the table again"),
         "not-extracted": Reason("no result yet, in a table that was made with `--partial`", "extract the remaining cases"),
         "not-measured": Reason("no values under perturbed contours", "run `ccrcc stability` for it"),
