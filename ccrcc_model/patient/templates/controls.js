@@ -90,7 +90,7 @@ addEventListener("keydown", (event) => {
 for (const box of document.querySelectorAll("[data-shows]")) {
   box.addEventListener("change", async () => {
     const name = box.dataset.shows;
-    if (page.regions[name]) await loadRegion(name);
+    if (page.rings.some((ring) => ring.name === name)) await loadRegion(name);
     if (box.checked) state.shown.add(name);
     else state.shown.delete(name);
     redraw();
