@@ -1,5 +1,6 @@
 """The review page of one patient: one file that opens anywhere, asks for nothing, and shows what may be wrong first."""
 
+import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +29,11 @@ WINDOWS = (
 )
 """Level and width in HU. The first is that of all pictures of this project."""
 
-SCRIPTS = ("volume.js", "views.js", "controls.js", "review.js")
+SCRIPTS = ("volume.js", "views.js", "controls.js", "review.js", "three.js")
 STYLES = ("style.css", "page.css")
+NIIVUE = Path(__file__).parent / "vendor" / "niivue-0.69.0.umd.js.gz"
+"""NiiVue as its package has it, which draws the 3-D tab; its licence lies beside it."""
+
 LARGEST_PAGE = 15_000_000
 """Bytes that a page may have."""
 
@@ -111,6 +115,7 @@ def render_page(shown: ShownScan, about: About, answer: Mapping[str, Any] | None
     """Return the page as HTML; see ``write_page``."""
     env = templates()
     style, script = source(env, STYLES), source(env, SCRIPTS)
+    packed = NIIVUE.read_bytes()
     structures = _structures(shown)
     rings = [
         {"name": name, "title": spoken(name).capitalize(), "colour": RINGS, "dash": True}
@@ -136,7 +141,8 @@ def render_page(shown: ShownScan, about: About, answer: Mapping[str, Any] | None
         shown_at=_shown_at(shown),
         style=style,
         script=script,
-        policy=policy(style, script),
+        policy=policy(style, script, gzip.decompress(packed).decode()),
+        niivue=Markup(as_text(packed)),  # noqa: S704 - Base64
         image=Markup(as_text(shown.image)),  # noqa: S704 - Base64
         labels=Markup(as_text(deflate_mask(shown.labels))),  # noqa: S704 - Base64
         region_texts=[(places[name], as_text(deflate_mask(mask))) for name, mask in shown.regions.items()],

@@ -12,8 +12,8 @@ function bytesOf(id) {
   return bytes;
 }
 
-async function inflated(id) {
-  const packed = new Blob([bytesOf(id)]).stream().pipeThrough(new DecompressionStream("deflate"));
+async function inflated(id, format = "deflate") {
+  const packed = new Blob([bytesOf(id)]).stream().pipeThrough(new DecompressionStream(format));
   return new Uint8Array(await new Response(packed).arrayBuffer());
 }
 

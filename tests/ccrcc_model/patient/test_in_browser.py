@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from browser import NO_WEBGL, Watched, chromium, in_chromium, keep, n_pages, opened
+from browser import NO_WEBGL, SOFTWARE_WEBGL, Watched, chromium, in_chromium, keep, n_pages, opened
+from PIL import Image
 from two_kidneys import MARK_AT, an_answer, stored, two_kidneys
 
 from ccrcc_model.patient.index import IndexRow, write_index
@@ -271,6 +273,36 @@ def test_it_prints_on_one_page_with_flags_number_and_images(browser: Any, tmp_pa
         below = "document.querySelector(`#view-${name}`).getBoundingClientRect().bottom"
         assert all(watched.evaluate(below.replace("${name}", name)) <= 1036 for name in ("axial", "coronal", "sagittal"))
         assert watched.tab.get_by_text("34%", exact=True).first.is_visible()
+
+
+def test_without_webgl_there_is_no_third_dimension_and_nothing_else_is_lost(browser: Any, page: Path) -> None:
+    with opened(browser, page) as watched:
+        ready(watched)
+        assert watched.evaluate("hasWebGl()") is False
+        assert not watched.tab.locator("#tabs").is_visible()
+        assert drawn(watched, GREY, "coronal")["sd"] > 20
+
+
+def test_with_webgl_the_structures_are_drawn_in_three_dimensions_the_right_way_round(page: Path, tmp_path: Path) -> None:
+    with chromium(*SOFTWARE_WEBGL) as browser, opened(browser, page) as watched:
+        ready(watched)
+        watched.tab.get_by_role("tab", name="3-D").click()
+        watched.tab.wait_for_selector("html[data-three=drawn]", timeout=90_000)
+        watched.tab.wait_for_timeout(500)
+        picture = tmp_path / "three.png"
+        watched.tab.locator("#three").screenshot(path=picture)
+        keep(watched, "page-three")
+        assert (watched.requests, watched.complaints) == ([], [])
+        watched.tab.get_by_role("tab", name="Slices").click()
+        assert watched.tab.locator("#view-axial").is_visible()
+    with Image.open(picture) as opened_picture:
+        pixels = np.asarray(opened_picture.convert("RGB")).astype(int)
+    assert pixels.std() > 15
+    pink = (pixels[..., 0] - pixels[..., 1] > 60) & (pixels[..., 2] - pixels[..., 1] > 30)
+    pink[-pixels.shape[0] // 4 :, : pixels.shape[1] // 4] = False  # the cube of directions
+    rows, columns = np.nonzero(pink)
+    assert len(rows) > 200
+    assert columns.mean() > pixels.shape[1] / 2  # seen from the front, the left kidney is on the right
 
 
 def rows(n: int) -> list[IndexRow]:
