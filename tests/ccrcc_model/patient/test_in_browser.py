@@ -1,6 +1,5 @@
 """The review page and the index in a real browser: what a reader does, sees, prints and exports."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import NO_WEBGL, SOFTWARE_WEBGL, Watched, chromium, in_chromium, keep, n_pages, opened
+from browser import NO_WEBGL, SOFTWARE_WEBGL, Watched, chromium, in_chromium, keep, n_pages, opened, playwright
 from PIL import Image
 from two_kidneys import MARK_AT, an_answer, stored, two_kidneys
 
@@ -44,8 +43,14 @@ PINK = """(name) => {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium(*NO_WEBGL) as found:
+def program() -> Iterator[Any]:
+    with playwright() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(program: Any) -> Iterator[Any]:
+    with chromium(program, *NO_WEBGL) as found:
         yield found
 
 
@@ -85,10 +90,10 @@ def test_the_page_opens_without_a_request_or_a_complaint_and_fits_its_window(
         keep(watched, f"page-{settings['width']}-{settings.get('color_scheme', 'light')}")
 
 
-def test_the_page_can_be_used_within_two_seconds(browser: Any, page: Path) -> None:
+def test_the_page_can_be_used_after_two_seconds_of_work(browser: Any, page: Path) -> None:
     with opened(browser, page) as watched:
         ready(watched)
-        assert watched.evaluate("performance.now()") < 2000 * float(os.environ.get("CCRCC_SLOW_MACHINE", "4"))
+        assert 0 < watched.work_s < 2
 
 
 @pytest.mark.parametrize("order", ["LPS", "SRP", "AIR"])
@@ -283,8 +288,10 @@ def test_without_webgl_there_is_no_third_dimension_and_nothing_else_is_lost(brow
         assert drawn(watched, GREY, "coronal")["sd"] > 20
 
 
-def test_with_webgl_the_structures_are_drawn_in_three_dimensions_the_right_way_round(page: Path, tmp_path: Path) -> None:
-    with chromium(*SOFTWARE_WEBGL) as browser, opened(browser, page) as watched:
+def test_with_webgl_the_structures_are_drawn_in_three_dimensions_the_right_way_round(
+    program: Any, page: Path, tmp_path: Path
+) -> None:
+    with chromium(program, *SOFTWARE_WEBGL) as browser, opened(browser, page) as watched:
         ready(watched)
         watched.tab.get_by_role("tab", name="3-D").click()
         watched.tab.wait_for_selector("html[data-three=drawn]", timeout=90_000)
@@ -336,8 +343,7 @@ def test_an_index_of_five_hundred_opens_at_once_and_decodes_what_is_seen(browser
     assert index.stat().st_size < 6_000_000
     with opened(browser, index, width=width) as watched:
         watched.tab.wait_for_function("document.querySelector('#cases img').naturalWidth > 0")
-        took_ms = watched.evaluate("performance.now()")
-        assert took_ms < 2000 * float(os.environ.get("CCRCC_SLOW_MACHINE", "4"))
+        assert 0 < watched.work_s < 4  # of several processes, without a graphics card
         assert 0 < watched.evaluate("[...document.images].filter((image) => image.src).length") < 100
         assert watched.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert [one for one in watched.requests if not one.startswith("data:")] == []
