@@ -20,6 +20,7 @@ from ccrcc_model.commands.ending import Commands, run_to_its_end
 from ccrcc_model.commands.extract import extract
 from ccrcc_model.commands.fit import fit
 from ccrcc_model.commands.imports import imports
+from ccrcc_model.commands.look import look
 from ccrcc_model.commands.overlap import overlap
 from ccrcc_model.commands.phantom import phantom
 from ccrcc_model.commands.pool import pool
@@ -40,6 +41,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     convert,
     segment,
     overlap,
+    look,
     extract,
     compact,
     deep,

@@ -23,7 +23,7 @@ USER_MISTAKE = 2
 BY_SIGNAL = 128
 """Exit status after a signal, as shells have it, less the number of the signal."""
 
-GOES_ON = frozenset({"demo", "phantom", "thicken", "segment", "extract", "deep", "stability"})
+GOES_ON = frozenset({"demo", "phantom", "thicken", "segment", "extract", "deep", "stability", "look"})
 """Commands that keep what each case came to, so that the same command goes on where it stopped."""
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

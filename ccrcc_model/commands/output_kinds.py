@@ -75,6 +75,7 @@ IMPORTED = {
     for name in ("kits", "table", "dicom")
 }
 PHANTOM = FolderKind(("phantom",), ("truth.json", "development", "external-1", "external-2"), ("truth.json",))
+LOOKED = FolderKind(("look",), ("index.html", "self_check.csv", "reviews.csv", "pages", "cases", *_COHORT))
 SEGMENTED = FolderKind(
     ("segment",),
     (*_COHORT, "self_check.csv", "cases", "dicom", "slicer"),

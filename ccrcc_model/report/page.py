@@ -3,7 +3,9 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import relpath
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -155,6 +157,7 @@ def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None)
         pictures=pictures,
         overlays=_overlays(run),
         n_overlays=len(run.overlays),
+        indexes=[quote(Path(relpath(path, run.parts.report)).as_posix()) for path in run.parts.indexes],
         cohorts=[table for table in (tables.flow(run), tables.refusals(run), tables.acquisition(run)) if table],
         overlap=tables.overlap(run),
         table_s2=benchmark_tables.table_s2(run.benchmarks) if run.benchmarks else None,

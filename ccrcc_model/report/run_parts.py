@@ -14,6 +14,11 @@ REPORT = "report"
 """Folder of the report in a run folder: the one place that the report writes to."""
 RECORD = "run.json"
 
+INDEX = "index.html"
+"""An index of review pages, if ``_INDEX_MARK`` stands at its beginning."""
+_INDEX_MARK = b'<meta name="generator" content="ccrcc index">'
+_HEAD_BYTES = 4096
+
 _DEPTHS = ("", "*/", "*/*/")
 """A part lies in the run folder, or one or two folders below it: ``models/grade``."""
 _OVERLAP_HEAD = ("cohort", "case_id", "centre", "structure", "dice")
@@ -32,6 +37,7 @@ class RunParts:
         graded: Folders of benchmarks of grades and percentages.
         overlaps: Tables of overlaps.
         records: ``run.json`` of the stages.
+        indexes: Indexes of review pages.
     """
 
     folder: Path = Path()
@@ -41,6 +47,7 @@ class RunParts:
     graded: tuple[Path, ...] = ()
     overlaps: tuple[Path, ...] = ()
     records: tuple[Path, ...] = ()
+    indexes: tuple[Path, ...] = ()
 
     def files(self, pattern: str) -> list[Path]:
         """Return the files of a pattern, such as ``models/*/manifest.json``, whatever the folders of models are called.
@@ -76,6 +83,7 @@ def find_parts(folder: Path) -> RunParts:
         graded=tuple(path.parent for path in _find(folder, GRADED_FILE)),
         overlaps=overlaps,
         records=tuple(dict.fromkeys((*_find(folder, RECORD), *_find(folder, f"*.{RECORD}")))),
+        indexes=tuple(path for path in _find(folder, INDEX) if _is_index(path)),
     )
     if not (parts.models or parts.benchmarks or parts.graded or (folder / RECORD).exists()):
         msg = f"No run at {folder}: it holds no model of `ccrcc fit` and no benchmark of `ccrcc benchmark`"
@@ -91,6 +99,16 @@ def _find(folder: Path, name: str) -> list[Path]:
 
 def _is_left_out(path: Path) -> bool:
     return path.parts[0] == REPORT or any(is_hidden(Path(part)) for part in path.parts)
+
+
+def _is_index(path: Path) -> bool:
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return _INDEX_MARK in stream.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _is_overlap(path: Path) -> bool:

@@ -17,7 +17,10 @@ from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import AnyPath, write_text
 
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
-OPTIONAL_COLUMNS = ("mask", "phase", "flags")
+OPTIONAL_COLUMNS = ("mask", "phase", "flags", "quality")
+
+QUALITIES = ("accepted", "needs-correction")
+"""What a case list may say of the contours after a reader looked at them; an empty cell says that nobody did."""
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names that are valid file names on every system, and cannot point outside their folder."""
@@ -165,7 +168,20 @@ def _read_case_list(path: Path, centre: str | None) -> pd.DataFrame:
     if unknown:
         msg = f"{path} has the unknown column {unknown[0]}; known ones are {', '.join(known)}"
         raise InputError(msg)
+    _check_qualities(frame, path)
     return frame
+
+
+def _check_qualities(frame: pd.DataFrame, path: Path) -> None:
+    if "quality" not in frame.columns:
+        return
+    unknown = ~frame["quality"].isin(["", *QUALITIES])
+    if unknown.any():
+        msg = (
+            f"{path}, line {line_of(frame, unknown)}: the column quality holds {' or '.join(QUALITIES)}, or nothing; "
+            f"found {frame['quality'][unknown].iloc[0]!r}"
+        )
+        raise InputError(msg)
 
 
 def check_rows(frame: pd.DataFrame, path: Path) -> None:
@@ -215,6 +231,7 @@ def _case(row: dict[Any, Any], root: Path) -> Case:
         mask=root / row["mask"] if row.get("mask") else None,
         phase=row.get("phase") or None,
         flags=row.get("flags", ""),
+        quality=row.get("quality", ""),
     )
 
 
@@ -252,6 +269,8 @@ def save_cohort(cohort: Cohort, folder: AnyPath) -> Path:
     )
     if any(case.flags for case in cohort.cases):
         frame["flags"] = [case.flags for case in cohort.cases]
+    if any(case.quality for case in cohort.cases):
+        frame["quality"] = [case.quality for case in cohort.cases]
     write_csv(folder / "cases.csv", frame)
     content = {
         "name": cohort.name,

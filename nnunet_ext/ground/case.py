@@ -49,6 +49,7 @@ class Case:
         mask: Label volume on the grid of ``image``.
         phase: Contrast phase, as the case list states it.
         flags: Why to look at a predicted mask (``nnunet_ext.anatomy.self_check``), joined by spaces; empty if nothing is odd.
+        quality: What a reader said of the mask, ``accepted`` or ``needs-correction``; empty if nobody looked.
 
     Example:
         >>> case = Case("001", patient_id="p001", centre="north", image=Path("001.nii.gz"))
@@ -63,10 +64,11 @@ class Case:
     mask: Path | None = None
     phase: str | None = None
     flags: str = ""
+    quality: str = ""
 
     def with_mask(self, mask: Path) -> Self:
         """Return this case pointing at ``mask``, which nothing is known about."""
-        return replace(self, mask=mask, flags="")
+        return replace(self, mask=mask, flags="", quality="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,10 @@ STAGES = Chapter(
         "development-patient": Reason(
             "a patient id that a model was fitted on, so that a prediction would not be one", "predict other patients"
         ),
+        "review-mask": Reason(
+            "a reader's review of another mask than the case has now, or of a case that the card does not list",
+            "review the new mask; keep only reviews of this cohort in the folder",
+        ),
         "changed": Reason("an image or mask other than the one from which the table was made", "extract the table again"),
         "not-extracted": Reason("no result yet, in a table that was made with `--partial`", "extract the remaining cases"),
         "not-measured": Reason("no values under perturbed contours", "run `ccrcc stability` for it"),

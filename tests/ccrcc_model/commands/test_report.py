@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from command_line import ccrcc_here, mistake_here
@@ -36,6 +37,19 @@ def run(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def text_of(page: Path) -> str:
     html = re.sub(r"<style>.*?</style>|data:image/[^\"]+", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)))
+
+
+def test_the_report_links_the_review_pages_of_a_look(run: Path, phantoms: Path) -> None:
+    for words in (("look", phantoms / "away" / "card.yaml", "--out", run / "my look"), ("report", run)):
+        ran = ccrcc_here(*words)
+        assert ran.status == 0, ran.said
+    html = (run / "report" / "report.html").read_text(encoding="utf-8")
+    address = re.search(r'<a href="([^"]+)">my%20look/index.html</a>', html)
+    assert address
+    assert (run / "report" / unquote(address[1])).resolve() == (run / "my look" / "index.html").resolve()
+    shutil.rmtree(run / "my look")
+    assert ccrcc_here("report", run).status == 0
+    assert "review page" not in (run / "report" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_users_own_fit_and_benchmark_are_reported(run: Path) -> None:

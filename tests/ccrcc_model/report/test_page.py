@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from browser import CHROMIUM, in_chromium
 from fitted import GRADED, fit
 from PIL import Image
 from scipy.special import expit
@@ -556,7 +557,6 @@ def test_a_report_of_a_thousand_cases_takes_15_megabytes_at_most(large_run):
 
 # In a browser
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -568,7 +568,6 @@ FLAGS = (
     "--disable-quic",
     "--enable-logging=stderr",
 )
-in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to open the page in")
 
 PROBE = """<script>
 addEventListener("load", () => {
