@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from ccrcc_model.fitting.development import development_figures
+from ccrcc_model.fitting.ensemble import families_to_json
 from ccrcc_model.fitting.nested import OuterResult, Procedure
 from ccrcc_model.fitting.settings import Settings
-from ccrcc_model.models.explanation import Importance, explain, mean_movement
-from ccrcc_model.models.member import Member
+from ccrcc_model.models.explanation import Importance, explain, family_movement, mean_movement
 from ccrcc_model.models.pipeline import EXPLANATION, IMPORTANCE, OUT_OF_FOLD, STEPS, json_text, pipeline_files
 from ccrcc_model.models.scorer import Scorer, truth_column, value_columns
 from ccrcc_model.outcomes.cases import LabelledCases
@@ -53,12 +53,12 @@ def lock(
     calibrated = [_calibrated(*pair, cases, settings) for pair in zip((final.model, final.baseline), predicted, strict=True)]
     (model, of_model), (baseline, of_baseline) = calibrated
     explanation = explain(
-        mean_movement(cases, final.members), [result.movement for result in outer], n_features=len(cases.names)
+        mean_movement(cases, final.model), [result.movement for result in outer], n_features=len(cases.names)
     )
     files = pipeline_files(model, baseline, target) | {
         OUT_OF_FOLD: csv_text(_out_of_fold(cases, target, of_model, of_baseline).sort_values("patient")),
         EXPLANATION: json_text(explanation.to_json()),
-        IMPORTANCE: json_text([asdict(entry) for entry in importance(cases, final.members)[:TOP_FEATURES]]),
+        IMPORTANCE: json_text([asdict(entry) for entry in importance(cases, final.model)[:TOP_FEATURES]]),
         STEPS: json_text(steps_to_json(steps)),
     }
     counts = {"n_positive": int(cases.patient_y.sum())} if target.kind == "binary" else {}
@@ -68,8 +68,8 @@ def lock(
         **counts,
         "n_cases": len(cases),
         "n_features": len(cases.names),
-        "hyperparameters": asdict(final.hyperparameters),
-        "outer_hyperparameters": [asdict(result.hyperparameters) for result in outer],
+        "families": families_to_json(final.ensemble, final.tuned, family_movement(cases, final.model)),
+        "outer_weights": [dict(result.weights) for result in outer],
         "development": development_figures(cases, outer, target, of_model, of_baseline, seed=settings.seed),
         "audit": audit,
         "patients": sorted(final.seen | final.baseline.seen),
@@ -136,13 +136,13 @@ def audit_steps(steps: Sequence[Step], outer: Sequence[OuterResult], patients: n
     }
 
 
-def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importance]:
+def importance(cases: LabelledCases, model: Scorer) -> list[Importance]:
     """Return the contribution of each feature to the members on the patients they were fitted on, the largest first.
 
     See ``ccrcc_model.models.explanation`` for what the figures are.
     """
-    total = mean_movement(cases, members)
-    kept = Counter(name for member in members for name in member.inputs)
+    total = mean_movement(cases, model)
+    kept = Counter(name for member, _ in model.weighted_members for name in member.inputs)
     everything = sum(total.values()) or 1.0
     order = sorted(total, key=lambda name: (-total[name], name))
     return [Importance(name, total[name], total[name] / everything, kept[name]) for name in order]

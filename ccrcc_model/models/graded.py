@@ -36,10 +36,6 @@ class Graded(Likelihood):
         """Fit as ``fit`` does; ``least`` is the lower bound of the coefficient, for one column."""
 
     @abstractmethod
-    def derivatives(self, score: Floats, outcome: Floats) -> tuple[Floats, Floats]:
-        """Return the first and the second derivative of each loss with respect to its score, each of shape ``(n,)``."""
-
-    @abstractmethod
     def expected(self, score: Floats) -> Floats:
         """Return the outcome expected at a score, in the outcome's own unit, shape ``(n,)``."""
 

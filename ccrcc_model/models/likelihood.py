@@ -70,6 +70,10 @@ class Likelihood(ABC):
         """Return the loss of each case, shape ``(n,)``."""
 
     @abstractmethod
+    def derivatives(self, score: Floats, outcome: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+        """Return the first and the second derivative of each loss with respect to its score, each of shape ``(n,)``."""
+
+    @abstractmethod
     def objective(self, outcome: npt.NDArray[Any], weight: Floats) -> tuple[str | Objective, Floats | None]:
         """Return what LightGBM minimises, and the weights that its data set needs for it."""
 
@@ -110,6 +114,11 @@ class Logistic(Likelihood):
     def losses(self, score: Floats, outcome: npt.NDArray[Any]) -> Floats:
         """Return the log loss of each case."""
         return np.asarray(np.logaddexp(0, (1 - 2 * outcome) * score), dtype=np.float64)
+
+    def derivatives(self, score: Floats, outcome: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+        """Return probability − label, and the variance of the label."""
+        probability = np.asarray(expit(score), dtype=np.float64)
+        return probability - outcome, probability * (1 - probability)
 
     def objective(self, outcome: npt.NDArray[Any], weight: Floats) -> tuple[str | Objective, Floats | None]:  # noqa: ARG002
         """Return LightGBM's own log loss."""

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from ccrcc_model.models.files import Count, Hash, Name, Sound
+from ccrcc_model.models.files import Count, Hash, Name, Share, Sound
+from ccrcc_model.models.member import FamilyName
+from ccrcc_model.models.tree_text import FARTHEST
 from ccrcc_model.outcomes.table import OUTCOMES
 from ccrcc_model.outcomes.target import GRADE, Target, find_target
 from nnunet_ext.cohort.cards import file_name
@@ -142,6 +144,19 @@ class FitSettings(Sound):
     stability_sha256: Hash | None = None
 
 
+class Weighted(Sound):
+    """What a family of models weighs in the ensemble."""
+
+    family: FamilyName
+    weight: Annotated[float, Field(ge=0, le=FARTHEST, allow_inf_nan=False)]
+    share: Share
+    members: Count
+    hyperparameters: dict[str, Figure | bool]
+    loss: Figure | None
+    trials: Count
+    dropped: str | None
+
+
 class AskedTarget(Sound):
     """A target of yes or no."""
 
@@ -181,7 +196,7 @@ class _Manifest(Sound):
     n_patients: AtLeastOne
     n_cases: AtLeastOne
     n_features: AtLeastOne
-    hyperparameters: dict[str, Figure]
+    families: Annotated[list[Weighted], Field(min_length=1)]
     audit: Audit
     patients: Annotated[list[Hash], Field(min_length=1)]
 

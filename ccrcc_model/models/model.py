@@ -229,7 +229,7 @@ class Model:
         Raises:
             InputError: As ``predict_patients``.
         """
-        return contributions(self._cases(table), self.members)
+        return contributions(self._cases(table), self.ensemble)
 
     def _cases(self, table: FeatureTable) -> Cases:
         refuse_table(table, preset=self.manifest["preset"], columns=self.columns, patients=self.patients)

@@ -98,10 +98,11 @@ def _check_members(members: Sequence[Member], files: Files) -> set[str]:
     """Check trees and projections; return the features that members see, as the domain names them."""
     seen: set[str] = set()
     for place, member in enumerate(members):
-        _need(files, (member.trees, *([member.projections] if member.projections else [])))
+        _need(files, [name for name in (member.trees, member.projections) if name is not None])
         names = [feature.name for feature in member.features]
         try:
-            check_trees(files[member.trees], len(names))
+            if member.trees is not None:
+                check_trees(files[member.trees], len(names), averaged=member.family == "forest")
         except ValueError as error:
             _contradict(f"{member.trees}: {error}")
         projected = sound(list[Projected], files[member.projections], member.projections) if member.projections else []

@@ -1,5 +1,6 @@
 """Facts about a locked model, as shown in the page's section on models."""
 
+from ccrcc_model.models.families_line import families_line
 from ccrcc_model.models.model import Model
 from ccrcc_model.models.threshold import Decision
 from ccrcc_model.outcomes.target import Kind
@@ -8,6 +9,7 @@ from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.statistics.evaluation import Scope
 from ccrcc_model.validation.graded_result import GradedResult
 from ccrcc_model.validation.result import BenchmarkResult
+from nnunet_ext.ground.notebook import counted
 from radiomics_cfg.foreign_table import FOREIGN
 
 
@@ -49,7 +51,6 @@ def _of_grades(result: GradedResult) -> list[tuple[str, str]]:
 
 def _of_model(model: Model) -> list[tuple[str, str]]:
     about, settings = model.manifest, model.manifest["settings"]
-    tuned = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in about["hyperparameters"].items())
     nested = f"{settings['folds']} outer folds, drawn {_times(settings['repeats'])}"
     inner = f"{settings['inner_folds']} inner folds, drawn {_times(settings['inner_repeats'])}"
     deep = [("Deep features", "experimental: principal components of a segmentation network's activations")]
@@ -59,8 +60,8 @@ def _of_model(model: Model) -> list[tuple[str, str]]:
         ("Features", f"{about['n_features']:,} offered by {offered}, {len(model.columns):,} used"),
         *(deep if "deep_sha256" in about["preset"] else []),
         ("Evaluation", f"nested cross-validation, patients kept together: {nested}; {inner}"),
-        ("Tuning", f"Optuna, {settings['trials']} trial{'s' * (settings['trials'] != 1)}; chosen: {tuned}"),
-        ("Ensemble", f"{len(model.members)} members, each of tumour volume and trees on the features that it selected"),
+        ("Tuning", f"Optuna, {counted(settings['trials'], 'trial')} over all families of models"),
+        ("Ensemble", f"{counted(len(model.members), 'member')}; {families_line(about['families'])}"),
         ("Calibration", _calibration(model)),
         *([("Harmonisation", HARMONISATIONS[settings["harmonise"]])] if settings["harmonise"] != "none" else []),
         *([("Classes", "weighted equally in fitting; probabilities are corrected for this")] if settings["balanced"] else []),
