@@ -21,8 +21,12 @@ summed losses: the pull of some 50 patients. Chosen on planted tables of 80 and 
 SAME = 1e-9
 """Spread of scores below which a family found nothing."""
 
-LEAST_SCALE = 0.05
-"""Least slope on the mean score: even where the families found nothing together, their order is kept."""
+LEAST_SCALE = 1.0
+"""Least slope on the mean of the standardised scores to which weights are shrunk. Where the families together found little, a
+smaller one would leave the weights to chance. The score is brought to its own slope afterwards."""
+
+LEAST_SLOPE = 0.05
+"""Least slope of the ensemble's standardised score: even where the families found nothing, their order is kept."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,15 @@ def fit_stack(scores: Floats, outcome: npt.NDArray[np.float64], likelihood: type
     bounds = [(0.0, None)] * n_families + [(None, None)]
     start = np.array([*equal, fitted.intercept])
     options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 500}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x[:-1]
+    slope, level = _slope(standard @ found, outcome, likelihood)
     weights = np.zeros(scores.shape[1])
-    weights[useful] = found[:-1] / spread[useful]
-    return Stack(weights, float(found[-1] - middle @ weights))
+    weights[useful] = slope * found / spread[useful]
+    return Stack(weights, float(level - middle @ weights))
+
+
+def _slope(score: Floats, outcome: npt.NDArray[np.float64], likelihood: type[Likelihood]) -> tuple[float, float]:
+    """Return the slope of the outcome on a score, and the level."""
+    spread = float(score.std()) or 1.0
+    fitted = likelihood.fit(score[:, None] / spread, outcome, weight=np.ones(len(outcome)))
+    return max(float(fitted.coefficients[0]), LEAST_SLOPE) / spread, fitted.intercept

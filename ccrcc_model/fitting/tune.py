@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
-from types import MappingProxyType
 
 import numpy as np
 import optuna
@@ -79,11 +78,10 @@ def tune(
         running = optuna.create_study(
             storage=storage, study_name=study, load_if_exists=True, sampler=optuna.samplers.TPESampler(seed=seed)
         )
-        if not running.trials:
-            for family in FAMILIES:
-                running.enqueue_trial({FAMILY: family.name, **family().parameters()})
         largest = min(len(fold.train) for fold in folds)
         while len(running.get_trials(deepcopy=False, states=done)) < trials:
+            for family in FAMILIES[len(running.get_trials(deepcopy=False)) :][:1]:
+                running.enqueue_trial({FAMILY: family.name, **family().parameters()})
             trial = running.ask()
             running.tell(trial, _loss(folds, _suggest(trial, n_cases=largest), seed=seed))
     counted = sorted(running.get_trials(states=done), key=lambda one: one.number)[:trials]
@@ -101,7 +99,7 @@ def _best(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial], folds
             best[family.name] = (loss, trial.number, family)
     chosen = tuple(best[family.name][2] if family.name in best else family() for family in FAMILIES)
     losses = {name: loss for name, (loss, _, _) in best.items()}
-    return Tuned(chosen, MappingProxyType(losses), MappingProxyType(times), _steps(folds))
+    return Tuned(chosen, losses, times, _steps(folds))
 
 
 def _of_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> tuple[Family, float]:

@@ -57,7 +57,8 @@ def north(planted) -> tuple[FeatureTable, pd.DataFrame]:
 
 def test_a_folder_holds_no_pickle_and_no_pseudonym(model_folder):
     names = {path.name for path in model_folder.iterdir()}
-    assert names == {*KINDS, *(f"member_{place:02d}.txt" for place in range(10))}
+    members = json.loads((model_folder / "pipeline.json").read_text(encoding="utf-8"))["members"]
+    assert names == {*KINDS, *(member["trees"] for member in members if member["trees"] is not None)}
     for path in model_folder.iterdir():
         assert "home-0" not in path.read_text(encoding="utf-8")
 
@@ -297,6 +298,6 @@ def test_a_model_in_memory_is_the_one_that_a_folder_holds(model, planted, tmp_pa
 def test_a_model_says_in_three_lines_what_it_is(model):
     headline, counts, origin = repr(model).splitlines()
     assert headline == model.headline
-    assert counts == f"60 patients ({model.manifest['n_positive']} positive), 40 features, 10 members"
+    assert counts == f"60 patients ({model.manifest['n_positive']} positive), 40 features, {len(model.members)} members"
     assert origin == "development: home; preset test"
     assert model._repr_html_() == as_html(repr(model))
