@@ -3,8 +3,7 @@
 ``score = level + sum of weight x score of a family``, weights not negative (Breiman 1996, doi:10.1007/BF00117832; van der
 Laan, Polley and Hubbard 2007, doi:10.2202/1544-6115.1309). On some 100 patients the weights themselves are mostly noise, and
 the plain mean of scores that are brought to one spread is hard to beat (Claeskens et al. 2016,
-doi:10.1016/j.ijforecast.2015.12.005). So weights are shrunk to that mean, the more
-the fewer patients there are.
+doi:10.1016/j.ijforecast.2015.12.005). So weights are shrunk to that mean, the more the fewer patients there are.
 """
 
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from scipy.optimize import minimize
 from ccrcc_model.models.likelihood import Floats, Likelihood
 
 SHRINKAGE = 400.0
-"""Over the information that the patients hold (that of the level: 20 for 80 patients, half of them positive), it is the ridge on
-the distances of the weights from equal ones, for scores of standard deviation 1. With 13 positive of 90 patients the weights are
-all but equal, with 50 of 200 the data outweigh it. Chosen on planted tables of 80, 90 and 200 patients."""
+"""Over the information that the patients hold (that of the level: 20 for 80 patients, half of them positive), it is the ridge
+on the distances of the weights from equal ones, for scores of standard deviation 1. With 13 positive of 90 patients the
+weights are all but equal, with 50 of 200 the data outweigh it. Chosen on planted tables of 80, 90 and 200 patients."""
 
 SAME = 1e-9
 """Spread of scores below which a family found nothing."""
@@ -77,9 +76,10 @@ def fit_stack(scores: Floats, outcome: npt.NDArray[np.float64], likelihood: type
         return float(value), np.append(standard.T @ gradient + ridge * apart, gradient.sum())
 
     bounds = [(0.0, None)] * n_families + [(None, None)]
-    start = np.array([*equal, fitted.intercept])
-    options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 500}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x[:-1]
+    start = np.concatenate([equal, [fitted.intercept]])
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 500}
+    ).x[:-1]
     slope, level = _slope(standard @ found, outcome, likelihood)
     weights = np.zeros(scores.shape[1])
     weights[useful] = slope * found / spread[useful]
