@@ -17,8 +17,9 @@ from ccrcc_model.fitting.checks import (
 from ccrcc_model.fitting.comparators import compare_with_rivals
 from ccrcc_model.fitting.controls import run_controls
 from ccrcc_model.fitting.covariates import clinical_covariates
+from ccrcc_model.fitting.development import fold_scores
 from ccrcc_model.fitting.folds import Folds
-from ccrcc_model.fitting.lock import lock, mean_over_repeats
+from ccrcc_model.fitting.lock import lock
 from ccrcc_model.fitting.nested import run_nested
 from ccrcc_model.fitting.request import FitRequest
 from ccrcc_model.fitting.rivals import rivals_of
@@ -113,8 +114,7 @@ def fit(
         outer, final = run_nested(cases, target, settings, folds=folds, perturbed=perturbed, studies=kept, **shared)
         manifest, files = lock(cases, outer, final, target, settings)
         rivals = rivals_of(cases, target, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
-        score = mean_over_repeats(cases, outer, "predicted")[:, 0]
-        found = compare_with_rivals(cases, target, score, rivals, folds=folds, seed=settings.seed, **shared)
+        found = compare_with_rivals(cases, target, fold_scores(outer), rivals, folds=folds, **shared)
         manifest["cautions"] = [f"{one.code}: {one.finding}" for one in cautions(cases)]
         manifest["comparators"] = [one.to_json() for one in found]
         files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()

@@ -43,14 +43,40 @@ class Area(Estimated):
         return self
 
 
+class Share(Area):
+    """A share of patients with its counts."""
+
+    numerator: Count
+    denominator: AtLeastOne
+
+
+class Nested(Sound):
+    """Figures of one predictor by calibrations and thresholds that were fitted on other folds."""
+
+    brier: Area
+    intercept: Estimated
+    slope: Estimated
+    sensitivity: Share
+    specificity: Share
+    design_effect: Annotated[float, Field(ge=1, le=1e6)]
+
+
+class NestedPair(Sound):
+    """The same of model and tumour volume."""
+
+    model: Nested
+    baseline: Nested
+
+
 class Development(Sound):
-    """Out-of-fold figures."""
+    """Out-of-fold figures: AUCs within folds, and those of the pooled scores, by which the file of them is recognised."""
 
     auc: Area
     baseline_auc: Area
     auc_difference: Estimated
-    mean_fold_auc: Annotated[float, Field(ge=0, le=1)]
-    mean_fold_baseline_auc: Annotated[float, Field(ge=0, le=1)]
+    pooled_auc: Annotated[float, Field(ge=0, le=1)]
+    pooled_baseline_auc: Annotated[float, Field(ge=0, le=1)]
+    nested: NestedPair
 
 
 class Compared(Sound):
@@ -89,6 +115,7 @@ class Controls(Sound):
 
     shuffled_labels: Area
     centre_only: Area
+    shuffles: AtLeastOne
 
 
 class GradedRival(Sound):
@@ -104,6 +131,7 @@ class GradedControls(Sound):
 
     shuffled_labels: Area
     centre_only: Area
+    shuffles: AtLeastOne
 
 
 class Audit(Sound):

@@ -130,43 +130,30 @@ def widen(estimate: Estimate, effect: float, *, limits: tuple[float, float] = (-
     return replace(estimate, low=max(low, limits[0]), high=min(high, limits[1]))
 
 
-def share_over_folds(hits: Floats, patients: Floats, *, level: float = LEVEL) -> tuple[Estimate, float]:
-    """Return a share of patients over the folds of one repeat with its interval, and the design effect behind it.
+def share_effect(hits: int, patients: int, variance: float, *, folds: int) -> float:
+    """Return the design effect of a share of patients at thresholds that were fitted anew for each fold.
 
-    The interval is Clopper and Pearson's at the effective number of patients. A threshold is fitted anew for each fold, so
-    that shares of folds may differ by more than their patients explain; the larger of ``design_effect`` and what the folds'
-    shares show, corrected in the same way, is taken.
+    It is the larger of ``design_effect`` and of what resampled patients, with the thresholds fitted again, show: where a score
+    carries little its best threshold may lie anywhere, and a share at it varies more than its patients explain. The interval
+    is then Clopper and Pearson's at ``1 / effect`` of the patients, see ``estimate.clopper_pearson``.
 
     Args:
-        hits: Patients of each fold that count, shape ``(k,)``.
-        patients: Patients of each fold, shape ``(k,)``, each at least 1.
-        level: Coverage.
+        hits: Patients that count.
+        patients: Patients, at least 1.
+        variance: Of the share over resamples.
+        folds: Folds.
 
     References:
         Korn and Graubard 1998, Survey Methodology 24:193-201.
     """
-    folds, total = len(hits), float(patients.sum())
-    share = float(hits.sum() / total)
-    effect, apart = design_effect(folds), float((hits / patients).var(ddof=1))
-    alone = share * (1 - share) / total
-    if alone > 0:
-        effect = max(effect, apart * (1 / folds + 1 / (folds - 1)) / alone)
-    return effective_share(float(hits.sum()), total, effect=effect, level=level), effect
+    share = hits / patients
+    alone = share * (1 - share) / patients
+    return max(design_effect(folds), variance / alone) if alone > 0 else design_effect(folds)
 
 
-def effective_share(numerator: float, denominator: float, *, effect: float, level: float = LEVEL) -> Estimate:
-    """Return a share with Clopper and Pearson's interval at ``1 / effect`` of the patients.
-
-    Args:
-        numerator: Patients that count.
-        denominator: Patients, more than 0.
-        effect: See ``design_effect``.
-        level: Coverage.
-
-    References:
-        Korn and Graubard 1998, Survey Methodology 24:193-201.
-    """
-    tail, hits, others = (1 - level) / 2, numerator / effect, (denominator - numerator) / effect
-    low = float(stats.beta.ppf(tail, hits, others + 1)) if hits else 0.0
-    high = float(stats.beta.ppf(1 - tail, hits + 1, others)) if others else 1.0
-    return Estimate(numerator / denominator, low, high)
+def normal_p_value(estimate: Estimate, *, level: float = LEVEL) -> float | None:
+    """Return the two-sided P value against 0 of an estimate with a symmetric normal interval; None without one."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return None
+    half = max(estimate.value - estimate.low, estimate.high - estimate.value)
+    return 2 * float(stats.norm.sf(abs(estimate.value) / half * float(stats.norm.ppf((1 + level) / 2))))

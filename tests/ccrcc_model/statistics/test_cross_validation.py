@@ -7,13 +7,13 @@ from scipy.special import expit, logit
 
 from ccrcc_model.statistics.cross_validation import (
     design_effect,
-    effective_share,
     mean_over_folds,
+    normal_p_value,
     order_within,
-    share_over_folds,
+    share_effect,
     widen,
 )
-from ccrcc_model.statistics.estimate import Estimate, clopper_pearson
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.graded import concordance
 
 
@@ -79,17 +79,15 @@ def test_an_interval_is_widened_on_both_sides_and_stays_inside_its_limits():
     assert widen(nothing, 4.0) is nothing
 
 
-@pytest.mark.parametrize(("hits", "of"), [(0, 9), (5, 9), (9, 9)])
-def test_a_share_without_a_design_effect_is_clopper_and_pearsons(hits, of):
-    exact, found = clopper_pearson(hits, of), effective_share(hits, of, effect=1.0)
-    assert (found.value, found.low, found.high) == pytest.approx((exact.value, exact.low, exact.high))
+def test_a_share_has_the_larger_of_both_design_effects():
+    assert share_effect(30, 45, 0.0, folds=5) == design_effect(5) == 2.25
+    alone = 30 / 45 * 15 / 45 / 45
+    assert share_effect(30, 45, 2.24 * alone, folds=5) == 2.25
+    assert share_effect(30, 45, 2.26 * alone, folds=5) == pytest.approx(2.26)
+    assert share_effect(45, 45, 0.1, folds=5) == 2.25
 
 
-def test_a_share_over_folds_has_the_interval_of_fewer_patients():
-    even, effect = share_over_folds(np.full(5, 6.0), np.full(5, 9.0))
-    assert effect == design_effect(5)
-    assert even == effective_share(30, 45, effect=2.25)
-    # Folds that all hit or all miss: their variance 0.3 times 0.45, over that of 45 independent patients.
-    uneven, effect = share_over_folds(np.array([9.0, 9.0, 9.0, 0.0, 0.0]), np.full(5, 9.0))
-    assert effect == pytest.approx(0.3 * 0.45 / (0.6 * 0.4 / 45))
-    assert uneven.low < even.low < even.high < uneven.high
+def test_the_p_value_of_an_interval_that_ends_at_zero_is_the_complement_of_its_level():
+    assert normal_p_value(Estimate(0.1, 0.0, 0.2)) == pytest.approx(0.05)
+    assert normal_p_value(Estimate(-0.95, -1.0, -0.9)) < 1e-6
+    assert normal_p_value(Estimate(0.1)) is None
