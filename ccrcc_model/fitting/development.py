@@ -5,7 +5,7 @@ thresholds that were fitted on other folds, see ``ccrcc_model.fitting.operating`
 out-of-fold predictions has to be recognised by them; they are no estimates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import inf
 from typing import Any
@@ -20,7 +20,7 @@ from ccrcc_model.models.scorer import predictions_of
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.target import Target
 from ccrcc_model.statistics.cross_validation import design_effect, order_within, widen
-from ccrcc_model.statistics.estimate import Comparison
+from ccrcc_model.statistics.estimate import Comparison, Estimate
 from ccrcc_model.statistics.graded import calibrate_high, compare_graded
 from ccrcc_model.statistics.graded_predictions import GradedPredictions
 
@@ -34,6 +34,13 @@ def fold_scores(outer: Sequence[OuterResult], *, baseline: bool = False) -> Fold
     """Return the out-of-fold scores of the model, or of tumour volume alone."""
     scores = [result.baseline_score if baseline else result.score for result in outer]
     return FoldScores([result.patients for result in outer], scores, repeats=len({result.repeat for result in outer}))
+
+
+def difference_of(development: Mapping[str, Any]) -> Estimate:
+    """Return the difference (model − tumour volume) in order from the figures that a manifest holds."""
+    if "auc_difference" in development:
+        return Estimate(**development["auc_difference"])
+    return Estimate(**development["figures"]["concordance"]["difference"])
 
 
 def figures_of_classes(

@@ -110,6 +110,18 @@ class Rival(Sound):
     model_less_it: Estimated
 
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class PlannedComparison(Sound):
+    """A comparison of the model with something simpler, with its P value and the adjusted one."""
+
+    name: Name
+    primary: bool
+    p_value: Probability | None
+    adjusted: Probability | None
+
+
 class Controls(Sound):
     """Negative controls: figures where nothing should be found."""
 
@@ -211,10 +223,14 @@ class _Manifest(Sound):
     n_features: AtLeastOne
     hyperparameters: dict[str, Figure]
     audit: Audit
+    comparisons: Annotated[list[PlannedComparison], Field(min_length=1)]
     patients: Annotated[list[Hash], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _of_its_patients(self) -> Self:
+        if sum(one.primary for one in self.comparisons) != 1:
+            msg = "not one primary comparison"
+            raise ValueError(msg)
         if len(set(self.patients)) != self.n_patients or len(self.patients) != self.n_patients:
             msg = f"{len(set(self.patients))} different patients of {len(self.patients)}, said to be {self.n_patients}"
             raise ValueError(msg)
