@@ -86,12 +86,15 @@ def run_controls(
     """
     once = replace(settings, folds=MIN_FOLDS, repeats=1)
     found: list[float] = []
-    while len(found) < SHUFFLES and (len(found) < FEWEST_SHUFFLES or float(np.mean(found)) > CHANCE):
-        dealt = shuffled(cases, seed=settings.seed, place=len(found))
-        each = {"folds": Folds.of(dealt, once), "perturbed": perturbed, "jobs": jobs, "on_progress": on_progress}
-        outer, _ = run_nested(dealt, target, once, **each)
+    for place in range(SHUFFLES):
+        if place >= FEWEST_SHUFFLES and np.mean(found) <= CHANCE:
+            break
+        dealt = shuffled(cases, seed=settings.seed, place=place)
+        of_dealt = Folds.of(dealt, once)
+        outer, _ = run_nested(dealt, target, once, folds=of_dealt, perturbed=perturbed, jobs=jobs, on_progress=on_progress)
         value = order_of(dealt, fold_scores(outer)).value
-        found.append(CHANCE if value is None else value)
+        if value is not None:
+            found.append(value)
     return Controls(mean_of_shuffles(found), _centre_only(cases, target, folds.once), len(found))
 
 
@@ -102,8 +105,10 @@ def mean_of_shuffles(figures: Sequence[float]) -> Estimate:
     does not leak; ending early where the mean is not above chance makes false alarms rarer only.
 
     Args:
-        figures: One per shuffle, at least two.
+        figures: One per shuffle.
     """
+    if len(figures) < 2:
+        return Estimate(None, reason="fewer than two shuffles have patients who differ in every fold")
     value, n = float(np.mean(figures)), len(figures)
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * float(np.std(figures, ddof=1)) / sqrt(n)
     return Estimate(value, max(value - half, 0.0), min(value + half, 1.0))

@@ -112,7 +112,8 @@ def _calls(
 def _out_of_fold(
     cases: LabelledCases, target: Target, pair: Sequence[npt.NDArray[np.float64]], calls: Sequence[NestedCalls]
 ) -> pd.DataFrame:
-    names, columns = ("score", *value_columns(target)), {}
+    names = ("score", *value_columns(target))
+    columns: dict[str, npt.NDArray[Any]] = {}
     for prefix, each in zip(PREFIXES, pair, strict=True):
         columns |= {f"{prefix}{name}": column for name, column in zip(names, each.T, strict=True)}
     for prefix, called in zip(PREFIXES, calls, strict=False):
