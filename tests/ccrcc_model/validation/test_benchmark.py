@@ -18,6 +18,7 @@ from ccrcc_model.outcomes.finding import Finding
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.statistics.discrimination import auc
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.evaluation import Pair, Scope, evaluate
 from ccrcc_model.statistics.net_benefit import net_benefit
 from ccrcc_model.statistics.predictions import Predictions
