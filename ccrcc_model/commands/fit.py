@@ -42,6 +42,10 @@ def fit(
     clinical: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Covariate to compare with, such as age; repeat for several.")
     ] = None,
+    primary: Annotated[
+        str,
+        typer.Option(help="Name the primary comparison by its beginning; the others are adjusted by Holm's method."),
+    ] = "tumour volume",
     ablation: Annotated[bool, typer.Option("--ablation", help="Also fit on fewer regions, filters and scales.")] = False,
     stability: Annotated[
         Path | None, typer.Option(metavar="FILE", help=".values.parquet of `ccrcc stability`: unstable features are left out.")
@@ -95,6 +99,7 @@ def fit(
                 clinical=tuple(clinical or ()),
                 ablation=ablation,
                 controls=controls,
+                primary=primary,
                 studies=studies,
                 jobs=jobs,
                 on_progress=on_progress,
@@ -123,10 +128,12 @@ def _find(names: list[str], ki67_cut: float) -> "tuple[Target, ...]":
 def _beside(model: "Model") -> list[str]:
     """Return what stands beside a model: its comparators, its controls, and what a reader should know."""
     from ccrcc_model.fitting.comparators import comparator_line
+    from ccrcc_model.fitting.comparisons import comparison_lines
     from ccrcc_model.fitting.controls import control_lines
     from ccrcc_model.fitting.ordering import measure_of
 
     about = model.manifest
     rivals = [comparator_line(each) for each in about.get("comparators", ())]
     controls = control_lines(about.get("controls"), measure=measure_of(model.target))
-    return [*rivals, *controls, *about.get("cautions", ())]
+    compared = comparison_lines(about["comparisons"])
+    return [*rivals, *compared, *controls, *about.get("cautions", ())]

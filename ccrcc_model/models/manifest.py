@@ -45,14 +45,40 @@ class Area(Estimated):
         return self
 
 
+class Share(Area):
+    """A share of patients with its counts."""
+
+    numerator: Count
+    denominator: AtLeastOne
+
+
+class Nested(Sound):
+    """Figures of one predictor by calibrations and thresholds that were fitted on other folds."""
+
+    brier: Area
+    intercept: Estimated
+    slope: Estimated
+    sensitivity: Share
+    specificity: Share
+    design_effect: Annotated[float, Field(ge=1, le=1e6)]
+
+
+class NestedPair(Sound):
+    """The same of model and tumour volume."""
+
+    model: Nested
+    baseline: Nested
+
+
 class Development(Sound):
-    """Out-of-fold figures."""
+    """Out-of-fold figures: AUCs within folds, and those of the pooled scores, by which the file of them is recognised."""
 
     auc: Area
     baseline_auc: Area
     auc_difference: Estimated
-    mean_fold_auc: Annotated[float, Field(ge=0, le=1)]
-    mean_fold_baseline_auc: Annotated[float, Field(ge=0, le=1)]
+    pooled_auc: Annotated[float, Field(ge=0, le=1)]
+    pooled_baseline_auc: Annotated[float, Field(ge=0, le=1)]
+    nested: NestedPair
 
 
 class Compared(Sound):
@@ -86,11 +112,24 @@ class Rival(Sound):
     model_less_it: Estimated
 
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class PlannedComparison(Sound):
+    """A comparison of the model with something simpler, with its P value and the adjusted one."""
+
+    name: Name
+    primary: bool
+    p_value: Probability | None
+    adjusted: Probability | None
+
+
 class Controls(Sound):
     """Negative controls: figures where nothing should be found."""
 
     shuffled_labels: Area
     centre_only: Area
+    shuffles: AtLeastOne
 
 
 class GradedRival(Sound):
@@ -106,6 +145,7 @@ class GradedControls(Sound):
 
     shuffled_labels: Area
     centre_only: Area
+    shuffles: AtLeastOne
 
 
 class Audit(Sound):
@@ -198,10 +238,14 @@ class _Manifest(Sound):
     n_features: AtLeastOne
     families: Annotated[list[Weighted], Field(min_length=1)]
     audit: Audit
+    comparisons: Annotated[list[PlannedComparison], Field(min_length=1)]
     patients: Annotated[list[Hash], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _of_its_patients(self) -> Self:
+        if sum(one.primary for one in self.comparisons) != 1:
+            msg = "not one primary comparison"
+            raise ValueError(msg)
         if len(set(self.patients)) != self.n_patients or len(self.patients) != self.n_patients:
             msg = f"{len(set(self.patients))} different patients of {len(self.patients)}, said to be {self.n_patients}"
             raise ValueError(msg)

@@ -1,4 +1,8 @@
-"""Tumour volume alone: the baseline with which every model is compared, and from which every model starts."""
+"""Tumour volume alone: the baseline with which every model is compared, and from which every model starts.
+
+Its direction is fixed beforehand: a larger tumour is never less likely to be positive. A slope that was free to change its
+sign would let the baseline rank patients the wrong way in the folds where volume carries little, and lose by its own fit.
+"""
 
 import re
 from collections.abc import Sequence
@@ -14,6 +18,10 @@ from nnunet_ext.ground.errors import InputError
 
 _VOLUME = (r"tumour__.+__original_shape_MeshVolume", r"tumour__.+__original_shape_VoxelVolume")
 """The tumour's volume in a feature table, the preferred form first."""
+
+LEAST_SLOPE = 0.01
+"""Least slope where volume is fitted, in log odds (or units of the score) for each standard deviation of its logarithm. Just
+above 0, so that the order of patients by the baseline is that of tumour volume itself even where volume carries nothing."""
 
 
 def volume_column(names: Sequence[str]) -> str:
@@ -41,7 +49,7 @@ class VolumeModel:
         column: Feature that holds the volume in mm³.
         mean_log: Mean of the logarithms fitted on; stands in for a missing volume.
         sd_log: Their standard deviation.
-        slope: Score (log odds, for a yes or no) for each standard deviation.
+        slope: Score (log odds, for a yes or no) for each standard deviation; at least ``LEAST_SLOPE`` if fitted alone.
         intercept: Score at the mean; 0 where the likelihood holds the level.
         seen: Hashes of the patients fitted on.
     """
@@ -83,9 +91,9 @@ def scale_volume(cases: LabelledCases) -> VolumeModel:
 
 
 def fit_volume(cases: LabelledCases, likelihood: type[Likelihood] = Logistic) -> VolumeModel:
-    """Fit the volume model; a light ridge keeps it finite where volume separates the classes."""
+    """Fit the volume model: a light ridge keeps it finite where volume separates the classes, its slope keeps its sign."""
     scale = scale_volume(cases)
-    fitted = likelihood.fit(scale.standard(cases)[:, None], cases.y, weight=cases.weight)
+    fitted = likelihood.fit(scale.standard(cases)[:, None], cases.y, weight=cases.weight, least=LEAST_SLOPE)
     return replace(scale, slope=float(fitted.coefficients[0]), intercept=fitted.intercept)
 
 

@@ -35,8 +35,8 @@ def table_s2(results: Sequence[BenchmarkResult]) -> Table:
         printed = f"rounded, for {' and '.join(cut)} truncated, to"
     note = (
         f"95% Clopper-Pearson CIs; figures {printed} two decimals. A patient is called positive from the threshold on. "
-        "External: the locked model. Internal: out-of-fold, at a threshold that was chosen on these same predictions, and so "
-        "slightly optimistic. PPV and NPV hold at each group's own prevalence."
+        "External: the locked model. Internal: out-of-fold, each fold at a threshold that the patients of the other folds "
+        "chose, with intervals at the effective number of patients. PPV and NPV hold at each group's own prevalence."
     )
     columns = [_S2_TITLES.get(name) or CALLS[name].title for name in frame.columns]
     rows = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
@@ -77,15 +77,16 @@ def discrimination(result: BenchmarkResult) -> Table:
             _figure(group.model.auc),
             _figure(group.baseline.auc),
             _figure(group.difference.estimate, sign=True),
-            _p_value(group.difference.p_value),
+            p_value(group.difference.p_value),
             _figure(group.model.bootstrap.auprc) if group.model.bootstrap else "–",
         ]
         for group in result.groups
     ]
     columns = ["Group", "Positive / all", "AUC, model", "AUC, tumour volume", "Difference", "P value", "AUPRC, model"]
     note = (
-        "95% CIs and paired two-sided P values by DeLong's method (doi:10.2307/2531595); AUPRC by bootstrap. Those of "
-        "out-of-fold predictions assume independence, which does not hold, and may be too narrow." + _few_note(result)
+        "95% CIs and paired two-sided P values by DeLong's method (doi:10.2307/2531595); AUPRC by bootstrap. "
+        "Out-of-fold: means over the folds, corrected for the training patients that folds share "
+        "(doi:10.1023/A:1024068626366)." + _few_note(result)
     )
     name = f"table-auc-{result.target}"
     return Table(name, f"Discrimination, {title(result.target)}", columns, rows, (), note)
@@ -183,7 +184,8 @@ def _figure(estimate: Estimate, *, sign: bool = False) -> str:
     return value if estimate.low is None or estimate.high is None else f"{value} ({low} to {high})"
 
 
-def _p_value(p: float | None) -> str:
+def p_value(p: float | None) -> str:
+    """Return a P value to three decimals."""
     if p is None:
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -4,6 +4,7 @@ from ccrcc_model.fitting.ordering import MEASURES, measure_of
 from ccrcc_model.models.explanation import AGREE, TOP
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import Kind
+from ccrcc_model.report.benchmark_tables import p_value
 from ccrcc_model.report.summary import interval, title
 from ccrcc_model.report.tables import Table
 from ccrcc_model.statistics.estimate import Estimate
@@ -19,27 +20,35 @@ SCORES: dict[Kind, str] = {
 """What features contribute to in a model of each kind of target."""
 UNITS: dict[Kind, str] = {"binary": "log-odds", "ordinal": "log-odds", "percentage": "standard deviations"}
 """Unit of the same, for the axis of a figure."""
-_INTERVALS = {"auc": "DeLong", "concordance": "bootstrap"}
 
 
 def comparators(model: Model) -> Table | None:
     """The other models that were fitted on the model's outer folds, if any were."""
     measure = measure_of(model.target)
+    compared = {one["name"]: one for one in model.manifest["comparisons"]}
     rows = [
-        [one["name"], interval(Estimate(**one[measure])), interval(Estimate(**one["model_less_it"]), sign=True)]
+        [
+            one["name"],
+            interval(Estimate(**one[measure])),
+            interval(Estimate(**one["model_less_it"]), sign=True),
+            p_value(compared[one["name"]]["adjusted"]),
+        ]
         for one in model.manifest.get("comparators", ())  # early graded models had none
     ]
     if not rows:
         return None
+    primary = next(one for one in compared.values() if one["primary"])
     note = (
-        f"Out-of-fold in the development patients, on the same outer folds; the difference is paired ({_INTERVALS[measure]})."
+        "Out-of-fold in the development patients: means over the same outer folds, the difference paired, intervals corrected "
+        "for shared training patients (doi:10.1023/A:1024068626366). Primary comparison, named beforehand: "
+        f"{primary['name']}, P {p_value(primary['p_value'])}; P values of the others are adjusted by Holm's method."
     )
     heading = MEASURES[measure]
     name = f"table-comparators-{model.target.name}"
     return Table(
         name,
         f"Comparison with the {title(model.target.name)} model",
-        ["Fitted on", f"{heading[0].upper()}{heading[1:]}", "Difference (model − comparator)"],
+        ["Fitted on", f"{heading[0].upper()}{heading[1:]}", "Difference (model − comparator)", "Adjusted P value"],
         rows,
         (),
         note,

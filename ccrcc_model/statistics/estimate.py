@@ -136,7 +136,9 @@ def format_difference(estimate: Estimate) -> str:
     return f"{signed(estimate.value)} ({signed(estimate.low)} to {signed(estimate.high)})"
 
 
-def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", level: float = LEVEL) -> Proportion:
+def clopper_pearson(
+    numerator: int, denominator: int, *, of: str = "cases", level: float = LEVEL, effect: float = 1.0
+) -> Proportion:
     """Proportion with the exact interval, whose coverage is never below ``level``.
 
     Args:
@@ -144,6 +146,8 @@ def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", leve
         denominator: Cases in all; with none the proportion is not estimable.
         of: What the denominator counts, for the reason.
         level: Coverage of the interval.
+        effect: Design effect: the interval is that of ``1 / effect`` of the cases (Korn and Graubard 1998, Survey Methodology
+            24:193-201).
 
     Raises:
         ValueError: If the counts are not 0 <= numerator <= denominator.
@@ -156,7 +160,7 @@ def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", leve
         raise ValueError(msg)
     if denominator == 0:
         return Proportion(None, reason=f"no {of}")
-    low, high = intervals.clopper_pearson(np.asarray(numerator), np.asarray(denominator), level=level)
+    low, high = intervals.clopper_pearson(np.asarray(numerator / effect), np.asarray(denominator / effect), level=level)
     return Proportion(numerator / denominator, float(low), float(high), numerator=numerator, denominator=denominator)
 
 

@@ -15,6 +15,7 @@ from ccrcc_model.statistics.graded_predictions import graded, yes_or_no
 from ccrcc_model.statistics.prevalence import check_prevalence
 from ccrcc_model.validation.audit import audit, audit_of_scans
 from ccrcc_model.validation.coverage import Coverage, coverage
+from ccrcc_model.validation.development import graded_internal_group, internal_group
 from ccrcc_model.validation.graded_result import GradedGroup, GradedResult
 from ccrcc_model.validation.groups import assemble
 from ccrcc_model.validation.result import BenchmarkResult
@@ -131,17 +132,17 @@ def _binary(
     )
     tables = [study.table for study in studies]
     found = audit(model, [pair.model for pair in external], tables)
-    return replace(result, model_id=model.id, audit=found, coverage=_coverage(model, studies))
+    groups = (internal_group(model), *result.groups[1:])
+    return replace(result, groups=groups, model_id=model.id, audit=found, coverage=_coverage(model, studies))
 
 
 def _graded(model: Model, studies: Sequence[Study]) -> GradedResult:
     external = [(graded(model.predict(study)), graded(model.predict_baseline(study))) for study in studies]
     _refuse_one_name_twice([of_model.cohort for of_model, _ in external])
-    pairs = [(graded(model.out_of_fold), graded(model.baseline_out_of_fold)), *external]
     return GradedResult(
         model.id,
         model.target.name,
-        tuple(GradedGroup.of(*pair) for pair in pairs),
+        (graded_internal_group(model), *(GradedGroup.of(*pair) for pair in external)),
         audit=audit_of_scans(model.scans, [study.table for study in studies]),
         coverage=_coverage(model, studies),
     )

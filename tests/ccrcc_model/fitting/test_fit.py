@@ -73,7 +73,7 @@ def test_the_planted_signal_is_found_beyond_volume(model_folder):
     figures = Model.load(model_folder).manifest["development"]
     assert figures["auc"]["value"] > 0.75
     assert figures["auc_difference"]["value"] > 0.05
-    assert figures["mean_fold_auc"] > figures["mean_fold_baseline_auc"]
+    assert figures["pooled_auc"] > figures["pooled_baseline_auc"]
 
 
 def test_the_proof_of_no_leak_can_be_computed_again_from_the_folder(model_folder):
@@ -91,6 +91,10 @@ def test_the_proof_of_no_leak_can_be_computed_again_from_the_folder(model_folder
     assert len(outer) == 3
     assert sorted(patient for step in outer for patient in step.scored) == sorted(model.patients)
     assert all(step.seen | step.scored == model.patients for step in outer)
+    called = [step for step in steps if step.name.endswith("calibration and threshold")]
+    assert len(called) == 3
+    assert sorted(patient for step in called for patient in step.scored) == sorted(model.patients)
+    assert all(step.seen == model.patients - step.scored for step in called)
     assert {step.name for step in steps if not step.scored} == {
         "final: model",
         "final: baseline",

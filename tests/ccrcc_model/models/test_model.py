@@ -263,8 +263,8 @@ def test_out_of_fold_predictions_are_one_a_development_patient(model):
         assert set(predictions.patient_id) == model.patients == patient_hashes(f"home-{place:03d}" for place in range(60))
         assert predictions.cohort == "home"
     figures = model.manifest["development"]
-    assert figures["auc"]["value"] == pytest.approx(auc(model.out_of_fold).value)
-    assert figures["baseline_auc"]["value"] == pytest.approx(auc(model.baseline_out_of_fold).value)
+    assert figures["pooled_auc"] == pytest.approx(auc(model.out_of_fold).value)
+    assert figures["pooled_baseline_auc"] == pytest.approx(auc(model.baseline_out_of_fold).value)
 
 
 def test_importance_finds_what_was_planted(model):

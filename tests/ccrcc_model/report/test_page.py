@@ -338,8 +338,8 @@ def test_an_interval_of_the_ici_is_doubted_in_small_cohorts(n, noted):
 
 
 def test_figures_that_take_patients_as_more_than_they_are_say_so(page):
-    assert "out-of-fold predictions assume independence, which does not hold, and may be too narrow" in page.text
-    assert "Internal confidence intervals and P values assume that out-of-fold predictions are independent" in page.text
+    assert "means over the folds, corrected for the training patients that folds share" in page.text
+    assert "Internal results are those of a cross-validation" in page.text
 
 
 def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):

@@ -18,6 +18,7 @@ from ccrcc_model.outcomes.finding import Finding
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.statistics.discrimination import auc
+from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.evaluation import Pair, Scope, evaluate
 from ccrcc_model.statistics.net_benefit import net_benefit
 from ccrcc_model.statistics.predictions import Predictions
@@ -99,8 +100,8 @@ def test_a_locked_model_is_scored_on_each_cohort_and_nothing_is_refitted(locked)
     assert (result.target, result.rule, result.model_id) == ("grade", "isup_grade >= 3", locked.id)
     assert [group.model.n for group in result.groups] == [60, 40, 30, 70, 20, 20, 30]
     internal, cohort_north = result.groups[:2]
-    assert internal.model.auc == auc(locked.out_of_fold)
-    assert internal.baseline.auc == auc(locked.baseline_out_of_fold)
+    assert internal.model.auc == Estimate(**locked.manifest["development"]["auc"])
+    assert internal.baseline.auc == Estimate(**locked.manifest["development"]["baseline_auc"])
     assert cohort_north.model.auc == auc(locked.predict(Study(None, *north)))
     assert {group.model.threshold for group in result.groups} == {locked.decision.threshold}
     assert {group.baseline.threshold for group in result.groups} == {locked.baseline_decision.threshold}
