@@ -45,7 +45,7 @@ class Area(Estimated):
         return self
 
 
-class Share(Area):
+class CountedShare(Area):
     """A share of patients with its counts."""
 
     numerator: Count
@@ -58,8 +58,8 @@ class Nested(Sound):
     brier: Area
     intercept: Estimated
     slope: Estimated
-    sensitivity: Share
-    specificity: Share
+    sensitivity: CountedShare
+    specificity: CountedShare
     design_effect: Annotated[float, Field(ge=1, le=1e6)]
 
 
