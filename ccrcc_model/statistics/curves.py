@@ -36,7 +36,7 @@ class DecisionCurve:
 
 
 def roc_curve(predictions: Predictions, *, max_points: int = 501) -> RocCurve | None:
-    """ROC curve with one point per distinct probability; None for one class.
+    """ROC curve with one point per distinct probability or score; None for one class.
 
     Args:
         predictions: Truth and probability.
@@ -44,9 +44,9 @@ def roc_curve(predictions: Predictions, *, max_points: int = 501) -> RocCurve | 
     """
     if one_class(predictions):
         return None
-    order = np.argsort(-predictions.y_prob, kind="stable")
-    truth, probability = predictions.y_true[order], predictions.y_prob[order]
-    last_of_tie = np.append(np.flatnonzero(np.diff(probability)), len(truth) - 1)
+    order = np.argsort(-predictions.order, kind="stable")
+    truth, score = predictions.y_true[order], predictions.order[order]
+    last_of_tie = np.append(np.flatnonzero(np.diff(score)), len(truth) - 1)
     hits, alarms = np.cumsum(truth)[last_of_tie], np.cumsum(1 - truth)[last_of_tie]
     sensitivity = np.concatenate([[0.0], hits / hits[-1]])
     false_positive_rate = np.concatenate([[0.0], alarms / alarms[-1]])
