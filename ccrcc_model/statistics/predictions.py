@@ -1,5 +1,6 @@
 """What a model predicted for each patient: the only input of figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -146,6 +147,26 @@ class Predictions:
         frame.insert(0, "target", self.target)
         frame.insert(0, "cohort", self.cohort)
         write_csv(Path(path), frame)
+
+
+def joined(parts: Sequence[Predictions], name: str) -> Predictions:
+    """Return the predictions of several cohorts as those of one cohort called ``name``.
+
+    Two hospitals may both have a patient "1", so that every id begins with its cohort.
+    """
+    ids = np.concatenate([np.char.add(f"{part.cohort}/", part.patient_id.astype(np.str_)) for part in parts])
+    abstained = [part.abstained for part in parts if part.abstained is not None]
+    scores = [part.score for part in parts if part.score is not None]
+    return Predictions(
+        name,
+        parts[0].target,
+        ids,
+        np.concatenate([part.centre for part in parts]),
+        np.concatenate([part.y_true for part in parts]),
+        np.concatenate([part.y_prob for part in parts]),
+        np.concatenate(abstained) if len(abstained) == len(parts) else None,
+        np.concatenate(scores) if len(scores) == len(parts) else None,
+    )
 
 
 def check_same_patients(first: Predictions, second: Predictions) -> None:

@@ -207,7 +207,7 @@ def test_pool_and_centres_hold_every_external_patient_once(study):
         assert sum(group.model.n for group in groups) == pooled.n == 100
         assert sum(group.model.events for group in groups) == pooled.events
         assert sum(group.model.counts.true_positive for group in groups) == pooled.counts.true_positive
-        assert sum(group.baseline.counts.false_positive for group in groups) == study.headline.baseline.counts.false_positive
+        assert sum(group.baseline.counts.false_positive for group in groups) == study.everyone.baseline.counts.false_positive
 
 
 def test_one_external_cohort_of_one_centre_is_not_repeated_as_pool_and_centre():
@@ -241,21 +241,21 @@ def test_evaluate_holds_the_figures_of_their_predictions():
 def test_a_cohort_of_one_class_is_evaluated_as_far_as_it_can_be(prevalence, tmp_path):
     one_class = cohort("north", 30, seed=2, prevalence=prevalence)
     result = assemble(cohort("home", 60, seed=1), [one_class], target=GRADE, threshold=0.4, baseline_threshold=0.3)
-    group = result.headline
+    group = result.everyone
     assert group.model.auc.value is None
     assert group.difference.estimate.reason == f"no {'negative' if prevalence else 'positive'} patients"
     assert group.model.counts.accuracy.value is not None
     row = result.table_s2().iloc[1]
     assert row["specificity" if prevalence else "sensitivity"] == "not estimable"
     result.save(tmp_path)
-    assert BenchmarkResult.load(tmp_path).headline.model.roc is None
+    assert BenchmarkResult.load(tmp_path).everyone.model.roc is None
 
 
 def test_a_cohort_of_five_patients_is_evaluated():
     pair = cohort("tiny", 5, seed=2, prevalence=0.4)
     result = assemble(cohort("home", 60, seed=1), [pair], target=GRADE, threshold=0.4, baseline_threshold=0.3)
-    assert result.headline.model.auc.value is not None
-    assert "smoother needs 20" in result.headline.model.calibration.ici.reason
+    assert result.headline.auc.value is not None
+    assert "smoother needs 20" in result.everyone.model.calibration.ici.reason
 
 
 def test_what_was_written_is_read_back(study, tmp_path):
@@ -432,7 +432,8 @@ def test_both_kinds_of_result_answer_to_the_same_names():
 def test_a_result_says_in_three_lines_what_it_is(study):
     lines = repr(study).splitlines()
     assert lines[0] == "Benchmark of grade (isup_grade >= 3)"
-    assert lines[1].startswith("All external cohorts: AUC 0.")
+    assert lines[1].startswith("Over external cohorts: AUC 0.")
+    assert lines[1].endswith("by mean of these cohorts")
     assert lines[2] == "100 patients, 30 of them positive, 2 external cohorts; cautions: 0"
     assert len(lines) == 3
     assert study._repr_html_() == "<pre>" + repr(study).replace(">", "&gt;") + "</pre>"
@@ -446,7 +447,7 @@ def test_a_result_draws_one_group_and_returns_its_axes(kind, label, study):
 
 def test_the_forest_of_a_result_has_its_cohorts_and_not_its_centres(study):
     shown = [text.get_text() for text in study.plot("forest").texts]
-    assert {"north", "south", "All external cohorts"} <= set(shown)
+    assert {"north", "south", "Over external cohorts"} <= set(shown)
     assert "north: a" not in shown
 
 
