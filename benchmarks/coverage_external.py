@@ -16,10 +16,10 @@ import numpy.typing as npt
 from scipy.special import expit
 from scipy.stats import norm
 
-from ccrcc_model.statistics.across_cohorts import AcrossCohorts, across_cohorts
-from ccrcc_model.statistics.discrimination import auc, delong
+from ccrcc_model.statistics.across_cohorts import over_cohorts
+from ccrcc_model.statistics.discrimination import auc, auc_difference, delong
 from ccrcc_model.statistics.estimate import Estimate
-from ccrcc_model.statistics.evaluation import GroupResult, Pair, Scope, evaluate, evaluate_group
+from ccrcc_model.statistics.evaluation import Pair, evaluate
 from ccrcc_model.statistics.net_benefit import net_benefit_of_calls
 from ccrcc_model.statistics.predictions import Predictions, joined
 
@@ -95,12 +95,10 @@ def external_headline(runs: int) -> list[str]:
         hits: Counter[str] = Counter()
         for seed in range(runs):
             pairs = [noise(place, n_cohorts, seed=seed) for place in range(n_cohorts)]
-            groups = [_group(pair) for pair in pairs]
             both = Pair(joined([pair.model for pair in pairs], "all"), joined([pair.baseline for pair in pairs], "all"))
-            pooled = _group(both)
-            hits["pooled"] += _above(pooled.model.auc, 0.5)
-            hits["pooled beats"] += _above(pooled.difference.estimate, 0.0)
-            for name, found, at in _over(across_cohorts(groups)):
+            hits["pooled"] += _above(auc(both.model), 0.5)
+            hits["pooled beats"] += _above(auc_difference(both.model, both.baseline).estimate, 0.0)
+            for name, found, at in _over(pairs):
                 hits[name] += _above(found, at)
         for what, suffix in (("AUC above 0.5", ""), ("better than volume", " beats")):
             shares = [_share(hits[f"{by}{suffix}"], runs, runs) for by in ("pooled", "within", "random", "headline")]
@@ -122,8 +120,9 @@ def external_random_effects(runs: int) -> list[str]:
             for seed in range(runs):
                 rng = np.random.default_rng([seed, n_cohorts, round(10 * spread)])
                 areas = expit(1.2 + spread * rng.normal(size=n_cohorts + 1))
-                groups = [_group(_normal_cohort(str(place), areas[place], rng)) for place in range(n_cohorts)]
-                found = across_cohorts(groups).auc.random
+                found = over_cohorts(
+                    [auc(_normal_cohort(areas[place], rng)) for place in range(n_cohorts)], scale="logit"
+                ).random
                 held["mean"] += _holds(found.mean, float(expit(1.2)))
                 held["next"] += _holds(found.prediction, float(areas[-1]))
             predicted = _share(held["next"], runs, runs) if n_cohorts > 2 else "none"
@@ -180,30 +179,22 @@ def figures(predictions: Predictions, *, replicates: int) -> Mapping[str, Estima
     }
 
 
-def _normal_cohort(name: str, area: float, rng: np.random.Generator) -> Pair:
+def _normal_cohort(area: float, rng: np.random.Generator) -> Predictions:
     truth = np.repeat([1, 0], [40, 60])
-    score = np.sqrt(2) * norm.ppf(area) * truth + rng.normal(size=100)
-    one = _predictions(name, truth, expit(score))
-    return Pair(one, replace(one, y_prob=expit(rng.normal(size=100))))
+    return _predictions("simulated", truth, expit(np.sqrt(2) * norm.ppf(area) * truth + rng.normal(size=100)))
 
 
-def _predictions(
-    name: str,
-    truth: np.typing.NDArray[np.int_],
-    probability: np.typing.NDArray[np.float64],
-    **extra: np.typing.NDArray[np.float64],
-) -> Predictions:
+def _predictions(name: str, truth: Whole, probability: Floats, *, score: Floats | None = None) -> Predictions:
     ids = np.arange(len(truth)).astype(np.str_)
-    return Predictions(name, "grade", ids, np.full(len(truth), name), truth, probability, **extra)
+    return Predictions(name, "grade", ids, np.full(len(truth), name), truth, probability, score=score)
 
 
-def _group(pair: Pair) -> GroupResult:
-    return evaluate_group(pair, Scope.EXTERNAL, threshold=THRESHOLD, baseline_threshold=THRESHOLD, replicates=1)
-
-
-def _over(across: AcrossCohorts) -> list[tuple[str, Estimate, float]]:
+def _over(pairs: Sequence[Pair]) -> list[tuple[str, Estimate, float]]:
+    """Return every way to combine cohorts, with what its interval must not lie above."""
+    areas = over_cohorts([auc(pair.model) for pair in pairs], scale="logit")
+    apart = over_cohorts([auc_difference(pair.model, pair.baseline).estimate for pair in pairs], limits=(-1.0, 1.0))
     found = []
-    for suffix, over, at in (("", across.auc, 0.5), (" beats", across.difference, 0.0)):
+    for suffix, over, at in (("", areas, 0.5), (" beats", apart, 0.0)):
         found += [(f"within{suffix}", over.within, at), (f"random{suffix}", over.random.mean, at)]
         found.append((f"headline{suffix}", over.first, at))
     return found

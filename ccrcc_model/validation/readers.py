@@ -107,7 +107,7 @@ def readings(outcomes: pd.DataFrame, readers: Sequence[str], target: Target, *, 
         if reader not in outcomes.columns:
             others = [str(name) for name in outcomes.columns if name not in {"patient_id", target.column}]
             msg = (
-                f"The outcomes of {cohort} have no column {reader}; others than the outcome are {', '.join(others) or 'none'}"
+                f"The outcomes of {cohort} have no column {reader}; beside the outcome they have {', '.join(others) or 'none'}"
             )
             raise InputError(msg)
         text = outcomes[reader].astype("str").str.strip()

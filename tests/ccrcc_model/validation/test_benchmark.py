@@ -461,3 +461,47 @@ def test_the_forest_of_a_result_has_its_cohorts_and_not_its_centres(study):
 def test_a_figure_or_group_that_is_not_known_is_the_users_to_mend(asked, known, study):
     with pytest.raises(InputError, match=known):
         study.plot(**asked)
+
+
+def test_external_patients_are_ordered_by_volume_itself(locked):
+    table, outcomes = features("north", "external", 40, seed=2)
+    baseline = locked.predict_baseline(Study(None, table, outcomes))
+    volume = table.rows.set_index("patient_id")["tumour__1mm__original_shape_MeshVolume"].loc[list(baseline.patient_id)]
+    assert np.array_equal(np.argsort(baseline.score), np.argsort(volume.to_numpy()))
+    found = benchmark(locked, Study(None, table, outcomes), replicates=100).groups[1]
+    by_volume = replace(baseline, y_prob=np.full(40, 0.5), score=np.log(volume.to_numpy()))
+    assert found.baseline.auc.value == pytest.approx(auc(by_volume).value)
+
+
+def test_unanswered_patients_readers_and_a_declared_range_are_written_and_read_back(locked, tmp_path):
+    table, outcomes = features("north", "external", 40, seed=2)
+    fewer = FeatureTable(table.rows[~table.rows["case_id"].isin(["north-3", "north-4"])], table.provenance)
+    read = outcomes.assign(biopsy=np.where(np.arange(40) % 5 == 0, "", outcomes["isup_grade"].astype(str)))
+    read.loc[7, "isup_grade"] = np.nan
+    study = Study(card("north", 40), fewer, read)
+    result = benchmark(locked, study, readers=("biopsy",), decision_range=(0.2, 0.6), replicates=100)
+    (covered,) = result.coverage
+    assert (covered.without_outcome, covered.patients, covered.patients_absent, covered.events_absent) == (1, 39, 2, 1)
+    whole = result.intention_to_diagnose[0].table
+    assert (whole.n, whole.positive_without, whole.negative_without) == (39, 1, 1)
+    (reader,) = result.readers.results
+    assert (reader.missing, reader.counts.accuracy.value) == (8, 1.0)
+    assert result.groups[1].model.decision.threshold[[0, -1]].tolist() == [0.2, 0.6]
+    result.save(tmp_path)
+    assert repr(BenchmarkResult.load(tmp_path)) == repr(result)
+    kept = pd.read_csv(tmp_path / "intention_to_diagnose.csv")
+    row = kept[kept["without_an_answer"] == "not scored"].iloc[0]
+    assert (row["positive_without_answer"], row["is_complete"]) == (1, True)
+    assert row["sensitivity_worst_exact"] <= row["sensitivity_answered_exact"] <= row["sensitivity_best_exact"]
+    assert set(pd.read_csv(tmp_path / "readers.csv")["reader"]) == {"biopsy"}
+    assert {"low", "high"} <= set(pd.read_csv(tmp_path / "decision_curve.csv").columns)
+    assert len(pd.read_csv(tmp_path / "decision_difference.csv").query("group == 'north'")) == 41
+    assert not (tmp_path / "across_cohorts.csv").exists()
+
+
+def test_several_cohorts_have_a_table_over_them(study, tmp_path):
+    study.save(tmp_path)
+    frame = pd.read_csv(tmp_path / "across_cohorts.csv").set_index(["metric", "by"])
+    assert frame.loc[("auc", "mean of these cohorts"), "value"] == pytest.approx(study.headline.auc.value)
+    assert frame.loc[("difference", "random effects"), "used"] == 2
+    assert BenchmarkResult.load(tmp_path).across == study.across
