@@ -21,7 +21,7 @@ def limits(run: Run) -> list[str]:
             "The results are retrospective and from the cohorts named here; they do not show that the model helps patients."
         )
     for result in run.benchmarks:
-        group = result.headline
+        group = result.everyone
         name = title(result.target)
         if group.scope is Scope.INTERNAL:
             found.append(f"{name}: no external cohort was scored, so the performance in other hospitals is unknown.")

@@ -4,7 +4,7 @@ from ccrcc_model.fitting.ordering import MEASURES, measure_of
 from ccrcc_model.models.explanation import AGREE, TOP
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import Kind
-from ccrcc_model.report.benchmark_tables import p_value
+from ccrcc_model.report.benchmark_tables import p_value_cell
 from ccrcc_model.report.summary import interval, title
 from ccrcc_model.report.tables import Table
 from ccrcc_model.statistics.estimate import Estimate
@@ -31,7 +31,7 @@ def comparators(model: Model) -> Table | None:
             one["name"],
             interval(Estimate(**one[measure])),
             interval(Estimate(**one["model_less_it"]), sign=True),
-            p_value(compared[one["name"]]["adjusted"]),
+            p_value_cell(compared[one["name"]]["adjusted"]),
         ]
         for one in model.manifest.get("comparators", ())  # early graded models had none
     ]
@@ -41,7 +41,7 @@ def comparators(model: Model) -> Table | None:
     note = (
         "Out-of-fold in the development patients: means over the same outer folds, the difference paired, intervals corrected "
         "for shared training patients (doi:10.1023/A:1024068626366). Primary comparison, named beforehand: "
-        f"{primary['name']}, P {p_value(primary['p_value'])}; P values of the others are adjusted by Holm's method."
+        f"{primary['name']}, P {p_value_cell(primary['p_value'])}; P values of the others are adjusted by Holm's method."
     )
     heading = MEASURES[measure]
     name = f"table-comparators-{model.target.name}"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ccrcc_model.models.model import Model
 from ccrcc_model.plots.bars import group_dice
-from ccrcc_model.report import benchmark_tables, model_tables, tables
+from ccrcc_model.report import benchmark_tables, external_tables, model_tables, tables
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.facts import facts
 from ccrcc_model.report.features import extraction, write_presets, write_used
@@ -155,7 +155,16 @@ def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None)
         pictures=pictures,
         overlays=_overlays(run),
         n_overlays=len(run.overlays),
-        cohorts=[table for table in (tables.flow(run), tables.refusals(run), tables.acquisition(run)) if table],
+        cohorts=[
+            table
+            for table in (
+                tables.flow(run),
+                external_tables.patients(run.benchmarks),
+                tables.refusals(run),
+                tables.acquisition(run),
+            )
+            if table
+        ],
         overlap=tables.overlap(run),
         table_s2=benchmark_tables.table_s2(run.benchmarks) if run.benchmarks else None,
         targets=[
@@ -184,13 +193,17 @@ def duration(seconds: float) -> str:
 
 def _blocks(result: BenchmarkResult, pictures: dict[str, Picture]) -> Blocks:
     shown = {
-        "roc": (benchmark_tables.discrimination(result),),
-        "calibration": (benchmark_tables.calibration(result),),
-        "decision": tuple(
-            table for table in (benchmark_tables.operating_point(result), benchmark_tables.uncertainty(result)) if table
+        "roc": (
+            benchmark_tables.discrimination(result),
+            external_tables.across_cohorts(result),
+            external_tables.intention_to_diagnose(result),
+            external_tables.readers(result),
+            external_tables.subgroups(result),
         ),
+        "calibration": (benchmark_tables.calibration(result),),
+        "decision": (benchmark_tables.operating_point(result), benchmark_tables.uncertainty(result)),
     }
-    return tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
+    return tuple((pictures[f"{kind}_{result.target}"], tuple(one for one in below if one)) for kind, below in shown.items())
 
 
 def _graded_blocks(result: GradedResult, pictures: dict[str, Picture]) -> Blocks:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 from ccrcc_model.statistics import intervals
 
@@ -170,3 +170,16 @@ def normal_interval(
     """Return a figure with the interval that a normal one of this variance has, cut at the limits of the figure."""
     half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance)
     return Estimate(value, max(value - half, limits[0]), min(value + half, limits[1]))
+
+
+def logit_interval(value: float, variance: float, *, level: float = LEVEL) -> Estimate:
+    """Return a share inside (0, 1) with the normal interval that its log odds have by the delta method.
+
+    Args:
+        value: The share, such as an AUC.
+        variance: Of the share itself; that of its log odds is ``variance / (value * (1 - value))**2``.
+        level: Coverage of the interval.
+    """
+    half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance) / (value * (1 - value))
+    middle = float(special.logit(value))
+    return Estimate(value, float(special.expit(middle - half)), float(special.expit(middle + half)))

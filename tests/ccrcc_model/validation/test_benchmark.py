@@ -208,7 +208,7 @@ def test_pool_and_centres_hold_every_external_patient_once(study):
         assert sum(group.model.n for group in groups) == pooled.n == 100
         assert sum(group.model.events for group in groups) == pooled.events
         assert sum(group.model.counts.true_positive for group in groups) == pooled.counts.true_positive
-        assert sum(group.baseline.counts.false_positive for group in groups) == study.headline.baseline.counts.false_positive
+        assert sum(group.baseline.counts.false_positive for group in groups) == study.everyone.baseline.counts.false_positive
 
 
 def test_one_external_cohort_of_one_centre_is_not_repeated_as_pool_and_centre():
@@ -242,21 +242,21 @@ def test_evaluate_holds_the_figures_of_their_predictions():
 def test_a_cohort_of_one_class_is_evaluated_as_far_as_it_can_be(prevalence, tmp_path):
     one_class = cohort("north", 30, seed=2, prevalence=prevalence)
     result = assemble(cohort("home", 60, seed=1), [one_class], target=GRADE, threshold=0.4, baseline_threshold=0.3)
-    group = result.headline
+    group = result.everyone
     assert group.model.auc.value is None
     assert group.difference.estimate.reason == f"no {'negative' if prevalence else 'positive'} patients"
     assert group.model.counts.accuracy.value is not None
     row = result.table_s2().iloc[1]
     assert row["specificity" if prevalence else "sensitivity"] == "not estimable"
     result.save(tmp_path)
-    assert BenchmarkResult.load(tmp_path).headline.model.roc is None
+    assert BenchmarkResult.load(tmp_path).everyone.model.roc is None
 
 
 def test_a_cohort_of_five_patients_is_evaluated():
     pair = cohort("tiny", 5, seed=2, prevalence=0.4)
     result = assemble(cohort("home", 60, seed=1), [pair], target=GRADE, threshold=0.4, baseline_threshold=0.3)
-    assert result.headline.model.auc.value is not None
-    assert "smoother needs 20" in result.headline.model.calibration.ici.reason
+    assert result.headline.auc.value is not None
+    assert "smoother needs 20" in result.everyone.model.calibration.ici.reason
 
 
 def test_what_was_written_is_read_back(study, tmp_path):
@@ -433,7 +433,8 @@ def test_both_kinds_of_result_answer_to_the_same_names():
 def test_a_result_says_in_three_lines_what_it_is(study):
     lines = repr(study).splitlines()
     assert lines[0] == "Benchmark of grade (isup_grade >= 3)"
-    assert lines[1].startswith("All external cohorts: AUC 0.")
+    assert lines[1].startswith("Over external cohorts: AUC 0.")
+    assert lines[1].endswith("by mean of these cohorts")
     assert lines[2] == "100 patients, 30 of them positive, 2 external cohorts; cautions: 0"
     assert len(lines) == 3
     assert study._repr_html_() == "<pre>" + repr(study).replace(">", "&gt;") + "</pre>"
@@ -447,7 +448,7 @@ def test_a_result_draws_one_group_and_returns_its_axes(kind, label, study):
 
 def test_the_forest_of_a_result_has_its_cohorts_and_not_its_centres(study):
     shown = [text.get_text() for text in study.plot("forest").texts]
-    assert {"north", "south", "All external cohorts"} <= set(shown)
+    assert {"north", "south", "Over external cohorts"} <= set(shown)
     assert "north: a" not in shown
 
 
@@ -461,3 +462,47 @@ def test_the_forest_of_a_result_has_its_cohorts_and_not_its_centres(study):
 def test_a_figure_or_group_that_is_not_known_is_the_users_to_mend(asked, known, study):
     with pytest.raises(InputError, match=known):
         study.plot(**asked)
+
+
+def test_external_patients_are_ordered_by_volume_itself(locked):
+    table, outcomes = features("north", "external", 40, seed=2)
+    baseline = locked.predict_baseline(Study(None, table, outcomes))
+    volume = table.rows.set_index("patient_id")["tumour__1mm__original_shape_MeshVolume"].loc[list(baseline.patient_id)]
+    assert np.array_equal(np.argsort(baseline.score), np.argsort(volume.to_numpy()))
+    found = benchmark(locked, Study(None, table, outcomes), replicates=100).groups[1]
+    by_volume = replace(baseline, y_prob=np.full(40, 0.5), score=np.log(volume.to_numpy()))
+    assert found.baseline.auc.value == pytest.approx(auc(by_volume).value)
+
+
+def test_unanswered_patients_readers_and_a_declared_range_are_written_and_read_back(locked, tmp_path):
+    table, outcomes = features("north", "external", 40, seed=2)
+    fewer = FeatureTable(table.rows[~table.rows["case_id"].isin(["north-3", "north-4"])], table.provenance)
+    read = outcomes.assign(biopsy=np.where(np.arange(40) % 5 == 0, "", outcomes["isup_grade"].astype(str)))
+    read.loc[7, "isup_grade"] = np.nan
+    study = Study(card("north", 40), fewer, read)
+    result = benchmark(locked, study, readers=("biopsy",), decision_range=(0.2, 0.6), replicates=100)
+    (covered,) = result.coverage
+    assert (covered.without_outcome, covered.patients, covered.patients_absent, covered.events_absent) == (1, 39, 2, 1)
+    whole = result.intention_to_diagnose[0].table
+    assert (whole.n, whole.positive_without, whole.negative_without) == (39, 1, 1)
+    (reader,) = result.readers.results
+    assert (reader.missing, reader.counts.accuracy.value) == (8, 1.0)
+    assert result.groups[1].model.decision.threshold[[0, -1]].tolist() == [0.2, 0.6]
+    result.save(tmp_path)
+    assert repr(BenchmarkResult.load(tmp_path)) == repr(result)
+    kept = pd.read_csv(tmp_path / "intention_to_diagnose.csv")
+    row = kept[kept["without_an_answer"] == "not scored"].iloc[0]
+    assert (row["positive_without_answer"], row["is_complete"]) == (1, True)
+    assert row["sensitivity_worst_exact"] <= row["sensitivity_answered_exact"] <= row["sensitivity_best_exact"]
+    assert set(pd.read_csv(tmp_path / "readers.csv")["reader"]) == {"biopsy"}
+    assert {"low", "high"} <= set(pd.read_csv(tmp_path / "decision_curve.csv").columns)
+    assert len(pd.read_csv(tmp_path / "decision_difference.csv").query("group == 'north'")) == 41
+    assert not (tmp_path / "across_cohorts.csv").exists()
+
+
+def test_several_cohorts_have_a_table_over_them(study, tmp_path):
+    study.save(tmp_path)
+    frame = pd.read_csv(tmp_path / "across_cohorts.csv").set_index(["metric", "by"])
+    assert frame.loc[("auc", "mean of these cohorts"), "value"] == pytest.approx(study.headline.auc.value)
+    assert frame.loc[("difference", "random effects"), "used"] == 2
+    assert BenchmarkResult.load(tmp_path).across == study.across
