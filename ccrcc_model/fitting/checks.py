@@ -97,12 +97,12 @@ def refuse_repeated_scans(table: FeatureTable, cases: Cases) -> None:
         cases: With an outcome.
 
     Raises:
-        InputError: If cases of different patients have the same image, or features that agree.
+        InputError: If cases of different patients have the same image, or nearly the same features.
     """
     alike = patients_of_one_scan(fitted_rows(table, cases))
     if alike:
         msg = (
-            f"{len(alike)} patients share a scan with another patient: the same image, or features that agree; "
+            f"{len(alike)} patients share a scan with another patient: the same image, or nearly the same features; "
             "keep one id of each"
         )
         raise InputError(msg)

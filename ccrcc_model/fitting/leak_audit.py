@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils.metaestimators import available_if
 
+from ccrcc_model.models.alike_rows import alike_pairs
 from ccrcc_model.outcomes.finding import Finding, check
 from ccrcc_model.outcomes.seen import Step, patient_hashes
 from nnunet_ext.ground.errors import InputError
@@ -48,6 +49,25 @@ def outcome_in_features(name: str, features: pd.DataFrame, y: Any) -> tuple[str,
     return f"{name}: column {apart[-1]!r} alone separates all {len(labels)} cases by their label", False
 
 
+@check("LA003", "No patient stands under two ids.")
+def copies_of_patients(name: str, features: pd.DataFrame) -> tuple[str, bool] | None:
+    """LA003: rows of different patients are nearly equal, so that a split may part a patient from a copy."""
+    numbers = features.select_dtypes("number")
+    if not numbers.columns.is_unique:
+        return None
+    rows = numbers.rename(columns=str).reset_index(drop=True)
+    pairs = alike_pairs(rows, list(rows.columns))
+    patients = {
+        features.index[place] for pair in pairs if features.index[pair[0]] != features.index[pair[1]] for place in pair
+    }
+    if not patients:
+        return None
+    return (
+        f"{name}: {len(patients)} patients have nearly the same features as another; are they one person under two ids?",
+        False,
+    )
+
+
 class LeakAudit:
     """Collects what the estimators that it watches were fitted on, and whom they scored.
 
@@ -64,7 +84,7 @@ class LeakAudit:
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self._answers: dict[str, Finding] = {}
+        self._answers: dict[tuple[str, str], Finding] = {}
 
     def __deepcopy__(self, _: Any) -> Self:
         return self  # scikit-learn copies the parameters of what it clones; all copies report to one audit
@@ -97,9 +117,10 @@ class LeakAudit:
         return "\n".join([head, *map(str, findings)])
 
     def suspect(self, name: str, features: pd.DataFrame, y: Any) -> None:
-        """Look for columns that separate two classes without exception."""
-        if (found := outcome_in_features(name, features, y)) is not None:
-            self._answers[name] = found
+        """Look for columns that hold the outcome, and for patients who are there twice."""
+        for found in (outcome_in_features(name, features, y), copies_of_patients(name, features)):
+            if found is not None:
+                self._answers[name, found.code] = found
 
 
 class Watched(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
