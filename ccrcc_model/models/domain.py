@@ -55,16 +55,20 @@ class ApplicabilityDomain:
 
         Args:
             table: Features of development cohorts.
-            columns: The features that the model uses; of these, the ones that vary and are known for most cases are compared.
+            columns: The features that the model uses; of these, the ones that vary and are known for most patients are compared.
             patients: The patients that the model was fitted on.
         """
         rows = _sorted_rows(table, columns)
         rows = rows[rows["patient_id"].isin(patients)]
-        names = [name for name in columns if rows[name].nunique() > 1 and rows[name].notna().mean() > MOST]
+        weight = 1.0 / rows.groupby("patient_id")["case_id"].transform("size").to_numpy(dtype=np.float64)
+        known = dict(
+            zip(columns, (rows[list(columns)].notna().to_numpy() * weight[:, None]).sum(axis=0) / weight.sum(), strict=True)
+        )
+        names = [name for name in columns if rows[name].nunique() > 1 and known[name] > MOST]
         values = feature_matrix(rows, names)
         with threadpool_limits(1):  # sums then have one order, whatever the number of cores
             distances = left_out_distances(values, rows["patient_id"].to_numpy(dtype=np.str_), names)
-            distance = FeatureDistance.fit(values, names)
+            distance = FeatureDistance.fit(values, names, weight=weight)
         limit, declined = distance_limit(distances, declined=DECLINED)
         most_missing = int(np.isnan(values).sum(axis=1).max())
         return cls(distance, limit, declined, most_missing, AcquisitionRange.of(_scans(table, rows)))

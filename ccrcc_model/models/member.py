@@ -19,6 +19,7 @@ from ccrcc_model.models.components import Projections, needed, project, source_c
 from ccrcc_model.models.likelihood import Likelihood, Logistic
 from ccrcc_model.models.start import LinearStart, fit_linear
 from ccrcc_model.models.volume import VolumeModel
+from ccrcc_model.models.weighted import weighted_median
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
 from ccrcc_model.outcomes.seen import patient_hashes
 
@@ -186,4 +187,5 @@ def fit_member(
     if balanced:
         start = start.shifted(float(np.log(share / (1 - share))))
     seen = volume.seen | patient_hashes(cases.patient_id) | (harmoniser.seen if harmoniser is not None else frozenset())
-    return Member(start, np.median(values, axis=0), trees, seen, harmoniser), fitted
+    typical = np.where(np.isnan(values).any(axis=0), np.nan, weighted_median(values, cases.weight))
+    return Member(start, typical, trees, seen, harmoniser), fitted

@@ -7,9 +7,9 @@ recognised elsewhere although no value of theirs is kept: the hash of each image
 A mark is the hash of up to 32 features at once, each sorted into cells of its spread. A scan that is stored with other digits
 falls into the same cells, unless one of its values lies at an edge; hence there are sixteen marks, of different features and
 with the cells' edges moved: one that agrees is enough (locality-sensitive hashing, Indyk and Motwani 1998,
-doi:10.1145/276698.276876). Cells are as wide as leaves 2^80 guesses for one mark, by the entropy of a normal distribution with
-the features' own correlations; so a mark of few features has narrow cells, and recognises only what differs by rounding. Hashes
-are salted with the fit's own request: two models' prints cannot be joined.
+doi:10.1145/276698.276876). Cells are as wide as leaves 2^80 guesses for one mark, by the entropy of a normal distribution
+with the features' own correlations; so a mark of few features has narrow cells, and recognises only what differs by rounding.
+Hashes are salted with the fit's own request: two models' prints cannot be joined.
 """
 
 import json
@@ -172,9 +172,7 @@ class ScanPrints:
             msg = "The model's prints of its development scans are damaged: they hold what is no hash; copy the model again"
             raise InputError(msg)
         if len(widths) != len(_bands(scale.names)) or not all(0 < one <= WIDEST_CELL for one in widths):
-            msg = (
-                "The model's prints of its development scans are damaged: their cells have no such width; copy the model again"
-            )
+            msg = "The model's prints of its development scans are damaged: no cells have such widths; copy the model again"
             raise InputError(msg)
         return cls(salt, n_scans, scale, widths, images, marks)
 
