@@ -57,15 +57,11 @@ def copies_of_patients(name: str, features: pd.DataFrame) -> tuple[str, bool] | 
         return None
     rows = numbers.rename(columns=str).reset_index(drop=True)
     pairs = alike_pairs(rows, list(rows.columns))
-    patients = {
-        features.index[place] for pair in pairs if features.index[pair[0]] != features.index[pair[1]] for place in pair
-    }
+    ids = features.index.astype(str)
+    patients = {ids[place] for pair in pairs if ids[pair[0]] != ids[pair[1]] for place in pair}
     if not patients:
         return None
-    return (
-        f"{name}: {len(patients)} patients have nearly the same features as another; are they one person under two ids?",
-        False,
-    )
+    return f"{name}: {len(patients)} patients have nearly the same features as another; is one person there twice?", False
 
 
 class LeakAudit:

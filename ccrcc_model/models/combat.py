@@ -103,8 +103,7 @@ class ComBat:
 def fit_combat(cases: Cases, names: Sequence[str], *, transductive: bool = False) -> ComBat:
     """Fit on the features called ``names``; those that do not vary within a centre are left out, missing values are skipped.
 
-    Every patient counts once. Centres of fewer than five patients take part in the means and spreads, and are then left as they
-    are.
+    Every patient counts once. Centres of fewer than five patients count in means and spreads, and are left as they are.
     """
     values, weight = cases.columns(names), cases.weight
     centres, place = np.unique(cases.centre, return_inverse=True)

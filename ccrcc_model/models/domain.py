@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from ccrcc_model.models.acquisition import MOST, AcquisitionRange
 from ccrcc_model.models.distance import FeatureDistance, Values, distance_limit, farthest, left_out_distances
+from ccrcc_model.models.weighted import weighted_mean
 from ccrcc_model.outcomes.cases import feature_matrix
 from radiomics_cfg.table import KEYS, FeatureTable
 
@@ -55,15 +56,14 @@ class ApplicabilityDomain:
 
         Args:
             table: Features of development cohorts.
-            columns: The features that the model uses; of these, the ones that vary and are known for most patients are compared.
+            columns: The model's features; of these, the ones that vary and are known for most patients are compared.
             patients: The patients that the model was fitted on.
         """
         rows = _sorted_rows(table, columns)
         rows = rows[rows["patient_id"].isin(patients)]
         weight = 1.0 / rows.groupby("patient_id")["case_id"].transform("size").to_numpy(dtype=np.float64)
-        known = dict(
-            zip(columns, (rows[list(columns)].notna().to_numpy() * weight[:, None]).sum(axis=0) / weight.sum(), strict=True)
-        )
+        share = weighted_mean(rows[list(columns)].notna().to_numpy(dtype=np.float64), weight)
+        known = dict(zip(columns, share.tolist(), strict=True))
         names = [name for name in columns if rows[name].nunique() > 1 and known[name] > MOST]
         values = feature_matrix(rows, names)
         with threadpool_limits(1):  # sums then have one order, whatever the number of cores
