@@ -5,6 +5,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ccrcc_model.fitting.checks import (
     cautions,
     prepare_parent,
@@ -115,7 +118,8 @@ def fit(
         rivals = rivals_of(cases, target, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
         score = mean_over_repeats(cases, outer, "predicted")[:, 0]
         found = compare_with_rivals(cases, target, score, rivals, folds=folds, seed=settings.seed, **shared)
-        manifest["cautions"] = [f"{one.code}: {one.finding}" for one in cautions(cases)]
+        said = cautions(cases, target, _outcome(study, target, cases))
+        manifest["cautions"] = [f"{one.code}: {one.finding}" for one in said]
         manifest["comparators"] = [one.to_json() for one in found]
         files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
         seen = with_components(table, final.members)
@@ -136,6 +140,12 @@ def _usable_cases(study: Study, target: Target, perturbed: PerturbedValues | Non
     refuse_repeated_scans(study.table, cases)
     refuse_foreign_stability(cases, preset_of(study.table), perturbed)
     return cases
+
+
+def _outcome(study: Study, target: Target, cases: LabelledCases) -> npt.NDArray[np.float64]:
+    """Return the grade or percentage of each case, of which a yes or no is one side of a cut."""
+    values = study.outcomes.set_index("patient_id")[target.column].reindex(cases.patient_id)
+    return values.to_numpy(dtype=np.float64)
 
 
 def _keep(model: Model, request: FitRequest, folder: Path | None) -> Model:

@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils.metaestimators import available_if
 
+from ccrcc_model.fitting.outcome_copies import outcome_codes, outcome_copies
 from ccrcc_model.models.alike_rows import alike_pairs
 from ccrcc_model.outcomes.finding import Finding, check
 from ccrcc_model.outcomes.seen import Step, patient_hashes
@@ -21,9 +22,6 @@ from nnunet_ext.ground.errors import InputError
 
 _SEEN = "ccrcc: patients seen by what made these features"
 """Key of ``DataFrame.attrs``."""
-
-FEWEST_TO_SUSPECT = 10
-"""Patients of each class from which a feature that separates them without exception is no coincidence."""
 
 
 @check("LA001", "No step scored a patient whom it had seen.")
@@ -36,17 +34,16 @@ def scored_was_seen(step: Step) -> tuple[str, bool] | None:
 
 @check("LA002", "No feature is the outcome.")
 def outcome_in_features(name: str, features: pd.DataFrame, y: Any) -> tuple[str, bool] | None:
-    """LA002: a column separates two classes without exception."""
-    labels = np.asarray(y)
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) != 2 or counts.min() < FEWEST_TO_SUSPECT:
-        return None
+    """LA002: a column orders patients as their label does with hardly an exception, or is a code of two classes."""
     numbers = features.select_dtypes("number")
-    first, second = (numbers[labels == one] for one in classes)
-    apart = numbers.columns[((first.max() < second.min()) | (second.max() < first.min())).to_numpy()]
-    if apart.empty:
+    _, first = np.unique(features.index.astype(str), return_index=True)
+    labels, place = np.unique(np.asarray(y)[first], return_inverse=True)
+    values = numbers.to_numpy(dtype=np.float64)[first]
+    copies = outcome_copies(values, place.astype(np.float64))
+    copies += outcome_codes(values, place) if len(labels) == 2 else []
+    if not copies:
         return None
-    return f"{name}: column {apart[-1]!r} alone separates all {len(labels)} cases by their label", False
+    return f"{name}: column {numbers.columns[copies[0]]!r} alone gives away the label of all {len(place)} patients", False
 
 
 @check("LA003", "No patient stands under two ids.")

@@ -28,7 +28,7 @@ def volume_column(names: Sequence[str]) -> str:
             if re.fullmatch(pattern, name):
                 return name
     msg = (
-        f"None of the {len(names)} features is the tumour's volume (tumour__<scale>__original_shape_MeshVolume or "
+        f"FC009: none of the {len(names)} features is the tumour's volume (tumour__<scale>__original_shape_MeshVolume or "
         "VoxelVolume), which every model is compared with; extract shape features of the region tumour"
     )
     raise InputError(msg)

@@ -13,7 +13,7 @@ from ccrcc_model.statistics.estimate import PrintRule
 from ccrcc_model.statistics.evaluation import Pair
 from ccrcc_model.statistics.graded_predictions import graded, yes_or_no
 from ccrcc_model.statistics.prevalence import check_prevalence
-from ccrcc_model.validation.audit import audit, audit_of_scans
+from ccrcc_model.validation.audit import audit, audit_of_tables
 from ccrcc_model.validation.coverage import Coverage, coverage
 from ccrcc_model.validation.graded_result import GradedGroup, GradedResult
 from ccrcc_model.validation.groups import assemble
@@ -142,7 +142,7 @@ def _graded(model: Model, studies: Sequence[Study]) -> GradedResult:
         model.id,
         model.target.name,
         tuple(GradedGroup.of(*pair) for pair in pairs),
-        audit=audit_of_scans(model.scans, [study.table for study in studies]),
+        audit=audit_of_tables(model, [study.table for study in studies]),
         coverage=_coverage(model, studies),
     )
 

@@ -113,7 +113,7 @@ def test_the_audit_counts_patients_and_passes_for_an_honest_model(locked):
     audit = benchmark(locked, Study(None, *features("north", "external", 40, seed=2))).audit
     assert all(answer.passed for answer in audit)
     assert audit[0].finding == "40 external and 60 development patients, 0 in both."
-    assert [answer.code for answer in audit] == ["BA001", "BA002", "BA003", "BA004", "BA005"]
+    assert [answer.code for answer in audit] == ["BA001", "BA002", "BA003", "BA004", "BA005", "BA008"]
 
 
 @pytest.mark.parametrize(("low", "passed"), [(0.5, True), (0.501, False)])
