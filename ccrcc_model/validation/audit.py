@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ccrcc_model.models.scan_prints import ScanPrints, patients_of_one_scan, together
+from ccrcc_model.models.volume import VolumeModel
 from ccrcc_model.outcomes.finding import Finding, check
 from ccrcc_model.outcomes.seen import patient_hashes
 from ccrcc_model.statistics.estimate import Estimate
