@@ -90,6 +90,8 @@ def shuffled(cases: LabelledCases, *, seed: int) -> LabelledCases:
 
 
 def _centre_only(cases: LabelledCases, target: Target, folds: Folds, *, seed: int) -> Estimate:
+    if folds.by_centre:
+        return Estimate(None, reason="each centre is tested by models of the others, which do not know it")
     if len(np.unique(cases.centre)) < 2:
         return Estimate(None, reason="all patients are of one centre")
     scored = _by_logistic_regression if target.kind == "binary" else _by_mean_rank

@@ -76,7 +76,7 @@ def _of_classes(cases: LabelledCases, outer: Sequence[OuterResult], score: Float
         [auc(score_predictions(cases, result.patients, each)).value for each in (result.score, result.baseline_score)]
         for result in outer
     ]
-    means = np.mean(np.array(folds, dtype=np.float64), axis=0)
+    means = np.nanmean(np.array(folds, dtype=np.float64), axis=0)  # a centre that is left out may be of one class
     return {
         "auc": asdict(auc(model)),
         "baseline_auc": asdict(auc(baseline)),

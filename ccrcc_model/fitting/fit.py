@@ -21,6 +21,7 @@ from ccrcc_model.fitting.comparators import compare_with_rivals
 from ccrcc_model.fitting.controls import run_controls
 from ccrcc_model.fitting.covariates import clinical_covariates
 from ccrcc_model.fitting.folds import Folds
+from ccrcc_model.fitting.internal_external import internal_external, unjudged_centres
 from ccrcc_model.fitting.lock import lock, mean_over_repeats
 from ccrcc_model.fitting.nested import run_nested
 from ccrcc_model.fitting.request import FitRequest
@@ -119,6 +120,10 @@ def fit(
         score = mean_over_repeats(cases, outer, "predicted")[:, 0]
         found = compare_with_rivals(cases, target, score, rivals, folds=folds, seed=settings.seed, **shared)
         said = cautions(cases, target, _outcome(study, target, cases))
+        if folds.by_centre:
+            by_centre = internal_external(cases, target, outer, seed=settings.seed)
+            manifest["internal_external"] = by_centre.to_json()
+            said += tuple(finding for finding in [unjudged_centres(by_centre)] if finding is not None)
         manifest["cautions"] = [f"{one.code}: {one.finding}" for one in said]
         manifest["comparators"] = [one.to_json() for one in found]
         files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()

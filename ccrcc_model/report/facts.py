@@ -51,6 +51,8 @@ def _of_model(model: Model) -> list[tuple[str, str]]:
     about, settings = model.manifest, model.manifest["settings"]
     tuned = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in about["hyperparameters"].items())
     nested = f"{settings['folds']} outer folds, drawn {_times(settings['repeats'])}"
+    if settings["folds"] == "centre":
+        nested = "one centre left out at a time (internal-external validation)"
     inner = f"{settings['inner_folds']} inner folds, drawn {_times(settings['inner_repeats'])}"
     deep = [("Deep features", "experimental: principal components of a segmentation network's activations")]
     preset = about["preset"]["preset"]
