@@ -107,7 +107,7 @@ def usable_features(features: Floats, weight: Floats | None = None) -> npt.NDArr
 
 def _usable_by_weight(features: Floats, weight: Floats) -> npt.NDArray[np.bool_]:
     known = (~np.isnan(features) * weight[:, None]).sum(axis=0)
-    usable = np.asarray(known >= (1 - MAX_MISSING) * weight.sum() - 1e-9, dtype=np.bool_)
+    usable: npt.NDArray[np.bool_] = known >= (1 - MAX_MISSING) * weight.sum() - 1e-9
     columns = np.flatnonzero(usable & (known > 0))
     of_known = features[:, columns]
     tied = _weighted_runs(of_known, weight).heaviest > MAX_TIED * known[columns] + 1e-9

@@ -26,7 +26,8 @@ def weighted_median(values: Floats, weight: Floats) -> Floats:
     """Return the median of each column; arguments as for ``weighted_mean``."""
     if weight.min() == weight.max():
         return np.asarray(np.nanmedian(values, axis=0), dtype=np.float64)
-    return _quantiles(values, (0.5,), weight).reshape(-1)
+    median: Floats = _quantiles(values, (0.5,), weight)[0]
+    return median
 
 
 def weighted_quantiles(values: Floats, shares: Sequence[float], weight: Floats) -> Floats:

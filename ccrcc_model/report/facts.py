@@ -3,6 +3,7 @@
 from ccrcc_model.models.model import Model
 from ccrcc_model.models.threshold import Decision
 from ccrcc_model.outcomes.target import Kind
+from ccrcc_model.report.sample_size import sample_size
 from ccrcc_model.report.summary import interval
 from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.statistics.evaluation import Scope
@@ -19,7 +20,8 @@ def facts(result: BenchmarkResult | GradedResult, model: Model | None) -> tuple[
         model: None if the run contains only the benchmark.
     """
     lines = _of_grades(result) if isinstance(result, GradedResult) else _of_yes_or_no(result)
-    return tuple(lines) if model is None else (*lines, *_of_model(model))
+    sizes = sample_size(result, model) if isinstance(result, BenchmarkResult) else []
+    return (*lines, *sizes) if model is None else (*lines, *sizes, *_of_model(model))
 
 
 def _of_yes_or_no(result: BenchmarkResult) -> list[tuple[str, str]]:
