@@ -28,10 +28,7 @@ def write_sheets(parts: RunParts, *, title: str, synthetic: bool) -> tuple[Sheet
     sheets = tuple(fill(guideline, evidence) for guideline in load_guidelines())
     for sheet in sheets:
         write_csv(parts.report / FOLDER / f"{sheet.guideline.name}.csv", sheet.table())
-    page = (
-        environment()
-        .get_template("sheets.html.jinja")
-        .render(title=title, synthetic=synthetic, sheets=sheets, Status=Status, score_of=score)
-    )
+    template = environment().get_template("sheets.html.jinja")
+    page = template.render(title=title, synthetic=synthetic, sheets=sheets, Status=Status, score_of=score)
     write_text(parts.report / PAGE, page)
     return sheets
