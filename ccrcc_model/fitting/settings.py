@@ -61,8 +61,8 @@ class Settings:
         least_of = {"folds": MIN_FOLDS, "repeats": 1, "trials": 1, "seed": 0, "inner_folds": 2, "inner_repeats": 1}
         if self.folds == "centre":
             del least_of["folds"]
-        elif isinstance(self.folds, str):  # from a caller without types
-            outer_folds(self.folds)
+        else:
+            outer_folds(str(self.folds))
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 msg = f"Fitting needs {name} of at least {least}, not {getattr(self, name)}"
