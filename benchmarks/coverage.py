@@ -24,6 +24,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np
 import numpy.typing as npt
+from coverage_external import SECTIONS as EXTERNAL
 
 from ccrcc_model.fitting.controls import run_controls
 from ccrcc_model.fitting.development import fold_scores
@@ -229,6 +230,7 @@ SECTIONS: dict[str, tuple[str, Callable[[int], list[str]]]] = {
     "beats": ("False claims in noise", beats),
     "coverage": ("Coverage of a development's intervals", coverage),
     "shuffles": ("The control of shuffled labels", shuffles),
+    **EXTERNAL,
 }
 """Title of each part of the page, and what writes it."""
 

@@ -23,7 +23,9 @@ def fit(
     out: OutFolder,
     ki67_cut: Annotated[float, typer.Option(help="Ki67 percentage from which the index counts as high.")] = 15.0,
     trials: Annotated[int, typer.Option(min=1, help="Optuna trials in each training part.")] = 25,
-    folds: Annotated[int, typer.Option(min=3, help="Outer folds.")] = 5,
+    folds: Annotated[
+        str, typer.Option(metavar="N|centre", help="Outer folds, 3 or more, or `centre`: leave out one centre at a time.")
+    ] = "5",
     repeats: Annotated[int, typer.Option(min=1, help="Times that the outer folds are drawn anew.")] = 2,
     seed: Seed = 1,
     controls: Annotated[
@@ -66,7 +68,7 @@ def fit(
     from ccrcc_model.commands.own_table import OwnColumns
     from ccrcc_model.fitting.covariates import clinical_covariates
     from ccrcc_model.fitting.fit import fit as fit_model
-    from ccrcc_model.fitting.settings import Settings
+    from ccrcc_model.fitting.settings import Settings, outer_folds
     from ccrcc_model.fitting.studies import try_studies
     from ccrcc_model.fitting.targets import check_targets, model_folders
     from ccrcc_model.outcomes.study import Study
@@ -75,7 +77,8 @@ def fit(
     from radiomics_cfg.contour_stability import PerturbedValues
 
     targets = _find(target, ki67_cut)
-    settings = Settings(folds, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
+    split = outer_folds(folds)
+    settings = Settings(split, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
     columns = OwnColumns(patient, volume, centre)
     try_folder(out)
     if studies is not None:

@@ -127,6 +127,8 @@ def shuffled(cases: LabelledCases, *, seed: int, place: int = 0) -> LabelledCase
 
 
 def _centre_only(cases: LabelledCases, target: Target, folds: Folds) -> Estimate:
+    if folds.by_centre:
+        return Estimate(None, reason="each centre is tested by models of the others, which do not know it")
     if len(np.unique(cases.centre)) < 2:
         return Estimate(None, reason="all patients are of one centre")
     scored = _by_logistic_regression if target.kind == "binary" else _by_mean_rank

@@ -6,6 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ccrcc_model.fitting.checks import (
     cautions,
     prepare_parent,
@@ -21,6 +24,7 @@ from ccrcc_model.fitting.controls import run_controls
 from ccrcc_model.fitting.covariates import clinical_covariates
 from ccrcc_model.fitting.development import difference_of, fold_scores
 from ccrcc_model.fitting.folds import Folds
+from ccrcc_model.fitting.internal_external import internal_external, unjudged_centres
 from ccrcc_model.fitting.lock import lock
 from ccrcc_model.fitting.nested import run_nested
 from ccrcc_model.fitting.request import FitRequest
@@ -122,7 +126,12 @@ def fit(
         outer, final = run_nested(cases, target, settings, folds=folds, perturbed=perturbed, studies=kept, **shared)
         manifest, files = lock(cases, outer, final, target, settings)
         found = compare_with_rivals(cases, target, fold_scores(outer), rivals, folds=folds, **shared)
-        manifest["cautions"] = [f"{one.code}: {one.finding}" for one in cautions(cases)]
+        said = cautions(cases, target, _outcome(study, target, cases))
+        if folds.by_centre:
+            by_centre = internal_external(cases, target, outer, seed=settings.seed)
+            manifest["internal_external"] = by_centre.to_json()
+            said += tuple(finding for finding in [unjudged_centres(by_centre)] if finding is not None)
+        manifest["cautions"] = [f"{one.code}: {one.finding}" for one in said]
         manifest["comparators"] = [one.to_json() for one in found]
         compared = planned_comparisons(difference_of(manifest["development"]), found, primary=primary)
         manifest["comparisons"] = [asdict(one) for one in compared]
@@ -145,6 +154,12 @@ def _usable_cases(study: Study, target: Target, perturbed: PerturbedValues | Non
     refuse_repeated_scans(study.table, cases)
     refuse_foreign_stability(cases, preset_of(study.table), perturbed)
     return cases
+
+
+def _outcome(study: Study, target: Target, cases: LabelledCases) -> npt.NDArray[np.float64]:
+    """Return the grade or percentage of each case, of which a yes or no is one side of a cut."""
+    values = study.outcomes.set_index("patient_id")[target.column].reindex(cases.patient_id)
+    return values.to_numpy(dtype=np.float64)
 
 
 def _keep(model: Model, request: FitRequest, folder: Path | None) -> Model:

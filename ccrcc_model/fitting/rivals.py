@@ -140,12 +140,12 @@ def _of_own_features(target: Target, train: LabelledCases, seed: int) -> Rule:
     penalties = {"regression__C": np.logspace(-4, 2, 7)}
     by = "neg_log_loss" if target.kind == "binary" else None
     search = GridSearchCV(Pipeline(list(zip(names, steps, strict=True))), penalties, cv=splits, scoring=by)
-    search.fit(train.features, train.y, regression__sample_weight=train.weight)
+    search.fit(train.features, train.y, filter__case_weight=train.weight, regression__sample_weight=train.weight)
     return lambda cases: np.asarray(search.decision_function(cases.features), dtype=np.float64)
 
 
 def _rule(pipeline: Pipeline, train: LabelledCases, values: Callable[[Cases], Any]) -> Rule:
-    pipeline.fit(values(train), train.y)
+    pipeline.fit(values(train), train.y, **{f"{pipeline.steps[-1][0]}__sample_weight": train.weight})
     return lambda cases: np.asarray(pipeline.decision_function(values(cases)), dtype=np.float64)
 
 

@@ -10,6 +10,7 @@ from ccrcc_model.models.combat import ComBat
 from ccrcc_model.models.likelihood import Floats
 from ccrcc_model.models.start import standard
 from ccrcc_model.models.volume import VolumeModel
+from ccrcc_model.models.weighted import weighted_mean, weighted_median
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
 
 
@@ -35,14 +36,13 @@ class WideDesign:
 
     @classmethod
     def of(cls, cases: LabelledCases) -> Self:
-        """Fit on the cases of a training part; every patient counts once in mean and scale."""
-        usable = np.flatnonzero(usable_features(cases.features))
+        """Fit on the cases of a training part; every patient counts once."""
+        usable = np.flatnonzero(usable_features(cases.features, cases.weight))
         values = cases.features[:, usable]
-        median = np.nanmedian if np.isnan(values).any() else np.median
-        centre = np.asarray(median(values, axis=0), dtype=np.float64)
+        centre = weighted_median(values, cases.weight)
         distance = np.abs(values - centre)
-        typical = np.asarray(median(distance, axis=0), dtype=np.float64)
-        spread = np.where(typical > 0, typical, np.sqrt(np.nanmean(distance**2, axis=0)))
+        typical = weighted_median(distance, cases.weight)
+        spread = np.where(typical > 0, typical, np.sqrt(weighted_mean(distance**2, cases.weight)))
         counted = standard(values, centre, spread, tails="arcsinh")
         mean = np.average(counted, axis=0, weights=cases.weight)
         scale = np.sqrt(np.average((counted - mean) ** 2, axis=0, weights=cases.weight))

@@ -132,6 +132,37 @@ class Controls(Sound):
     shuffles: AtLeastOne
 
 
+class PooledCentres(Sound):
+    """A figure over centres by random effects."""
+
+    centres: Count
+    mean: Estimated
+    prediction: Estimated
+    tau_squared: Annotated[float, Field(ge=0)] | None
+    i_squared: Annotated[float, Field(ge=0, le=1)] | None
+
+
+class CentreJudged(Sound):
+    """Figures of one centre by a model of the others."""
+
+    centre: Name
+    n_patients: AtLeastOne
+    n_high: Count
+    model: Area
+    baseline: Area
+    difference: Estimated
+    intercept: Estimated | None
+    slope: Estimated | None
+
+
+class InternalExternal(Sound):
+    """Internal-external validation: each centre by a model of the others."""
+
+    measure: Literal["auc", "concordance"]
+    centres: Annotated[list[CentreJudged], Field(min_length=2)]
+    over_centres: dict[Literal["model", "baseline", "difference", "intercept", "slope"], PooledCentres]
+
+
 class GradedRival(Sound):
     """A comparator, fitted on a graded model's outer folds."""
 
@@ -173,7 +204,7 @@ class FitSettings(Sound):
 
     model_config = ConfigDict(extra="allow")
 
-    folds: AtLeastOne
+    folds: AtLeastOne | Literal["centre"]
     repeats: AtLeastOne
     trials: AtLeastOne
     inner_folds: AtLeastOne
@@ -240,6 +271,7 @@ class _Manifest(Sound):
     audit: Audit
     comparisons: Annotated[list[PlannedComparison], Field(min_length=1)]
     patients: Annotated[list[Hash], Field(min_length=1)]
+    internal_external: InternalExternal | None = None
 
     @model_validator(mode="after")
     def _of_its_patients(self) -> Self:

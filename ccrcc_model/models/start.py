@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ccrcc_model.models.likelihood import Likelihood, Logistic
 from ccrcc_model.models.volume import VolumeModel
+from ccrcc_model.models.weighted import weighted_mean, weighted_median
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
 
 FARTHEST = 3.0
@@ -77,8 +78,8 @@ def fit_linear(
         likelihood: Likelihood of the outcome.
     """
     values = cases.columns(names)
-    centre = np.nanmedian(values, axis=0)
-    spread = np.sqrt(np.nanmean((values - centre) ** 2, axis=0))
+    centre = weighted_median(values, cases.weight)
+    spread = np.sqrt(weighted_mean((values - centre) ** 2, cases.weight))
     unit = LinearStart(volume, tuple(names), centre, np.where(spread > 0, spread, 1.0), np.ones(len(names)))
     design = np.column_stack([volume.standard(cases), prior * unit.contributions(cases)])
     fitted = likelihood.fit(design, cases.y, weight=cases.weight if weight is None else weight)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ccrcc_model.models.likelihood import Likelihood, Logistic
+from ccrcc_model.models.weighted import weighted_mean
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
 from ccrcc_model.outcomes.seen import patient_hashes
 from nnunet_ext.ground.errors import InputError
@@ -35,7 +36,7 @@ def volume_column(names: Sequence[str]) -> str:
             if re.fullmatch(pattern, name):
                 return name
     msg = (
-        f"None of the {len(names)} features is the tumour's volume (tumour__<scale>__original_shape_MeshVolume or "
+        f"FC009: none of the {len(names)} features is the tumour's volume (tumour__<scale>__original_shape_MeshVolume or "
         "VoxelVolume), which every model is compared with; extract shape features of the region tumour"
     )
     raise InputError(msg)
@@ -84,10 +85,15 @@ def scale_volume(cases: LabelledCases) -> VolumeModel:
     column = volume_column(cases.names)
     logarithm = _log_volume(cases, column)
     known = ~np.isnan(logarithm)
-    mean = float(logarithm[known].mean()) if known.any() else 0.0
-    spread = float(logarithm[known].std()) if known.any() else 0.0
+    mean, spread = _mean_and_spread(logarithm[known], cases.weight[known]) if known.any() else (0.0, 0.0)
     sd = spread if spread > 1e-9 else 1.0
     return VolumeModel(column, mean, sd, 0.0, 0.0, patient_hashes(cases.patient_id))
+
+
+def _mean_and_spread(values: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return mean and standard deviation, every patient counting once."""
+    mean = weighted_mean(values[:, None], weight)
+    return float(mean[0]), float(np.sqrt(weighted_mean((values[:, None] - mean) ** 2, weight))[0])
 
 
 def fit_volume(cases: LabelledCases, likelihood: type[Likelihood] = Logistic) -> VolumeModel:

@@ -4,6 +4,7 @@ from ccrcc_model.models.families_line import families_line
 from ccrcc_model.models.model import Model
 from ccrcc_model.models.threshold import Decision
 from ccrcc_model.outcomes.target import Kind
+from ccrcc_model.report.sample_size import sample_size
 from ccrcc_model.report.summary import interval
 from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.statistics.evaluation import Scope
@@ -21,7 +22,8 @@ def facts(result: BenchmarkResult | GradedResult, model: Model | None) -> tuple[
         model: None if the run contains only the benchmark.
     """
     lines = _of_grades(result) if isinstance(result, GradedResult) else _of_yes_or_no(result)
-    return tuple(lines) if model is None else (*lines, *_of_model(model))
+    sizes = sample_size(result, model) if isinstance(result, BenchmarkResult) else []
+    return (*lines, *sizes) if model is None else (*lines, *sizes, *_of_model(model))
 
 
 def _of_yes_or_no(result: BenchmarkResult) -> list[tuple[str, str]]:
@@ -52,6 +54,8 @@ def _of_grades(result: GradedResult) -> list[tuple[str, str]]:
 def _of_model(model: Model) -> list[tuple[str, str]]:
     about, settings = model.manifest, model.manifest["settings"]
     nested = f"{settings['folds']} outer folds, drawn {_times(settings['repeats'])}"
+    if settings["folds"] == "centre":
+        nested = "one centre left out at a time (internal-external validation)"
     inner = f"{settings['inner_folds']} inner folds, drawn {_times(settings['inner_repeats'])}"
     deep = [("Deep features", "experimental: principal components of a segmentation network's activations")]
     preset = about["preset"]["preset"]

@@ -1,5 +1,8 @@
 """Tables of the models fitted for comparison, and of the explanation of a model, from its folder."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ccrcc_model.fitting.ordering import MEASURES, measure_of
 from ccrcc_model.models.explanation import AGREE, TOP
 from ccrcc_model.models.model import Model
@@ -70,3 +73,36 @@ def explanation(model: Model) -> Table | None:
     name = f"table-explanation-{model.target.name}"
     caption = f"Contributions to the predictions of the {title(model.target.name)} model"
     return Table(name, caption, ["By", "Group", "Share", "Over the folds"], rows, (1,), note)
+
+
+_OVER_CENTRES = {"model": "Model", "baseline": "Tumour volume", "difference": "Difference"}
+_CALIBRATION = {"intercept": "Calibration intercept", "slope": "Calibration slope"}
+
+
+def internal_external(model: Model) -> Table | None:
+    """Each centre by a model of the others, and all by random effects; None where no centre was left out."""
+    content = model.manifest.get("internal_external")
+    if content is None:
+        return None
+    shown = {**_OVER_CENTRES, **(_CALIBRATION if model.target.kind == "binary" else {})}
+    rows = [
+        [one["centre"], str(one["n_patients"]), str(one["n_high"]), *(_printed(name, one[name]) for name in shown)]
+        for one in content["centres"]
+    ]
+    for which, label in (("mean", "Random effects: mean"), ("prediction", "Another centre (prediction interval)")):
+        pooled = [_printed(name, content["over_centres"][name][which]) for name in shown]
+        rows.append([label, "", "", *pooled])
+    tau = ", ".join(f"{shown[name].lower()} {content['over_centres'][name]['tau_squared'] or 0:.3g}" for name in shown)
+    measure = MEASURES[content["measure"]]
+    note = (
+        f"{measure[0].upper()}{measure[1:]} in patients of a centre by models that were fitted without it, calibrated on the "
+        "other centres. Random effects by restricted maximum likelihood, interval of Hartung and Knapp; the prediction "
+        f"interval is that of another centre like these (doi:10.1136/bmj.i6460). Variance between centres: {tau}."
+    )
+    columns = ["Centre left out", "Patients", "Positive or high", *shown.values()]
+    name = f"table-internal-external-{model.target.name}"
+    return Table(name, f"Internal-external validation of the {title(model.target.name)} model", columns, rows, (), note)
+
+
+def _printed(name: str, content: Mapping[str, Any]) -> str:
+    return interval(Estimate(**content), sign=name in ("difference", "intercept"))

@@ -47,6 +47,7 @@ class TargetSection:
         blocks: Figures of the benchmark, with the tables below each.
         features: The features on which the model relies.
         comparators: Models that were fitted for comparison.
+        by_centre: Each centre by a model of the others, where centres were left out.
         groups: Contributions by region, scale, filter and family.
     """
 
@@ -57,6 +58,7 @@ class TargetSection:
     blocks: Blocks
     features: Picture | None
     comparators: tables.Table | None
+    by_centre: tables.Table | None
     groups: tables.Table | None
 
 
@@ -220,6 +222,7 @@ def _target(result: BenchmarkResult | GradedResult, run: Run, pictures: dict[str
         blocks,
         pictures.get(f"features_{result.target}"),
         model_tables.comparators(model) if model else None,
+        model_tables.internal_external(model) if model else None,
         model_tables.explanation(model) if model else None,
     )
 

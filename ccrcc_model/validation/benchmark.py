@@ -14,7 +14,7 @@ from ccrcc_model.statistics.estimate import PrintRule
 from ccrcc_model.statistics.evaluation import Pair
 from ccrcc_model.statistics.graded_predictions import graded, yes_or_no
 from ccrcc_model.statistics.prevalence import check_prevalence
-from ccrcc_model.validation.audit import audit, audit_of_scans
+from ccrcc_model.validation.audit import audit, audit_of_tables
 from ccrcc_model.validation.coverage import Coverage, coverage
 from ccrcc_model.validation.development import graded_internal_group, internal_group
 from ccrcc_model.validation.graded_result import GradedGroup, GradedResult
@@ -175,7 +175,7 @@ def _graded(model: Model, studies: Sequence[Study]) -> GradedResult:
         model.id,
         model.target.name,
         (graded_internal_group(model), *(GradedGroup.of(*pair) for pair in external)),
-        audit=audit_of_scans(model.scans, [study.table for study in studies]),
+        audit=audit_of_tables(model, [study.table for study in studies]),
         coverage=_coverage(model, studies),
     )
 

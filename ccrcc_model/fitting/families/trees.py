@@ -11,6 +11,7 @@ from ccrcc_model.fitting.inner import InnerFold
 from ccrcc_model.models.likelihood import Floats, Likelihood
 from ccrcc_model.models.member import FamilyName, Member
 from ccrcc_model.models.start import LinearStart, fit_level
+from ccrcc_model.models.weighted import weighted_median
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.seen import patient_hashes
 
@@ -75,5 +76,6 @@ def tree_member(family: FamilyName, part: InnerFold, start: LinearStart, trees: 
     harmoniser = part.harmoniser.only(start.names) if part.harmoniser is not None else None
     seen = part.start.seen | patient_hashes(part.train.patient_id) | part.stability_seen
     seen |= harmoniser.seen if harmoniser is not None else frozenset()
-    typical = np.median(part.known.columns(start.names), axis=0)
+    values = part.known.columns(start.names)
+    typical = np.where(np.isnan(values).any(axis=0), np.nan, weighted_median(values, part.train.weight))
     return Member(family, start, typical, trees, seen, harmoniser)

@@ -9,7 +9,7 @@ from fitted import fit
 from ccrcc_model.fitting.families.offset import Offset
 from ccrcc_model.fitting.families.ridge import Ridge
 from ccrcc_model.fitting.inner import Preparation, inner_folds, whole_part
-from ccrcc_model.models.combat import MIN_CASES, ComBat, fit_combat
+from ccrcc_model.models.combat import MIN_PATIENTS, ComBat, fit_combat
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.cases import Cases, label
 from ccrcc_model.outcomes.seen import patient_hashes
@@ -60,7 +60,7 @@ def test_centres_agree_in_location_and_scale_once_harmonised():
     assert (after[:200].std(axis=0) / after[200:].std(axis=0)).mean() == pytest.approx(1, abs=0.02)
 
 
-@pytest.mark.parametrize(("n", "changed"), [(MIN_CASES - 1, False), (MIN_CASES, True)])
+@pytest.mark.parametrize(("n", "changed"), [(MIN_PATIENTS - 1, False), (MIN_PATIENTS, True)])
 def test_a_centre_of_few_cases_is_left_as_it_is(n, changed):
     rng = np.random.default_rng(1)
     values = np.concatenate([rng.normal(size=(30, 8)), 5 + rng.normal(size=(n, 8))])

@@ -21,7 +21,7 @@ def test_volume_is_the_tumours_first_mesh_volume_or_else_voxel_volume():
     second = MESH.replace("1mm", "2mm")
     assert volume_column(["kidney__1mm__original_shape_MeshVolume", VOXEL, MESH, second]) == MESH
     assert volume_column(["x", VOXEL]) == VOXEL
-    with pytest.raises(InputError, match="None of the 2 features is the tumour's volume"):
+    with pytest.raises(InputError, match="FC009: none of the 2 features is the tumour's volume"):
         volume_column(["kidney__1mm__original_shape_MeshVolume", "tumour__1mm__wavelet_shape_MeshVolume"])
 
 
