@@ -14,6 +14,7 @@ Adding a section is one function that returns its lines, and an entry in ``SECTI
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
+# Numba asks for a package of this name and would be given this script.
+sys.modules["coverage"] = None  # type: ignore[assignment]
 
 import numpy as np
 import numpy.typing as npt
