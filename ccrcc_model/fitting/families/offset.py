@@ -13,11 +13,13 @@ import optuna
 
 from ccrcc_model.fitting.families.family import Family, class_weight
 from ccrcc_model.fitting.families.trees import boost, tree_member
-from ccrcc_model.fitting.inner import MAX_FEATURES, InnerFold
+from ccrcc_model.fitting.inner import InnerFold
 from ccrcc_model.models.likelihood import Likelihood
 from ccrcc_model.models.member import Member
 from ccrcc_model.models.start import fit_linear
 
+MAX_FEATURES = 60
+"""Most features that a trial may ask for; on some 80 patients more add noise to a linear start."""
 TREES = 100
 """Trees of each member. The learning rate is tuned, and with few small trees the two trade off."""
 
