@@ -93,8 +93,8 @@ def fit(
         >>> import ccrcc_model as cc, radiomics_cfg as rad
         >>> dev = cc.Study(None, rad.FeatureTable.read("dev.parquet"), cc.read_outcomes("dev.csv"))
         >>> cc.fit(dev, "grade", settings=cc.Settings(folds=3, repeats=1, trials=3, seed=7), out="models/grade")
-        Model ... of isup_grade >= 3 beats tumour volume alone: AUC 0...
-        60 patients (... positive), 40 features, 10 members
+        Model ... of isup_grade >= 3 does not beat tumour volume alone: AUC 0...
+        60 patients (... positive), 40 features, ... members
         development: home; preset test
     """
     target = find_target(target) if isinstance(target, str) else target

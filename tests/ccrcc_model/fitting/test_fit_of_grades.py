@@ -75,7 +75,8 @@ def test_permuted_outcomes_are_not_predicted(graded_planted, name):
 @both
 def test_controls_of_the_planted_table_find_chance(graded_folders, name):
     controls = Model.load(graded_folders / name).manifest["controls"]
-    assert controls["shuffled_labels"]["low"] < 0.5
+    # The mean of three to five shuffles of 70 patients has a standard error of about 0.035: three of them.
+    assert controls["shuffled_labels"]["value"] == pytest.approx(0.5, abs=0.105)
     assert controls["centre_only"]["low"] < 0.5 < controls["centre_only"]["high"]
 
 

@@ -42,7 +42,8 @@ def test_centres_are_combined_by_random_effects(model: Model) -> None:
     again = meta_analysis(areas, scale="logit")
     assert content["over_centres"]["model"]["mean"]["value"] == pytest.approx(again.mean.value)
     assert content["over_centres"]["model"]["prediction"]["low"] == pytest.approx(again.prediction.low)
-    assert content["over_centres"]["slope"]["centres"] == 3
+    slopes = [one["slope"]["value"] for one in content["centres"]]
+    assert content["over_centres"]["slope"]["centres"] == sum(value is not None for value in slopes) > 1
 
 
 def test_a_centre_of_one_class_is_named_and_every_patient_is_scored(model: Model) -> None:

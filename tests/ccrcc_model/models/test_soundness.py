@@ -146,8 +146,8 @@ def test_nonsense_behind_a_valid_seal_is_refused(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (",1,", ",2,", "does not hold the 38 positive"),
-        (",1,", ",0,", "does not hold the 38 positive"),
+        ("t,1,", "t,2,", "does not hold the 38 positive"),
+        ("t,1,", "t,0,", "does not hold the 38 positive"),
         ("0.", "nan0.", "holds what is no number"),
         ("score,", "points,", "lacks the column score"),
         ("\n0", "\n1", "is of other patients"),

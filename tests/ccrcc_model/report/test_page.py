@@ -302,7 +302,13 @@ def test_settings_times_and_audit_are_shown(page):
 
 def test_the_locked_model_is_described(page, run_dir):
     model = Model.load(run_dir / "models" / "grade")
-    for words in (model.id, "isup_grade >= 3", "2 offered by preset quick, 2 used", "3 outer folds, drawn once", "10 members"):
+    for words in (
+        model.id,
+        "isup_grade >= 3",
+        "2 offered by preset quick, 2 used",
+        "3 outer folds, drawn once",
+        f"{len(model.members)} members",
+    ):
         assert words in page.text
     for one in model.manifest["comparators"]:
         assert one["name"] in page.text

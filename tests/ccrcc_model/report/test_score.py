@@ -1,3 +1,5 @@
+# Also of: ccrcc_model.report.sheets.score.
+
 """The score of METRICS: weights of what is evident, of those that apply."""
 
 import pytest

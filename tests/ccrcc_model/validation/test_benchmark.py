@@ -174,7 +174,7 @@ def test_a_development_scan_under_another_name_fails_the_audit(locked):
 def test_the_audit_fails_for_a_model_whose_steps_leaked(locked):
     leaky = replace(locked, manifest={**locked.manifest, "audit": {**locked.manifest["audit"], "leaks": ["outer 0.1: model"]}})
     audit = benchmark(leaky, Study(None, *features("north", "external", 40, seed=2))).audit
-    assert [answer.passed for answer in audit] == [True, True, True, False, True]
+    assert [answer.code for answer in audit if not answer.passed] == ["BA004"]
 
 
 @pytest.mark.parametrize(

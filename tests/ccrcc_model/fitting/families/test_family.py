@@ -1,4 +1,5 @@
-# Also of: trees.py
+# Also of: ccrcc_model.fitting.families.trees.
+
 from dataclasses import replace
 
 import numpy as np
