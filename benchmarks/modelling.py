@@ -2,9 +2,9 @@
 
     uv run python benchmarks/modelling.py [--trials 25] [--jobs 2] [--out FILE]
 
-Planted tables: 500 features, of which eight carry the signal, the rest are noise in correlated blocks, as radiomic features
-are; and a tumour volume that carries some of it. With the truth known, the best possible AUC is known. Every model is fitted
-on n patients and scored on 4000 others.
+Planted tables (`benchmarks/planted.py`): seven kinds of signal in correlated features, as radiomic features are, and a tumour
+volume that carries some of it. With the truth known, the best possible AUC is known. Every model is fitted on n patients and
+scored on 2000 others, on several tables of each kind and size.
 
 Real tables, where the data folder lies beside the checkout (`../shared/data`): KiTS19, clear cell, 100 features of the kidney
 and 100 of the tumour by PyRadiomics, from a third party; KiTS23, clear cell, shape of tumour and kidney measured here from the
@@ -30,6 +30,7 @@ import numpy.typing as npt
 import pandas as pd
 import SimpleITK as sitk
 from lightgbm import LGBMClassifier
+from planted import KINDS, VOLUME, planted
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegressionCV
@@ -39,7 +40,6 @@ from sklearn.preprocessing import StandardScaler
 from ccrcc_model.fitting.folds import patient_folds
 from ccrcc_model.fitting.nested import fit_procedure
 from ccrcc_model.fitting.settings import Settings
-from ccrcc_model.models.scorer import patient_score
 from ccrcc_model.models.volume import fit_volume
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
 from ccrcc_model.outcomes.target import GRADE
@@ -48,10 +48,10 @@ from ccrcc_model.statistics.predictions import Predictions
 from radiomics_cfg import Extractor
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-VOLUME = "tumour__native__original_shape_MeshVolume"
-N_FEATURES, N_SIGNALS, BLOCK = 500, 8, 10
-SIZES = (150, 400, 1000)
-N_TEST = 4000
+SIZES = (80, 150, 400)
+TABLES = 3
+"""Planted tables of each kind and size."""
+N_TEST = 2000
 REPEATS = 2
 
 Score = npt.NDArray[np.float64]
@@ -111,7 +111,7 @@ def models_of(trials: int) -> dict[str, Fit]:
 def fit_ours(cases: LabelledCases, *, trials: int) -> Callable[[Cases], Score]:
     """Run the whole procedure: choose features, tune, fit the ensemble."""
     fitted = fit_procedure(cases, GRADE, Settings(folds=5, repeats=1, trials=trials, seed=0), seed=0)
-    return lambda test: patient_score(fitted.members, test)
+    return fitted.model.score
 
 
 def fit_sklearn(cases: LabelledCases, *, make: Callable[[], object]) -> Callable[[Cases], Score]:
@@ -128,44 +128,32 @@ def with_log_volume(cases: Cases) -> npt.NDArray[np.float64]:
     return values
 
 
-def planted(n: int, *, seed: int) -> tuple[LabelledCases, Score]:
-    """Return a planted table, and the true log odds of each patient."""
-    rng = np.random.default_rng(seed)
-    shared = rng.normal(size=(n, N_FEATURES // BLOCK))
-    values = np.sqrt(0.6) * shared.repeat(BLOCK, axis=1) + np.sqrt(0.4) * rng.normal(size=(n, N_FEATURES))
-    signal = values[:, : N_SIGNALS * BLOCK : BLOCK]
-    log_volume = 10 + 1.3 * rng.normal(size=n)
-    standard = (log_volume - 10) / 1.3
-    linear = signal[:, : N_SIGNALS - 2].sum(axis=1) * 0.35
-    bent = 0.5 * (np.abs(signal[:, -2]) - 0.8) + 0.4 * signal[:, -1] * (standard > 0)
-    odds = -0.6 + 0.45 * standard + linear + bent
-    y = (rng.random(n) < 1 / (1 + np.exp(-odds))).astype(int)
-    names = (VOLUME, *(f"f{column:03d}" for column in range(N_FEATURES)))
-    patients = np.array([f"p{row:05d}" for row in range(n)])
-    features = np.column_stack([np.exp(log_volume), values])
-    return LabelledCases(names, features, patients, np.full(n, "planted"), y), odds
-
-
 def planted_report(models: dict[str, Fit], jobs: int) -> str:
-    """Fit every model at every size; return a table."""
-    test, odds = planted(N_TEST, seed=99)
-    best = area(test, odds)[0]
-    calls = [(size, name) for size in SIZES for name in models]
-    results = joblib.Parallel(jobs)(joblib.delayed(planted_auc)(models[name], size, test) for size, name in calls)
-    found = dict(zip(calls, results, strict=True))
+    """Fit every model on every planted table; return a table of mean AUCs by kind and by size."""
+    calls = [(kind, size, seed, name) for kind in KINDS for size in SIZES for seed in range(TABLES) for name in models]
+    results = joblib.Parallel(jobs)(joblib.delayed(planted_auc)(models[name], *where) for *where, name in calls)
+    frame = pd.DataFrame(calls, columns=["kind", "n", "seed", "model"]).assign(auc=results)
+    by_kind, by_size = (frame.pivot_table("auc", "model", key, sort=False) for key in ("kind", "n"))
+    best = [np.mean([area(*planted(kind, N_TEST, seed=1000 + seed))[0] for seed in range(TABLES)]) for kind in by_kind.columns]
+    heads = [*by_kind.columns, *(f"n = {size}" for size in by_size.columns)]
+    sizes = ", ".join(map(str, SIZES))
     lines = [
-        f"Planted tables; the best possible AUC is {best:.3f}.",
+        f"Planted tables, {TABLES} of each kind and size: mean AUC by kind over {sizes} patients, and by size over all kinds.",
         "",
-        "| model | " + " | ".join(f"n = {size}" for size in SIZES) + " |",
-        "| --- |" + " --- |" * len(SIZES),
+        f"| model | {' | '.join(heads)} |",
+        "| --- |" + " --- |" * len(heads),
     ]
-    lines += [f"| {name} | " + " | ".join(f"{found[size, name]:.3f}" for size in SIZES) + " |" for name in models]
+    for name in models:
+        cells = [*by_kind.loc[name], *by_size.loc[name]]
+        lines.append(f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
+    lines.append("| best possible | " + " | ".join(f"{one:.3f}" for one in best) + " | |" + " |" * (len(by_size.columns) - 1))
     return "\n".join(lines) + "\n"
 
 
-def planted_auc(fit: Fit, size: int, test: LabelledCases) -> float:
-    """Return the AUC on the test patients of a model fitted on ``size`` others."""
-    return area(test, fit(planted(size, seed=size)[0])(test))[0]
+def planted_auc(fit: Fit, kind: str, size: int, seed: int) -> float:
+    """Return the AUC on others of a model fitted on one planted table."""
+    test, _ = planted(kind, N_TEST, seed=1000 + seed)
+    return area(test, fit(planted(kind, size, seed=seed)[0])(test))[0]
 
 
 def area(cases: LabelledCases, score: Score) -> tuple[float, float, float]:

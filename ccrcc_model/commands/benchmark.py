@@ -28,6 +28,17 @@ def benchmark(
     print_rule: Annotated[
         Literal["round", "cut"], typer.Option(help="How Table S2 prints values and bounds; the published one cut them.")
     ] = "round",
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of the outcomes with another judgement, such as biopsy_isup_grade; repeat for several.",
+        ),
+    ] = None,
+    decision_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Thresholds of the decision curves at which one would act, such as 0.1 0.5."),
+    ] = None,
     prevalence: Annotated[
         float | None, typer.Option(help="Share of positives, such as 0.3, at which PPV, NPV and net benefit are also given.")
     ] = None,
@@ -53,6 +64,7 @@ def benchmark(
     from ccrcc_model.models.model import Model
     from ccrcc_model.multicentre.small_cells import SMALLEST_CELL
     from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
+    from ccrcc_model.statistics.curves import check_range
     from ccrcc_model.statistics.prevalence import check_prevalence
     from ccrcc_model.validation.benchmark import benchmark as score
     from ccrcc_model.validation.benchmark import check_studies, predict_studies
@@ -65,6 +77,8 @@ def benchmark(
     BENCHMARK.claim(out, inputs=[*known_by, *table])
     if prevalence is not None:
         check_prevalence(prevalence)
+    if decision_range is not None:
+        check_range(decision_range)
     _claim_share(share)
     locked = Model.load(model)
     studies = [_study(known, path, columns, is_card=bool(cohort)) for known, path in zip(known_by, table, strict=True)]
@@ -72,12 +86,15 @@ def benchmark(
     is_binary = locked.target.kind == "binary"
     if not is_binary:
         given = {"share": share is not None, "prevalence": prevalence is not None, "replicates": replicates != REPLICATES}
+        given |= {"reader": bool(reader), "decision-range": decision_range is not None}
         _refuse_for_graded({**given, "seed": seed != SEED, "print-rule": print_rule != "round"})
     pairs = predict_studies(locked, studies) if is_binary else ()
     result = score(
         locked,
         studies,
         predicted=pairs,
+        readers=tuple(reader or ()),
+        decision_range=decision_range,
         prevalence=prevalence,
         print_rule=print_rule,
         replicates=replicates,

@@ -23,7 +23,9 @@ def fit(
     out: OutFolder,
     ki67_cut: Annotated[float, typer.Option(help="Ki67 percentage from which the index counts as high.")] = 15.0,
     trials: Annotated[int, typer.Option(min=1, help="Optuna trials in each training part.")] = 25,
-    folds: Annotated[int, typer.Option(min=3, help="Outer folds.")] = 5,
+    folds: Annotated[
+        str, typer.Option(metavar="N|centre", help="Outer folds, 3 or more, or `centre`: leave out one centre at a time.")
+    ] = "5",
     repeats: Annotated[int, typer.Option(min=1, help="Times that the outer folds are drawn anew.")] = 2,
     seed: Seed = 1,
     controls: Annotated[
@@ -42,6 +44,10 @@ def fit(
     clinical: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Covariate to compare with, such as age; repeat for several.")
     ] = None,
+    primary: Annotated[
+        str,
+        typer.Option(help="Name the primary comparison by its beginning; the others are adjusted by Holm's method."),
+    ] = "tumour volume",
     ablation: Annotated[bool, typer.Option("--ablation", help="Also fit on fewer regions, filters and scales.")] = False,
     stability: Annotated[
         Path | None, typer.Option(metavar="FILE", help=".values.parquet of `ccrcc stability`: unstable features are left out.")
@@ -62,7 +68,7 @@ def fit(
     from ccrcc_model.commands.own_table import OwnColumns
     from ccrcc_model.fitting.covariates import clinical_covariates
     from ccrcc_model.fitting.fit import fit as fit_model
-    from ccrcc_model.fitting.settings import Settings
+    from ccrcc_model.fitting.settings import Settings, outer_folds
     from ccrcc_model.fitting.studies import try_studies
     from ccrcc_model.fitting.targets import check_targets, model_folders
     from ccrcc_model.outcomes.study import Study
@@ -71,7 +77,8 @@ def fit(
     from radiomics_cfg.contour_stability import PerturbedValues
 
     targets = _find(target, ki67_cut)
-    settings = Settings(folds, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
+    split = outer_folds(folds)
+    settings = Settings(split, repeats, trials, seed, harmonise=harmonise, balanced=balanced, sensitivity=sensitivity)
     columns = OwnColumns(patient, volume, centre)
     try_folder(out)
     if studies is not None:
@@ -95,6 +102,7 @@ def fit(
                 clinical=tuple(clinical or ()),
                 ablation=ablation,
                 controls=controls,
+                primary=primary,
                 studies=studies,
                 jobs=jobs,
                 on_progress=on_progress,
@@ -123,10 +131,12 @@ def _find(names: list[str], ki67_cut: float) -> "tuple[Target, ...]":
 def _beside(model: "Model") -> list[str]:
     """Return what stands beside a model: its comparators, its controls, and what a reader should know."""
     from ccrcc_model.fitting.comparators import comparator_line
+    from ccrcc_model.fitting.comparisons import comparison_lines
     from ccrcc_model.fitting.controls import control_lines
     from ccrcc_model.fitting.ordering import measure_of
 
     about = model.manifest
     rivals = [comparator_line(each) for each in about.get("comparators", ())]
     controls = control_lines(about.get("controls"), measure=measure_of(model.target))
-    return [*rivals, *controls, *about.get("cautions", ())]
+    compared = comparison_lines(about["comparisons"])
+    return [*rivals, *compared, *controls, *about.get("cautions", ())]

@@ -86,6 +86,7 @@ BENCHMARK = FolderKind(
     ("benchmark",),
     (
         *(f"{name}.csv" for name in ("table_s2", "operating_points", "discrimination", "calibration", "calls")),
+        *(f"{name}.csv" for name in ("across_cohorts", "intention_to_diagnose", "readers", "decision_difference")),
         *(
             f"{name}.csv"
             for name in ("recalibration", "subgroups", "at_prevalence", "uncertainty", "coverage", "graded_figures")

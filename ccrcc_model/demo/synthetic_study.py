@@ -93,7 +93,8 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: Stages) -> tuple[str,
         plan = study_plan(development=DEVELOPMENT_PATIENTS, external=EXTERNAL_PATIENTS)
         cards = write_study(out / "study", plan, seed=seed, jobs=jobs, on_progress=on_progress)
     with progress.stage("Gate") as on_progress:
-        development, *external = _pass_gate([load_cohort(card) for card in cards], flow, on_progress)
+        listed = [load_cohort(card) for card in cards]
+        development, *external = _pass_gate(listed, flow, on_progress)
     with progress.stage("nnU-Net training") as on_progress:
         network = _train(development, out / "nnunet", jobs, on_progress)
     with progress.stage("Segmentation") as on_progress:
@@ -103,7 +104,7 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: Stages) -> tuple[str,
     with progress.stage("Models") as on_progress:
         models = _fit(tables[development.name], development, out / "models", seed=seed, jobs=jobs, on_progress=on_progress)
     with progress.stage("Benchmark and report"):
-        _benchmark(models, segmented, tables, out / "benchmark")
+        _benchmark(models, listed[1:], tables, out / "benchmark")
         _write_run_tables(out / "tables", [development, *external], segmented, flow)
         _draw_overlays(out / "overlays", external, segmented)
     _write_record(out, settings, progress.seconds)
@@ -216,9 +217,10 @@ def _fit(
     ]
 
 
-def _benchmark(models: Sequence[Model], segmented: Sequence[Cohort], tables: Mapping[str, FeatureTable], folder: Path) -> None:
+def _benchmark(models: Sequence[Model], listed: Sequence[Cohort], tables: Mapping[str, FeatureTable], folder: Path) -> None:
+    """Score the external cohorts as their cards list them: patients who were lost on the way stay in the tables."""
     for model in models:
-        benchmark(model, [Study(cohort, tables[cohort.name]) for cohort in segmented]).save(folder / model.target.name)
+        benchmark(model, [Study(cohort, tables[cohort.name]) for cohort in listed]).save(folder / model.target.name)
 
 
 def _write_run_tables(folder: Path, cohorts: Sequence[Cohort], segmented: Sequence[Cohort], flow: CaseFlow) -> None:

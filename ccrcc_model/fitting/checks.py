@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ccrcc_model.fitting.folds import MIN_PER_FOLD, possible_folds
+from ccrcc_model.fitting.outcome_copies import named_like_outcome, outcome_codes, outcome_copies
 from ccrcc_model.fitting.settings import MIN_FOLDS
 from ccrcc_model.models.components import DEEP
 from ccrcc_model.models.folder import MANIFEST
@@ -29,6 +30,10 @@ Floats = npt.NDArray[np.float64]
 
 MIN_POSITIVE_VOLUMES = 0.75
 """Share of the cases whose tumour volume must be known and above 0. Ours; the others get the mean."""
+
+
+LEAST_MEDIAN_MM3 = 500.0
+"""Median tumour volume below which the unit is doubted: that of a tumour of 1 cm. In cm³ it would be half a litre."""
 
 
 def refuse_external(study: Study) -> None:
@@ -73,19 +78,19 @@ def refuse_useless_volume(cases: Cases) -> None:
     """Refuse cases whose tumour volume carries no information: to beat such a baseline would mean nothing.
 
     Raises:
-        InputError: If too few volumes are above 0, or all that are above 0 are equal.
+        InputError: If there is no volume, too few volumes are above 0, or all that are above 0 are equal.
     """
     column = volume_column(cases.names)
     volume = cases.columns([column])[:, 0]
     positive = volume[volume > 0]
     if len(positive) < MIN_POSITIVE_VOLUMES * len(cases):
         msg = (
-            f"Only {len(positive)} of {len(cases)} tumour volumes ({column}) are above 0; the baseline needs "
+            f"FC007: only {len(positive)} of {len(cases)} tumour volumes ({column}) are above 0; the baseline needs "
             f"{MIN_POSITIVE_VOLUMES:.0%} of them: extract the shape features again"
         )
         raise InputError(msg)
     if positive.min() == positive.max():
-        msg = f"All tumour volumes ({column}) are {positive[0]:g}; the baseline needs volumes that differ"
+        msg = f"FC008: all tumour volumes ({column}) are {positive[0]:g}; the baseline needs volumes that differ"
         raise InputError(msg)
 
 
@@ -97,24 +102,37 @@ def refuse_repeated_scans(table: FeatureTable, cases: Cases) -> None:
         cases: With an outcome.
 
     Raises:
-        InputError: If cases of different patients have the same image, or features that agree.
+        InputError: If cases of different patients have the same image, or nearly the same features.
     """
     alike = patients_of_one_scan(fitted_rows(table, cases))
     if alike:
         msg = (
-            f"{len(alike)} patients share a scan with another patient: the same image, or features that agree; "
+            f"{len(alike)} patients share a scan with another patient: the same image, or nearly the same features; "
             "keep one id of each"
         )
         raise InputError(msg)
 
 
-def cautions(cases: LabelledCases) -> tuple[Finding, ...]:
+def cautions(cases: LabelledCases, target: Target, outcome: Floats | None = None) -> tuple[Finding, ...]:
     """Return what a fit accepts and a reader should know.
 
     The classes of grades and percentages are the two sides of the cut that stratifies the folds.
+
+    Args:
+        cases: As they are fitted on.
+        target: What is predicted.
+        outcome: The grade or percentage behind each case's class, shape ``(n_cases,)``; the class itself by default.
     """
-    checks = (one_centre_each, classes_in_centres, separating_features, useless_features)
-    return tuple(finding for ask in checks if (finding := ask(cases)) is not None)
+    raw = np.asarray(cases.y, dtype=np.float64) if outcome is None else outcome
+    found = (
+        one_centre_each(cases),
+        classes_in_centres(cases),
+        outcome_among_features(cases, raw),
+        useless_features(cases),
+        names_of_outcomes(cases, target),
+        volume_in_other_units(cases),
+    )
+    return tuple(finding for finding in found if finding is not None)
 
 
 @check("FC001", "Every patient has cases in one centre only.")
@@ -136,33 +154,48 @@ def classes_in_centres(cases: LabelledCases) -> tuple[str, bool] | None:
     return "every centre has one class only, so it tells the outcome; a model of these cases cannot be judged", False
 
 
-@check("FC003", "No feature separates the classes.")
-def separating_features(cases: LabelledCases) -> tuple[str, bool] | None:
-    """FC003: features predict the outcome without exception, and are suspected to hold it."""
-    low_0, high_0, low_1, high_1 = _bounds_by_class(cases)
-    varies = np.fmin(low_1, low_0) < np.fmax(high_1, high_0)
-    separating = np.flatnonzero(varies & ((low_1 > high_0) | (low_0 > high_1))).tolist()
-    if not separating:
+@check("FC003", "No feature is the outcome, a copy or a code of it.")
+def outcome_among_features(cases: LabelledCases, raw: Floats) -> tuple[str, bool] | None:
+    """FC003: features order the patients as the outcome does, or are codes of it, and are suspected to hold it."""
+    _, first = np.unique(cases.patient_id, return_index=True)
+    features, classes = cases.features[first], cases.stratum[first]
+    copies = outcome_copies(features, classes.astype(np.float64))
+    copies += [column for column in outcome_copies(features, raw[first]) if column not in copies]
+    copies += [column for column in outcome_codes(features, classes) if column not in copies]
+    if not copies:
         return None
-    first = cases.names[separating[0]]
-    return f"{len(separating)} features part the classes without exception, first {first}; is it the outcome?", False
+    return f"{len(copies)} features give the outcome away, first {cases.names[copies[0]]}; are they made from it?", False
 
 
 @check("FC004", "Every feature varies.")
 def useless_features(cases: LabelledCases) -> tuple[str, bool] | None:
     """FC004: features have no value in any case, or the same in all."""
-    low_0, high_0, low_1, high_1 = _bounds_by_class(cases)
-    if not (useless := int((~(np.fmin(low_1, low_0) < np.fmax(high_1, high_0))).sum())):
+    with warnings.catch_warnings(action="ignore"):  # of columns without any value
+        low, high = np.nanmin(cases.features, axis=0), np.nanmax(cases.features, axis=0)
+    if not (useless := int((~(low < high)).sum())):
         return None
     return f"{useless} of {len(cases.names)} features have no value or the same in all cases; none is chosen", False
 
 
-def _bounds_by_class(cases: LabelledCases) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return each feature's lowest and highest value in the lower and in the upper class; NaN where it has none."""
-    parts = (cases.features[cases.stratum == label] for label in (0, 1))
-    with warnings.catch_warnings(action="ignore"):  # of columns without any value
-        (low_0, high_0), (low_1, high_1) = ((np.nanmin(part, axis=0), np.nanmax(part, axis=0)) for part in parts)
-    return low_0, high_0, low_1, high_1
+@check("FC005", "No feature is named like an outcome.")
+def names_of_outcomes(cases: LabelledCases, target: Target) -> tuple[str, bool] | None:
+    """FC005: the name of a feature holds the outcome's column, or a word for an outcome."""
+    named = named_like_outcome(cases.names, target.column)
+    if not named:
+        return None
+    return f"{len(named)} features are named like an outcome, first {named[0]}; a model must not know it", False
+
+
+@check("FC006", "Tumour volumes are in cubic millimetres.")
+def volume_in_other_units(cases: LabelledCases) -> tuple[str, bool] | None:
+    """FC006: the median tumour is too small to be measured in mm³, as where volumes are in cm³ or counted in voxels."""
+    column = volume_column(cases.names)
+    volume = cases.columns([column])[:, 0]
+    median = float(np.median(volume[volume > 0]))
+    if median >= LEAST_MEDIAN_MM3:
+        return None
+    diameter = (6 * median / np.pi) ** (1 / 3)
+    return f"the median of {column} is {median:.4g}, in mm³ a tumour of {diameter:.2g} mm; is it in cm³, or voxels?", False
 
 
 def refuse_other_content(out_dir: Path) -> None:

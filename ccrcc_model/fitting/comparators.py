@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import joblib
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ccrcc_model.fitting.folds import Fold, Folds
-from ccrcc_model.fitting.ordering import MEASURES, measure_of, order_difference, order_of
+from ccrcc_model.fitting.ordering import MEASURES, FoldScores, compare_order, measure_of
 from ccrcc_model.fitting.rivals import Rival, Score
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.target import Target
@@ -52,11 +51,10 @@ def comparator_line(content: Mapping[str, Any]) -> str:
 def compare_with_rivals(
     cases: LabelledCases,
     target: Target,
-    score: Score,
+    scores: FoldScores,
     rivals: Sequence[Rival],
     *,
     folds: Folds,
-    seed: int,
     jobs: int = 1,
     on_progress: OnProgress = silent,
 ) -> list[Comparator]:
@@ -65,10 +63,9 @@ def compare_with_rivals(
     Args:
         cases: As the model was fitted on.
         target: What is predicted.
-        score: The model's mean out-of-fold score of each patient, shape ``(n_patients,)``.
+        scores: The model's out-of-fold scores, on the same folds.
         rivals: What to fit.
         folds: Folds on which the model was evaluated.
-        seed: Seed of the bootstrap, where intervals need one.
         jobs: Processes.
         on_progress: Called after each fit.
     """
@@ -79,20 +76,21 @@ def compare_with_rivals(
     found: list[Comparator] = []
     results: Iterator[Score | str] = joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
     for place, rival in enumerate(rivals):
-        total, reason = np.zeros(len(cases.patients)), None
-        for done, split in enumerate(splits, start=place * len(splits) + 1):
-            scores = next(results)
-            if isinstance(scores, str):
-                reason = scores
+        of_rival: list[Score] = []
+        reason = None
+        for done in range(place * len(splits) + 1, (place + 1) * len(splits) + 1):
+            answer = next(results)
+            if isinstance(answer, str):
+                reason = answer
             else:
-                total[np.searchsorted(cases.patients, np.unique(cases.patient_id[split.test]))] += scores
+                of_rival.append(answer)
             on_progress(done, len(calls))
         if reason is not None:
             found.append(Comparator(rival.name, measure, Estimate(None, reason=reason), Estimate(None, reason=reason)))
             continue
-        other = total / folds.repeats
-        apart = order_difference(cases, target, score, other, seed=seed)
-        found.append(Comparator(rival.name, measure, order_of(cases, target, other, seed=seed), apart))
+        other = FoldScores(scores.patients, of_rival, repeats=folds.repeats)
+        compared = compare_order(cases, scores, other)
+        found.append(Comparator(rival.name, measure, compared.baseline, compared.difference))
     return found
 
 

@@ -1,89 +1,102 @@
-"""Out-of-fold figures of a model's development: pooled over the folds, and the mean of the folds' own figures.
+"""Out-of-fold figures of a model's development, each with the interval of a cross-validation.
 
-Pooling compares scores of different fits, which pulls a worthless model's figure below 0.5; the folds' mean is free of it.
+The order of patients is judged within the folds, see ``ccrcc_model.fitting.ordering``; calibration and calls of a yes or no by
+thresholds that were fitted on other folds, see ``ccrcc_model.fitting.operating``. Pooled figures are kept where a file of
+out-of-fold predictions has to be recognised by them; they are no estimates.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from math import inf
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from ccrcc_model.fitting.nested import OuterResult
+from ccrcc_model.fitting.operating import NestedCalls
+from ccrcc_model.fitting.ordering import FoldScores, compare_order
 from ccrcc_model.models.scorer import predictions_of
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.target import Target
-from ccrcc_model.statistics.discrimination import auc, auc_difference
-from ccrcc_model.statistics.graded import calibrate_high, compare_graded, concordance
+from ccrcc_model.statistics.cross_validation import design_effect, order_within, widen
+from ccrcc_model.statistics.estimate import Comparison, Estimate
+from ccrcc_model.statistics.graded import calibrate_high, compare_graded
 from ccrcc_model.statistics.graded_predictions import GradedPredictions
-from ccrcc_model.statistics.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]
 
+_LIMITS = {"weighted_kappa": (-1.0, 1.0), "spearman": (-1.0, 1.0), "absolute_error": (0.0, inf), "r2_log": (-inf, 1.0)}
+"""Of the figures of grades and percentages, other than the concordance."""
 
-def development_figures(
-    cases: LabelledCases,
-    outer: Sequence[OuterResult],
-    target: Target,
-    model: Floats,
-    baseline: Floats,
-    *,
-    seed: int,
+
+def fold_scores(outer: Sequence[OuterResult], *, baseline: bool = False) -> FoldScores:
+    """Return the out-of-fold scores of the model, or of tumour volume alone."""
+    scores = [result.baseline_score if baseline else result.score for result in outer]
+    return FoldScores([result.patients for result in outer], scores, repeats=len({result.repeat for result in outer}))
+
+
+def difference_of(development: Mapping[str, Any]) -> Estimate:
+    """Return the difference (model − tumour volume) in order from the figures that a manifest holds."""
+    if "auc_difference" in development:
+        return Estimate(**development["auc_difference"])
+    return Estimate(**development["figures"]["concordance"]["difference"])
+
+
+def figures_of_classes(
+    cases: LabelledCases, outer: Sequence[OuterResult], scores: Floats, calls: Sequence[NestedCalls]
 ) -> dict[str, Any]:
-    """Return the figures of model and baseline as a manifest holds them.
+    """Return the figures of a yes or no as a manifest holds them.
 
     Args:
-        cases: As they were fitted on.
+        cases: As model and baseline were fitted on.
+        outer: Results of the outer folds.
+        scores: Mean out-of-fold scores of model and baseline, shape ``(2, n_patients)``.
+        calls: Nested calls of model and baseline.
+    """
+    order = compare_order(cases, fold_scores(outer), fold_scores(outer, baseline=True))
+    pooled, _ = order_within(cases.patient_y, scores)
+    nested = {}
+    for name, each in zip(("model", "baseline"), calls, strict=True):
+        figures, effect = each.figures(cases)
+        nested[name] = {**{figure: asdict(found) for figure, found in figures.items()}, "design_effect": effect}
+    return {
+        "auc": asdict(order.model),
+        "baseline_auc": asdict(order.baseline),
+        "auc_difference": asdict(order.difference),
+        "pooled_auc": float(pooled[0]),
+        "pooled_baseline_auc": float(pooled[1]),
+        "nested": nested,
+    }
+
+
+def figures_of_grades(
+    cases: LabelledCases, outer: Sequence[OuterResult], target: Target, pair: Sequence[Floats], *, seed: int
+) -> dict[str, Any]:
+    """Return the figures of grades or a percentage as a manifest holds them.
+
+    Args:
+        cases: As model and baseline were fitted on.
         outer: Results of the outer folds.
         target: What is predicted.
-        model: Score and values of each patient, shape ``(n_patients, 1 + n_values)``.
-        baseline: The same of tumour volume alone.
-        seed: Seed of the bootstrap, where there is one.
+        pair: Score and values of each patient by model and baseline, each of shape ``(n_patients, 1 + n_values)``.
+        seed: Seed of the bootstrap, whose intervals are widened.
     """
-    if target.kind == "binary":
-        return _of_classes(cases, outer, model[:, 0], baseline[:, 0])
-    pair = [_graded(cases, target, each) for each in (model, baseline)]
+    model, baseline = (_graded(cases, target, each) for each in pair)
+    first = [result for result in outer if result.repeat == 0]
+    effect = design_effect(len(first), repeats=len(outer) // len(first))
+    figures = {name: _widened(name, found, effect) for name, found in compare_graded(model, baseline, seed=seed).items()}
+    figures["concordance"] = compare_order(cases, fold_scores(outer), fold_scores(outer, baseline=True))
     return {
-        "figures": {name: asdict(figure) for name, figure in compare_graded(pair[0], pair[1], seed=seed).items()},
-        "calibration_of_high": calibrate_high(pair[0], pair[1]),
-        "mean_fold_concordance": mean_fold_concordance(cases, outer),
-        "mean_fold_baseline_concordance": mean_fold_concordance(cases, outer, baseline=True),
+        "figures": {name: asdict(figure) for name, figure in figures.items()},
+        "calibration_of_high": calibrate_high(model, baseline),
     }
 
 
-def mean_fold_concordance(cases: LabelledCases, outer: Sequence[OuterResult], *, baseline: bool = False) -> float:
-    """Return the mean of the folds' own concordances, which compares no scores of different fits."""
-    folds = []
-    for result in outer:
-        truth = cases.patient_y[np.isin(cases.patients, result.patients)]
-        score = result.baseline_score if baseline else result.score
-        folds.append(concordance(truth, score, np.ones((1, len(truth))))[0])
-    return float(np.nanmean(folds))
-
-
-def score_predictions(cases: LabelledCases, patients: npt.NDArray[np.str_], score: Floats) -> Predictions:
-    """Return uncalibrated log odds of some patients of ``cases``, sorted, as predictions."""
-    chosen = np.isin(cases.patients, patients)
-    probability = np.asarray(expit(score), dtype=np.float64)
-    return Predictions("development", "", patients, cases.patient_centre[chosen], cases.patient_y[chosen], probability)
-
-
-def _of_classes(cases: LabelledCases, outer: Sequence[OuterResult], score: Floats, baseline_score: Floats) -> dict[str, Any]:
-    model, baseline = (score_predictions(cases, cases.patients, each) for each in (score, baseline_score))
-    folds = [
-        [auc(score_predictions(cases, result.patients, each)).value for each in (result.score, result.baseline_score)]
-        for result in outer
-    ]
-    means = np.mean(np.array(folds, dtype=np.float64), axis=0)
-    return {
-        "auc": asdict(auc(model)),
-        "baseline_auc": asdict(auc(baseline)),
-        "auc_difference": asdict(auc_difference(model, baseline).estimate),
-        "mean_fold_auc": float(means[0]),
-        "mean_fold_baseline_auc": float(means[1]),
-    }
+def _widened(name: str, found: Comparison, effect: float) -> Comparison:
+    limits = _LIMITS.get(name, (-inf, inf))
+    model, baseline = (widen(each, effect, limits=limits) for each in (found.model, found.baseline))
+    return replace(found, model=model, baseline=baseline, difference=widen(found.difference, effect))
 
 
 def _graded(cases: LabelledCases, target: Target, predicted: Floats) -> GradedPredictions:

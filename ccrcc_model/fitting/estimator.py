@@ -23,7 +23,7 @@ _TARGET = Target("class", "y", 1, "the second class")
 
 
 class RadiomicsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
-    """Feature filter, Optuna tuning and an ensemble of LightGBM models that start from tumour volume.
+    """Feature filter, Optuna tuning and a stack of model families, most of them of LightGBM.
 
     What ``ccrcc fit`` fits on each training part, for two classes and one row per patient. Missing values may stay.
     Calibration and threshold need out-of-fold scores and so are ``fit``'s: here probabilities are the ensemble's own, and
@@ -93,7 +93,7 @@ class RadiomicsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_all_finite="allow-nan", dtype=np.float64)  # noqa: N806
         cases = self._cases(X)
-        return np.asarray(np.mean([member.log_odds(cases) for member in self.procedure_.members], axis=0), dtype=np.float64)
+        return self.procedure_.model.log_odds(cases)
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
         """Return the probability of each class, shape ``(n_cases, 2)``."""

@@ -1,6 +1,6 @@
 """The feature filter: fitted on the training part of a fold, and on nothing else."""
 
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,29 +22,75 @@ MAX_CORRELATION = 0.9
 """Absolute Spearman correlation from which two features count as one, the usual choice in radiomics."""
 
 
-def rank_matrix(features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+Floats = npt.NDArray[np.float64]
+
+
+def rank_matrix(features: Floats, weight: Floats | None = None) -> Floats:
     """Return the ranks of every column, centred and scaled to length 1, so that products are Spearman correlations.
 
     Args:
         features: Shape ``(n_cases, n_features)``; a missing value takes the mean rank, and so adds nothing.
+        weight: Weight of each case, shape ``(n_cases,)``; by default, and where all are equal, every case counts once.
+            A case then ranks by the weight below it, and rows are scaled by the roots of the weights.
 
     Returns:
         Shape ``(n_cases, n_features)``; columns without spread are 0.
     """
     missing = np.isnan(features)
-    ranks = rankdata(np.where(missing, np.inf, features), axis=0)
+    if weight is None or weight.min() == weight.max():
+        ranks = rankdata(np.where(missing, np.inf, features), axis=0)
+        weight = np.ones(len(features))
+    else:
+        ranks = _weighted_runs(features, weight).middle
+    column = weight[:, None]
     ranks[missing] = 0
-    ranks -= ranks.sum(axis=0) / np.maximum((~missing).sum(axis=0), 1)
+    ranks -= (ranks * column).sum(axis=0) / np.where((~missing).any(axis=0), (~missing * column).sum(axis=0), 1.0)
     ranks[missing] = 0
+    ranks *= np.sqrt(column)
     length = np.linalg.norm(ranks, axis=0)
     return np.asarray(ranks / np.where(length > 0, length, np.inf), dtype=np.float64)
 
 
-def usable_features(features: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+class _Runs(NamedTuple):
+    """Runs of equal values in each column.
+
+    Args:
+        middle: Weight below a case's value and half the weight of its run, shape ``(n_cases, n_features)``.
+        heaviest: Weight of the heaviest run of each column, shape ``(n_features,)``.
+    """
+
+    middle: Floats
+    heaviest: Floats
+
+
+def _weighted_runs(features: Floats, weight: Floats) -> _Runs:
+    """Return the runs of equal values, a missing value weighing nothing."""
+    order = np.argsort(features, axis=0)  # missing values come last
+    ordered = np.take_along_axis(features, order, axis=0)
+    weights = np.where(np.isnan(ordered), 0.0, weight[order])
+    up_to = np.cumsum(weights, axis=0)
+    begins = np.ones(features.shape, dtype=bool)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    ends = np.ones(features.shape, dtype=bool)
+    ends[:-1] = begins[1:]
+    below = np.maximum.accumulate(np.where(begins, up_to - weights, 0.0), axis=0)
+    to_end = np.minimum.accumulate(np.where(ends, up_to, np.inf)[::-1], axis=0)[::-1]
+    middle = np.empty(features.shape)
+    np.put_along_axis(middle, order, (below + to_end) / 2, axis=0)
+    return _Runs(middle, (to_end - below).max(axis=0))
+
+
+def usable_features(features: Floats, weight: Floats | None = None) -> npt.NDArray[np.bool_]:
     """Return which features are known often enough and vary, shape ``(n_features,)``.
 
     Values that differ by rounding only, as in the wavelet bands of a flat region, do not vary.
+
+    Args:
+        features: Shape ``(n_cases, n_features)``.
+        weight: Weight of each case, shape ``(n_cases,)``; by default, and where all are equal, every case counts once.
     """
+    if weight is not None and weight.min() < weight.max():
+        return _usable_by_weight(features, weight)
     n_cases, n_features = features.shape
     usable = np.zeros(n_features, dtype=bool)
     ordered = np.sort(features, axis=0)  # missing values come last
@@ -55,11 +101,27 @@ def usable_features(features: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         low, high = known[0], known[-1]
         ties = int(MAX_TIED * n)
         constant = (known[ties:] == known[: n - ties]).any(axis=0)
-        usable[columns] = ~constant & (high - low > 1e-10 * np.maximum(np.abs(low), np.abs(high)))
+        usable[columns] = ~constant & _vary(low, high)
     return usable
 
 
-def rank_features(features: npt.NDArray[np.float64], y: npt.NDArray[Any], *, most: int) -> npt.NDArray[np.intp]:
+def _usable_by_weight(features: Floats, weight: Floats) -> npt.NDArray[np.bool_]:
+    known = (~np.isnan(features) * weight[:, None]).sum(axis=0)
+    usable: npt.NDArray[np.bool_] = known >= (1 - MAX_MISSING) * weight.sum() - 1e-9
+    columns = np.flatnonzero(usable & (known > 0))
+    of_known = features[:, columns]
+    tied = _weighted_runs(of_known, weight).heaviest > MAX_TIED * known[columns] + 1e-9
+    usable[:] = False
+    usable[columns] = ~tied & _vary(np.nanmin(of_known, axis=0), np.nanmax(of_known, axis=0))
+    return usable
+
+
+def _vary(low: Floats, high: Floats) -> npt.NDArray[np.bool_]:
+    """Return which features differ by more than rounding."""
+    return np.asarray(high - low > 1e-10 * np.maximum(np.abs(low), np.abs(high)), dtype=np.bool_)
+
+
+def rank_features(features: Floats, y: npt.NDArray[Any], *, most: int, weight: Floats | None = None) -> npt.NDArray[np.intp]:
     """Choose features one by one: each time the one most associated with the label among those not yet represented.
 
     A chosen feature represents all whose absolute Spearman correlation with it is 0.9 or more, and they are dropped. The
@@ -70,13 +132,15 @@ def rank_features(features: npt.NDArray[np.float64], y: npt.NDArray[Any], *, mos
         features: Shape ``(n_cases, n_features)``.
         y: Shape ``(n_cases,)``, both classes.
         most: Features to choose at most.
+        weight: Weight of each case, shape ``(n_cases,)``; one over the number of a patient's cases lets patients count, so
+            that one with many scans does not decide.
 
     Returns:
         Columns in the order of choice, shape ``(n_chosen,)``.
     """
-    columns = np.flatnonzero(usable_features(features))
-    ranks = rank_matrix(features[:, columns])
-    outcome = y - y.mean()
+    columns = np.flatnonzero(usable_features(features, weight))
+    ranks = rank_matrix(features[:, columns], weight)
+    outcome = y - y.mean() if weight is None else (y - np.average(y, weights=weight)) * np.sqrt(weight)
     association = np.abs(outcome @ ranks)
     chosen: list[int] = []
     while len(chosen) < min(most, len(columns)):
@@ -106,10 +170,14 @@ class FeatureFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc] # sciki
         self.n_features = n_features
         self.kind = kind
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
-        """Choose the features of ``X``, shape ``(n_cases, n_features)``, for the outcomes ``y``, shape ``(n_cases,)``."""
+    def fit(self, X: Any, y: Any, case_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Choose the features of ``X``, shape ``(n_cases, n_features)``, for the outcomes ``y``, shape ``(n_cases,)``.
+
+        ``case_weight``, shape ``(n_cases,)``, lets patients count rather than scans: see ``rank_features``.
+        """
         X, y = validate_data(self, X, y, ensure_all_finite="allow-nan", dtype=np.float64, ensure_min_samples=2, y_numeric=True)  # noqa: N806
-        self.ranked_ = rank_features(X, LIKELIHOODS[self.kind].ranks(y), most=self.n_features)
+        weight = None if case_weight is None else np.asarray(case_weight, dtype=np.float64)
+        self.ranked_ = rank_features(X, LIKELIHOODS[self.kind].ranks(y), most=self.n_features, weight=weight)
         return self
 
     def _get_support_mask(self) -> npt.NDArray[np.bool_]:
@@ -126,13 +194,14 @@ class FeatureFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc] # sciki
 
 
 def choose_features(cases: LabelledCases, *, most: int, kind: Kind = "binary") -> tuple[str, ...]:
-    """Fit the filter on ``cases`` and return the names that it keeps, the most associated first.
+    """Choose features as the filter does, every patient counting once, and return their names, the most associated first.
 
     Raises:
-        InputError: If it keeps none.
+        InputError: If none is usable.
     """
-    fitted = FeatureFilter(most, kind).fit(cases.features, cases.y)
-    if len(fitted.ranked_) == 0:
+    outcome = LIKELIHOODS[kind].ranks(cases.y)
+    chosen = rank_features(cases.features, outcome, most=most, weight=cases.weight)
+    if len(chosen) == 0:
         msg = f"None of the {len(cases.names)} features varies and is known in {1 - MAX_MISSING:.0%} of {len(cases)} cases"
         raise InputError(msg)
-    return tuple(cases.names[column] for column in fitted.ranked_)
+    return tuple(cases.names[column] for column in chosen)

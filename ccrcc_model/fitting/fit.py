@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ccrcc_model.fitting.checks import (
     cautions,
@@ -15,10 +19,13 @@ from ccrcc_model.fitting.checks import (
     refuse_useless_volume,
 )
 from ccrcc_model.fitting.comparators import compare_with_rivals
+from ccrcc_model.fitting.comparisons import VOLUME, find_primary, planned_comparisons
 from ccrcc_model.fitting.controls import run_controls
 from ccrcc_model.fitting.covariates import clinical_covariates
+from ccrcc_model.fitting.development import difference_of, fold_scores
 from ccrcc_model.fitting.folds import Folds
-from ccrcc_model.fitting.lock import lock, mean_over_repeats
+from ccrcc_model.fitting.internal_external import internal_external, unjudged_centres
+from ccrcc_model.fitting.lock import lock
 from ccrcc_model.fitting.nested import run_nested
 from ccrcc_model.fitting.request import FitRequest
 from ccrcc_model.fitting.rivals import rivals_of
@@ -51,6 +58,7 @@ def fit(
     clinical: Sequence[str] = (),
     ablation: bool = False,
     controls: bool = False,
+    primary: str = VOLUME,
     studies: str | None = None,
     jobs: int = 1,
     on_progress: OnProgress = silent,
@@ -69,6 +77,8 @@ def fit(
         clinical: Covariates of the outcomes to compare with, such as age and sex.
         ablation: Also run the procedure on fewer features, adding regions, filters and scales step by step.
         controls: Also run the procedure on shuffled outcomes, and see what the centre alone predicts: ``run_controls``.
+        primary: Name, or its beginning, of the primary comparison: tumour volume, or a comparator of this fit. P values of the
+            others are adjusted by Holm's method.
         studies: Journal file, or URL of a database, that keeps Optuna's studies: a fit that was cut off then goes on, and the
             same call on other machines shares its trials. See ``open_studies``.
         jobs: Processes, each on one core; the result does not depend on it.
@@ -76,15 +86,15 @@ def fit(
 
     Raises:
         InputError: If a cohort is external or of unknown role, the folder holds something else, the cases cannot be
-            labelled or split, patients share a scan, the tumour's volume is lacking or carries no information, or a setting
-            makes no sense for the target.
+            labelled or split, patients share a scan, the tumour's volume is lacking or carries no information, a setting
+            makes no sense for the target, or no comparison has the name that ``primary`` gives.
 
     Example:
         >>> import ccrcc_model as cc, radiomics_cfg as rad
         >>> dev = cc.Study(None, rad.FeatureTable.read("dev.parquet"), cc.read_outcomes("dev.csv"))
         >>> cc.fit(dev, "grade", settings=cc.Settings(folds=3, repeats=1, trials=3, seed=7), out="models/grade")
-        Model ... of isup_grade >= 3 beats tumour volume alone: AUC 0...
-        60 patients (... positive), 40 features, 10 members
+        Model ... of isup_grade >= 3 does not beat tumour volume alone: AUC 0...
+        60 patients (... positive), 40 features, ... members
         development: home; preset test
     """
     target = find_target(target) if isinstance(target, str) else target
@@ -92,7 +102,10 @@ def fit(
     table, folder = study.table, None if out is None else Path(out)
     cases = _usable_cases(study, target, perturbed)
     covariates = clinical_covariates(study.outcomes, clinical, target_column=target.column) if clinical else None
+    rivals = rivals_of(cases, target, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
+    primary = find_primary(primary, rivals)
     beside = {
+        "primary": primary,
         "clinical": list(clinical),
         "ablation": ablation,
         "controls": controls,
@@ -112,11 +125,16 @@ def fit(
         folds = Folds.of(cases, settings)
         outer, final = run_nested(cases, target, settings, folds=folds, perturbed=perturbed, studies=kept, **shared)
         manifest, files = lock(cases, outer, final, target, settings)
-        rivals = rivals_of(cases, target, settings, clinical=covariates, ablation=ablation, perturbed=perturbed)
-        score = mean_over_repeats(cases, outer, "predicted")[:, 0]
-        found = compare_with_rivals(cases, target, score, rivals, folds=folds, seed=settings.seed, **shared)
-        manifest["cautions"] = [f"{one.code}: {one.finding}" for one in cautions(cases)]
+        found = compare_with_rivals(cases, target, fold_scores(outer), rivals, folds=folds, **shared)
+        said = cautions(cases, target, _outcome(study, target, cases))
+        if folds.by_centre:
+            by_centre = internal_external(cases, target, outer, seed=settings.seed)
+            manifest["internal_external"] = by_centre.to_json()
+            said += tuple(finding for finding in [unjudged_centres(by_centre)] if finding is not None)
+        manifest["cautions"] = [f"{one.code}: {one.finding}" for one in said]
         manifest["comparators"] = [one.to_json() for one in found]
+        compared = planned_comparisons(difference_of(manifest["development"]), found, primary=primary)
+        manifest["comparisons"] = [asdict(one) for one in compared]
         files[SCANS] = ScanPrints.of(fitted_rows(table, cases), request.sha256).to_json()
         seen = with_components(table, final.members)
         files[DOMAIN] = ApplicabilityDomain.fit(seen, input_names(final.members), cases.patients).to_json()
@@ -136,6 +154,12 @@ def _usable_cases(study: Study, target: Target, perturbed: PerturbedValues | Non
     refuse_repeated_scans(study.table, cases)
     refuse_foreign_stability(cases, preset_of(study.table), perturbed)
     return cases
+
+
+def _outcome(study: Study, target: Target, cases: LabelledCases) -> npt.NDArray[np.float64]:
+    """Return the grade or percentage of each case, of which a yes or no is one side of a cut."""
+    values = study.outcomes.set_index("patient_id")[target.column].reindex(cases.patient_id)
+    return values.to_numpy(dtype=np.float64)
 
 
 def _keep(model: Model, request: FitRequest, folder: Path | None) -> Model:

@@ -39,18 +39,22 @@ class Folds:
     Args:
         splits: Repeat by repeat.
         repeats: Shufflings.
+        by_centre: Whether each fold tests one centre.
     """
 
     splits: tuple[Fold, ...]
     repeats: int
+    by_centre: bool = False
 
     @classmethod
     def of(cls, cases: LabelledCases, settings: Settings) -> Self:
         """Draw the folds.
 
         Raises:
-            InputError: If the rarer class has too few patients.
+            InputError: If the rarer class has too few patients, or centres cannot be left out.
         """
+        if settings.folds == "centre":
+            return cls(tuple(centre_folds(cases)), repeats=1, by_centre=True)
         splits = patient_folds(cases, folds=settings.folds, repeats=settings.repeats, seed=settings.seed, at_least=MIN_FOLDS)
         return cls(tuple(splits), settings.repeats)
 
@@ -105,4 +109,31 @@ def patient_folds(cases: LabelledCases, *, folds: int, repeats: int, seed: int, 
         for index, (_, tested) in enumerate(splitter.split(patients, y)):
             in_test = np.isin(cases.patient_id, patients[tested])
             result.append(Fold(repeat, index, np.flatnonzero(~in_test), np.flatnonzero(in_test)))
+    return result
+
+
+def centre_folds(cases: LabelledCases) -> list[Fold]:
+    """Leave out one centre at a time; a patient with cases in several centres belongs to that of the first.
+
+    A centre of one class is tested, too: whether it can be judged is for who measures.
+
+    Raises:
+        InputError: If there are fewer than two centres, or the others of one have too few patients of a class to be split.
+    """
+    centres = np.unique(cases.patient_centre)
+    if len(centres) < 2:
+        msg = f"FC011: to leave out a centre at a time needs two at least; all {len(cases.patients)} patients are of one"
+        raise InputError(msg)
+    result = []
+    for index, centre in enumerate(centres):
+        others = cases.patient_centre != centre
+        rarer = int(np.bincount(cases.patient_stratum[others], minlength=2).min())
+        if rarer < 2 * MIN_PER_FOLD:
+            msg = (
+                f"FC011: without centre {centre} the rarer class has {rarer} patients, and a fit needs {2 * MIN_PER_FOLD}; "
+                "use a number of folds"
+            )
+            raise InputError(msg)
+        in_test = np.isin(cases.patient_id, cases.patients[~others])
+        result.append(Fold(0, index, np.flatnonzero(~in_test), np.flatnonzero(in_test)))
     return result

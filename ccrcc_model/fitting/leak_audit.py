@@ -14,15 +14,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils.metaestimators import available_if
 
+from ccrcc_model.fitting.outcome_copies import outcome_codes, outcome_copies
+from ccrcc_model.models.alike_rows import alike_pairs
 from ccrcc_model.outcomes.finding import Finding, check
 from ccrcc_model.outcomes.seen import Step, patient_hashes
 from nnunet_ext.ground.errors import InputError
 
 _SEEN = "ccrcc: patients seen by what made these features"
 """Key of ``DataFrame.attrs``."""
-
-FEWEST_TO_SUSPECT = 10
-"""Patients of each class from which a feature that separates them without exception is no coincidence."""
 
 
 @check("LA001", "No step scored a patient whom it had seen.")
@@ -35,17 +34,31 @@ def scored_was_seen(step: Step) -> tuple[str, bool] | None:
 
 @check("LA002", "No feature is the outcome.")
 def outcome_in_features(name: str, features: pd.DataFrame, y: Any) -> tuple[str, bool] | None:
-    """LA002: a column separates two classes without exception."""
-    labels = np.asarray(y)
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) != 2 or counts.min() < FEWEST_TO_SUSPECT:
-        return None
+    """LA002: a column orders patients as their label does with hardly an exception, or is a code of two classes."""
     numbers = features.select_dtypes("number")
-    first, second = (numbers[labels == one] for one in classes)
-    apart = numbers.columns[((first.max() < second.min()) | (second.max() < first.min())).to_numpy()]
-    if apart.empty:
+    _, first = np.unique(features.index.astype(str), return_index=True)
+    labels, place = np.unique(np.asarray(y)[first], return_inverse=True)
+    values = numbers.to_numpy(dtype=np.float64)[first]
+    copies = outcome_copies(values, place.astype(np.float64))
+    copies += outcome_codes(values, place) if len(labels) == 2 else []
+    if not copies:
         return None
-    return f"{name}: column {apart[-1]!r} alone separates all {len(labels)} cases by their label", False
+    return f"{name}: column {numbers.columns[copies[0]]!r} alone gives away the label of all {len(place)} patients", False
+
+
+@check("LA003", "No patient stands under two ids.")
+def copies_of_patients(name: str, features: pd.DataFrame) -> tuple[str, bool] | None:
+    """LA003: rows of different patients are nearly equal, so that a split may part a patient from a copy."""
+    numbers = features.select_dtypes("number")
+    if not numbers.columns.is_unique:
+        return None
+    rows = numbers.rename(columns=str).reset_index(drop=True)
+    pairs = alike_pairs(rows, list(rows.columns))
+    ids = features.index.astype(str)
+    patients = {ids[place] for pair in pairs if ids[pair[0]] != ids[pair[1]] for place in pair}
+    if not patients:
+        return None
+    return f"{name}: {len(patients)} patients have nearly the same features as another; is one person there twice?", False
 
 
 class LeakAudit:
@@ -64,7 +77,7 @@ class LeakAudit:
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self._answers: dict[str, Finding] = {}
+        self._answers: dict[tuple[str, str], Finding] = {}
 
     def __deepcopy__(self, _: Any) -> Self:
         return self  # scikit-learn copies the parameters of what it clones; all copies report to one audit
@@ -97,9 +110,10 @@ class LeakAudit:
         return "\n".join([head, *map(str, findings)])
 
     def suspect(self, name: str, features: pd.DataFrame, y: Any) -> None:
-        """Look for columns that separate two classes without exception."""
-        if (found := outcome_in_features(name, features, y)) is not None:
-            self._answers[name] = found
+        """Look for columns that hold the outcome, and for patients who are there twice."""
+        for found in (outcome_in_features(name, features, y), copies_of_patients(name, features)):
+            if found is not None:
+                self._answers[name, found.code] = found
 
 
 class Watched(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types

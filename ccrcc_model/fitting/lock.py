@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ccrcc_model.fitting.development import development_figures
+from ccrcc_model.fitting.development import figures_of_classes, figures_of_grades
+from ccrcc_model.fitting.ensemble import families_to_json
 from ccrcc_model.fitting.nested import OuterResult, Procedure
+from ccrcc_model.fitting.operating import NestedCalls, nested_calls, nested_steps
 from ccrcc_model.fitting.settings import Settings
-from ccrcc_model.models.explanation import Importance, explain, mean_movement
-from ccrcc_model.models.member import Member
+from ccrcc_model.models.explanation import Importance, explain, family_movement, mean_movement
+from ccrcc_model.models.judged import NESTED, PREFIXES
 from ccrcc_model.models.pipeline import EXPLANATION, IMPORTANCE, OUT_OF_FOLD, STEPS, json_text, pipeline_files
 from ccrcc_model.models.scorer import Scorer, truth_column, value_columns
 from ccrcc_model.outcomes.cases import LabelledCases
@@ -47,18 +49,24 @@ def lock(
         RuntimeError: If a step scored a patient whom it had seen, or a patient was not scored once in each repeat. That is
             a fault of this software, and such a model must not exist.
     """
-    steps = _steps(cases, outer, final)
+    tested = [result.patients for result in outer if result.repeat == 0]
+    steps = _steps(cases, outer, final, called=tested if target.kind == "binary" else ())
     audit = prove_no_leak(steps, outer, cases.patients)
     predicted = [mean_over_repeats(cases, outer, which) for which in ("predicted", "baseline_predicted")]
     calibrated = [_calibrated(*pair, cases, settings) for pair in zip((final.model, final.baseline), predicted, strict=True)]
     (model, of_model), (baseline, of_baseline) = calibrated
+    calls = _calls(cases, target, [of_model, of_baseline], tested, settings)
+    if target.kind == "binary":
+        figures = figures_of_classes(cases, outer, np.stack([of_model[:, 0], of_baseline[:, 0]]), calls)
+    else:
+        figures = figures_of_grades(cases, outer, target, [of_model, of_baseline], seed=settings.seed)
     explanation = explain(
-        mean_movement(cases, final.members), [result.movement for result in outer], n_features=len(cases.names)
+        mean_movement(cases, final.model), [result.movement for result in outer], n_features=len(cases.names)
     )
     files = pipeline_files(model, baseline, target) | {
-        OUT_OF_FOLD: csv_text(_out_of_fold(cases, target, of_model, of_baseline).sort_values("patient")),
+        OUT_OF_FOLD: csv_text(_out_of_fold(cases, target, [of_model, of_baseline], calls).sort_values("patient")),
         EXPLANATION: json_text(explanation.to_json()),
-        IMPORTANCE: json_text([asdict(entry) for entry in importance(cases, final.members)[:TOP_FEATURES]]),
+        IMPORTANCE: json_text([asdict(entry) for entry in importance(cases, final.model)[:TOP_FEATURES]]),
         STEPS: json_text(steps_to_json(steps)),
     }
     counts = {"n_positive": int(cases.patient_y.sum())} if target.kind == "binary" else {}
@@ -68,9 +76,9 @@ def lock(
         **counts,
         "n_cases": len(cases),
         "n_features": len(cases.names),
-        "hyperparameters": asdict(final.hyperparameters),
-        "outer_hyperparameters": [asdict(result.hyperparameters) for result in outer],
-        "development": development_figures(cases, outer, target, of_model, of_baseline, seed=settings.seed),
+        "families": families_to_json(final.ensemble, final.tuned, family_movement(cases, final.model)),
+        "outer_weights": [dict(result.weights) for result in outer],
+        "development": figures,
         "audit": audit,
         "patients": sorted(final.seen | final.baseline.seen),
     }
@@ -88,17 +96,34 @@ def _calibrated(
     return replace(scorer, calibration=calibration), np.column_stack([score, calibration.values(score, ())])
 
 
+def _calls(
+    cases: LabelledCases,
+    target: Target,
+    pair: Sequence[npt.NDArray[np.float64]],
+    tested: Sequence[npt.NDArray[np.str_]],
+    settings: Settings,
+) -> list[NestedCalls]:
+    """Return the nested calls of model and baseline; none of a graded target, which has no threshold."""
+    if target.kind != "binary":
+        return []
+    return [nested_calls(cases, each[:, 0], tested, sensitivity=settings.sensitivity) for each in pair]
+
+
 def _out_of_fold(
-    cases: LabelledCases, target: Target, model: npt.NDArray[np.float64], baseline: npt.NDArray[np.float64]
+    cases: LabelledCases, target: Target, pair: Sequence[npt.NDArray[np.float64]], calls: Sequence[NestedCalls]
 ) -> pd.DataFrame:
     names = ("score", *value_columns(target))
-    pairs = (("", model), ("baseline_", baseline))
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for prefix, each in zip(PREFIXES, pair, strict=True):
+        columns |= {f"{prefix}{name}": column for name, column in zip(names, each.T, strict=True)}
+    for prefix, called in zip(PREFIXES, calls, strict=False):
+        columns |= {f"{prefix}{NESTED[0]}": called.probability, f"{prefix}{NESTED[1]}": called.positive.astype(np.int_)}
     return pd.DataFrame(
         {
             "patient": [patient_hash(str(patient)) for patient in cases.patients],
             "centre": cases.patient_centre,
             truth_column(target): cases.patient_y,
-            **{f"{prefix}{name}": column for prefix, each in pairs for name, column in zip(names, each.T, strict=True)},
+            **columns,
         }
     )
 
@@ -136,13 +161,13 @@ def audit_steps(steps: Sequence[Step], outer: Sequence[OuterResult], patients: n
     }
 
 
-def importance(cases: LabelledCases, members: Sequence[Member]) -> list[Importance]:
+def importance(cases: LabelledCases, model: Scorer) -> list[Importance]:
     """Return the contribution of each feature to the members on the patients they were fitted on, the largest first.
 
     See ``ccrcc_model.models.explanation`` for what the figures are.
     """
-    total = mean_movement(cases, members)
-    kept = Counter(name for member in members for name in member.inputs)
+    total = mean_movement(cases, model)
+    kept = Counter(name for member, _ in model.weighted_members for name in member.inputs)
     everything = sum(total.values()) or 1.0
     order = sorted(total, key=lambda name: (-total[name], name))
     return [Importance(name, total[name], total[name] / everything, kept[name]) for name in order]
@@ -156,10 +181,13 @@ def mean_over_repeats(cases: LabelledCases, outer: Sequence[OuterResult], which:
     return np.asarray(total / len({result.repeat for result in outer}), dtype=np.float64)
 
 
-def _steps(cases: LabelledCases, outer: Sequence[OuterResult], final: Procedure) -> list[Step]:
+def _steps(
+    cases: LabelledCases, outer: Sequence[OuterResult], final: Procedure, *, called: Sequence[npt.NDArray[np.str_]]
+) -> list[Step]:
     """All steps in the order in which they ran; what is fitted last is fitted on all and scores nobody here."""
     return [
         *(step for result in outer for step in result.steps),
+        *nested_steps(cases, called),
         *(Step(f"final: {step.name}", step.seen, step.scored) for step in final.steps),
         Step("final: model", final.seen),
         Step("final: baseline", final.baseline.seen),

@@ -1,7 +1,8 @@
 """Repeated patient-grouped nested cross-validation, and the procedure that it judges.
 
 In each outer training part, and at the end on all patients, the same procedure runs: split its patients again, choose
-features and tune in those inner parts, and fit one member on each of ten inner training parts. The members, each with a
+features and tune every family of models in those inner parts, fit one member of each on each of ten inner training parts, and
+stack the families on the scores of patients whom their members had not seen. The members of a family, each with a
 filter of its own, are averaged: on some 80 patients and thousands of features the choice of features is the least stable
 step, and averaging over it gains more than averaging over seeds.
 
@@ -11,7 +12,7 @@ inner folds' out-of-fold scores.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
@@ -19,15 +20,16 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from ccrcc_model.fitting.ensemble import Ensemble, fit_ensemble, mean_of_patients
 from ccrcc_model.fitting.folds import Fold, Folds
-from ccrcc_model.fitting.inner import InnerFold, inner_folds
+from ccrcc_model.fitting.inner import InnerFold, Preparation, inner_folds, whole_part
 from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.fitting.studies import open_studies
-from ccrcc_model.fitting.tune import tune
+from ccrcc_model.fitting.tune import Tuned, tune
 from ccrcc_model.models.explanation import mean_movement
 from ccrcc_model.models.likelihood import Calibration, Likelihood
-from ccrcc_model.models.member import Hyperparameters, Member
-from ccrcc_model.models.scorer import LIKELIHOODS, Scorer, patient_score
+from ccrcc_model.models.member import FamilyName, Member
+from ccrcc_model.models.scorer import LIKELIHOODS, Scorer
 from ccrcc_model.models.volume import VolumeModel, fit_volume
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.seen import Step, patient_hashes
@@ -43,13 +45,15 @@ class Procedure:
     Args:
         model: The ensemble.
         baseline: Tumour volume alone.
-        hyperparameters: What tuning chose for all members.
-        steps: What the inner folds saw and scored, in tuning and for a calibration.
+        ensemble: What each family weighs in the model.
+        tuned: What tuning chose for each family.
+        steps: What the inner folds saw and scored, in tuning, for the stack and for a calibration.
     """
 
     model: Scorer
     baseline: Scorer
-    hyperparameters: Hyperparameters
+    ensemble: Ensemble
+    tuned: Tuned
     steps: tuple[Step, ...]
 
     @property
@@ -88,55 +92,31 @@ def fit_procedure(
         InputError: If a class (or a side of the cut) has too few patients, or no feature is usable.
     """
     likelihood = LIKELIHOODS[target.kind]
+    preparation = Preparation(target.kind, settings.harmonise, settings.balanced, perturbed)
     with threadpool_limits(1):  # sums then have one order, whatever the number of processes
         folds = inner_folds(
-            cases,
-            folds=settings.inner_folds,
-            repeats=settings.inner_repeats,
-            seed=seed,
-            kind=target.kind,
-            harmonise=settings.harmonise,
-            balanced=settings.balanced,
-            perturbed=perturbed,
+            cases, folds=settings.inner_folds, repeats=settings.inner_repeats, seed=seed, preparation=preparation
         )
         storage = open_studies(studies) if studies is not None else None
         first = folds[: len(folds) // settings.inner_repeats]
         tuned = tune(first, trials=settings.trials, seed=seed, storage=storage, study=study)
-        chosen = tuned.hyperparameters
-        of_folds = tuple(fold.fit(chosen, seed=seed + place)[0] for place, fold in enumerate(folds))
-        members = tuple(member.after(fold.projections) for member, fold in zip(of_folds, folds, strict=True))
+        ensemble = fit_ensemble(cases, folds, whole_part(cases, preparation), tuned.families, seed=seed)
         if likelihood.calibrated_on == "outer":
-            model, baseline = Scorer(members, likelihood), Scorer((fit_volume(cases, likelihood),), likelihood)
-            return Procedure(model, baseline, chosen, tuned.steps)
-        starts = tuple(fit_volume(fold.train, likelihood) for fold in folds)
-        model = Scorer(members, likelihood, _calibrate(cases, folds, of_folds, likelihood))
-        baseline = Scorer(starts, likelihood, _calibrate(cases, folds, starts, likelihood))
-    return Procedure(model, baseline, chosen, (*tuned.steps, *_inner_steps(folds, of_folds)))
+            model, baseline = ensemble.model, Scorer((fit_volume(cases, likelihood),), likelihood)
+        else:
+            starts = tuple(fit_volume(fold.train, likelihood) for fold in folds)
+            calibration = likelihood.calibrate(ensemble.held_out, cases.patient_y)
+            model = replace(ensemble.model, calibration=calibration)
+            baseline = Scorer(starts, likelihood, _calibrate(cases, folds, starts, likelihood))
+    return Procedure(model, baseline, ensemble, tuned, (*tuned.steps, *ensemble.steps))
 
 
 def _calibrate(
-    cases: LabelledCases,
-    folds: Sequence[InnerFold],
-    members: Sequence[Member | VolumeModel],
-    likelihood: type[Likelihood],
+    cases: LabelledCases, folds: Sequence[InnerFold], starts: Sequence[VolumeModel], likelihood: type[Likelihood]
 ) -> Calibration:
-    """Calibrate on each patient's mean score by the members that never saw the patient."""
-    total, times = np.zeros((2, len(cases.patients)))
-    for fold, member in zip(folds, members, strict=True):
-        place = np.searchsorted(cases.patients, fold.test.patients)
-        total[place] += patient_score([member], fold.test, likelihood)
-        times[place] += 1
-    return likelihood.calibrate(total / times, cases.patient_y)
-
-
-def _inner_steps(folds: Sequence[InnerFold], members: Sequence[Member]) -> list[Step]:
-    """The patients whom the steps and the member of each inner fold saw, and whom they scored for the calibration."""
-    steps = []
-    for place, (fold, member) in enumerate(zip(folds, members, strict=True)):
-        scored = patient_hashes(fold.test.patient_id)
-        steps += [Step(f"inner {place}: {name}", seen, scored) for name, seen in fold.seen_before]
-        steps.append(Step(f"inner {place}", member.seen, scored))
-    return steps
+    """Calibrate tumour volume on each patient's mean score by the models that never saw the patient."""
+    scores = [start.log_odds(fold.test) for fold, start in zip(folds, starts, strict=True)]
+    return likelihood.calibrate(mean_of_patients(cases, folds, scores), cases.patient_y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +128,7 @@ class OuterResult:
         patients: Shape ``(n_patients,)``.
         predicted: Score of each patient, and the values of a procedure that calibrates: shape ``(n_patients, 1 + n_values)``.
         baseline_predicted: The same of tumour volume alone.
-        hyperparameters: What tuning chose.
+        weights: What each family weighs.
         steps: What every step saw and scored.
         movement: Mean absolute contribution of each feature to the model on the training part.
     """
@@ -157,7 +137,7 @@ class OuterResult:
     patients: npt.NDArray[np.str_]
     predicted: npt.NDArray[np.float64]
     baseline_predicted: npt.NDArray[np.float64]
-    hyperparameters: Hyperparameters
+    weights: Mapping[FamilyName, float]
     steps: tuple[Step, ...]
     movement: Mapping[str, float]
 
@@ -254,7 +234,7 @@ def _outer(
         test.patients,
         fitted.model.predicted(test, target.levels),
         fitted.baseline.predicted(test, target.levels),
-        fitted.hyperparameters,
+        fitted.ensemble.weights,
         tuple(steps),
-        mean_movement(train, fitted.members),
+        mean_movement(train, fitted.model),
     )

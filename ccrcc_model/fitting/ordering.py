@@ -1,14 +1,19 @@
-"""How well scores order patients: by the AUC for a yes or no, by the concordance for grades and percentages."""
+"""How well out-of-fold scores order patients: by the AUC for a yes or no, by the concordance for grades and percentages.
+
+Scores are compared within their fold only: those of different fits have levels of their own, and pooling them pulls the figure
+of a worthless score below 0.5. Intervals are those of a cross-validation, see ``ccrcc_model.statistics.cross_validation``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ccrcc_model.fitting.development import score_predictions
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.target import Target
-from ccrcc_model.statistics.discrimination import auc, auc_difference
-from ccrcc_model.statistics.estimate import Estimate
-from ccrcc_model.statistics.graded import bootstrap_estimate, concordance
+from ccrcc_model.statistics.cross_validation import mean_over_folds, order_within
+from ccrcc_model.statistics.estimate import Comparison, Estimate
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,35 +26,48 @@ def measure_of(target: Target) -> str:
     return "auc" if target.kind == "binary" else "concordance"
 
 
-def order_of(cases: LabelledCases, target: Target, score: Floats, *, seed: int) -> Estimate:
-    """Return how well a score of each of ``cases.patients`` orders them, with its interval.
+@dataclass(frozen=True, eq=False)
+class FoldScores:
+    """Out-of-fold scores, fold by fold and repeat by repeat.
+
+    Args:
+        patients: Patients of each test part, sorted.
+        scores: Score of each of them.
+        repeats: Times that the folds were drawn.
+    """
+
+    patients: Sequence[npt.NDArray[np.str_]]
+    scores: Sequence[Floats]
+    repeats: int
+
+
+def order_of(cases: LabelledCases, scores: FoldScores) -> Estimate:
+    """Return how well scores order patients: the mean over the folds, with its interval.
 
     Args:
         cases: With their outcomes.
-        target: What is predicted.
-        score: Shape ``(n_patients,)``.
-        seed: Seed of the bootstrap of a concordance; an AUC has DeLong's interval.
+        scores: Of every patient, out-of-fold.
     """
-    if target.kind == "binary":
-        return auc(score_predictions(cases, cases.patients, score))
-    return bootstrap_estimate(concordance, cases.patient_y, score, seed=seed)
+    return compare_order(cases, scores, scores).model
 
 
-def order_difference(cases: LabelledCases, target: Target, score: Floats, other: Floats, *, seed: int) -> Estimate:
-    """Return the difference (score − other) of the two measures on the same patients, paired.
+def compare_order(cases: LabelledCases, scores: FoldScores, other: FoldScores) -> Comparison:
+    """Return how well each of two scores orders patients, and the difference (scores − other) on the same patients and folds.
 
     Args:
         cases: With their outcomes.
-        target: What is predicted.
-        score: Shape ``(n_patients,)``.
-        other: Likewise.
-        seed: As for ``order_of``.
+        scores: Of every patient, out-of-fold.
+        other: On the same folds.
     """
-    if target.kind == "binary":
-        first, second = (score_predictions(cases, cases.patients, each) for each in (score, other))
-        return auc_difference(first, second).estimate
-    return bootstrap_estimate(_difference, cases.patient_y, np.stack([score, other]), seed=seed)
-
-
-def _difference(truth: Floats, scores: Floats, weights: Floats) -> Floats:
-    return concordance(truth, scores[0], weights) - concordance(truth, scores[1], weights)
+    values, variances = np.empty((3, len(scores.patients))), np.empty((3, len(scores.patients)))
+    for fold, patients in enumerate(scores.patients):
+        truth = cases.patient_y[np.isin(cases.patients, patients)]
+        figures, covariance = order_within(truth, np.stack([scores.scores[fold], other.scores[fold]]))
+        apart = np.array([1.0, -1.0])
+        values[:, fold] = [*figures, apart @ figures]
+        variances[:, fold] = [*np.diagonal(covariance), apart @ covariance @ apart]
+    model, baseline = (
+        mean_over_folds(values[place], variances[place], repeats=scores.repeats, limits=(0.0, 1.0), on_logit=True)
+        for place in (0, 1)
+    )
+    return Comparison(model, baseline, mean_over_folds(values[2], variances[2], repeats=scores.repeats, limits=(-1.0, 1.0)))

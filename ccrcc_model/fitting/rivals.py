@@ -61,7 +61,7 @@ def rivals_of(
     """
     rivals = []
     if diameter := next((n for n in cases.names if n.startswith("tumour__") and n.endswith(DIAMETER)), None):
-        rivals.append(Rival("tumour diameter", _of_logarithm(diameter, target)))
+        rivals.append(Rival("tumour diameter", _of_logarithm(diameter)))
     if clinical is not None:
         rivals.append(Rival(f"clinical: {', '.join(map(str, clinical.columns))}", _of_clinical(clinical, target)))
     rivals.append(Rival(f"{REGRESSIONS[target.kind]}, its own 30 features", partial(_of_own_features, target)))
@@ -100,14 +100,17 @@ def ablation_steps(names: Sequence[str]) -> dict[str, list[str]]:
     return kept
 
 
-def _of_logarithm(column: str, target: Target) -> Callable[[LabelledCases, int], Rule]:
+def _of_logarithm(column: str) -> Callable[[LabelledCases, int], Rule]:
+    """The logarithm itself: nothing is fitted but what stands in for a missing value, so that larger always means worse."""
+
     def values(cases: Cases) -> Score:
-        found = cases.columns([column])
-        return np.log(np.where(found > 0, found, np.nan))
+        found = cases.columns([column])[:, 0]
+        return np.asarray(np.log(np.where(found > 0, found, np.nan)), dtype=np.float64)
 
     def fit(train: LabelledCases, _seed: int) -> Rule:
-        steps = (SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), regression(target.kind))
-        return _rule(make_pipeline(*steps), train, values)
+        known = values(train)[~np.isnan(values(train))]
+        typical = float(np.median(known)) if len(known) else 0.0
+        return lambda cases: np.nan_to_num(values(cases), nan=typical)
 
     return fit
 
@@ -137,12 +140,12 @@ def _of_own_features(target: Target, train: LabelledCases, seed: int) -> Rule:
     penalties = {"regression__C": np.logspace(-4, 2, 7)}
     by = "neg_log_loss" if target.kind == "binary" else None
     search = GridSearchCV(Pipeline(list(zip(names, steps, strict=True))), penalties, cv=splits, scoring=by)
-    search.fit(train.features, train.y, regression__sample_weight=train.weight)
+    search.fit(train.features, train.y, filter__case_weight=train.weight, regression__sample_weight=train.weight)
     return lambda cases: np.asarray(search.decision_function(cases.features), dtype=np.float64)
 
 
 def _rule(pipeline: Pipeline, train: LabelledCases, values: Callable[[Cases], Any]) -> Rule:
-    pipeline.fit(values(train), train.y)
+    pipeline.fit(values(train), train.y, **{f"{pipeline.steps[-1][0]}__sample_weight": train.weight})
     return lambda cases: np.asarray(pipeline.decision_function(values(cases)), dtype=np.float64)
 
 

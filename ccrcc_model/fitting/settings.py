@@ -1,7 +1,7 @@
 """How a model is fitted."""
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from ccrcc_model.models.combat import Harmonisation
 from ccrcc_model.outcomes.target import Target
@@ -14,12 +14,17 @@ INNER_REPEATS = 2
 """Members are fitted on the training parts of all repeats, tuning uses the first."""
 
 
+OuterFolds = int | Literal["centre"]
+"""A number of folds, or one for each centre."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a model is fitted.
 
     Args:
-        folds: Outer folds; fewer if the rarer class has less than two patients for each.
+        folds: Outer folds; fewer if the rarer class has less than two patients for each. ``"centre"`` leaves out one centre at
+            a time (internal-external validation); the folds are then drawn once.
         repeats: Times that they are drawn anew; a patient's out-of-fold score is the mean over them.
         trials: Of Optuna in each training part.
         seed: Of everything random.
@@ -36,7 +41,7 @@ class Settings:
         Settings(folds=5, repeats=2, trials=10, seed=0, ..., sensitivity=0.9)
     """
 
-    folds: int = 5
+    folds: OuterFolds = 5
     repeats: int = 2
     trials: int = 25
     seed: int = 0
@@ -54,6 +59,10 @@ class Settings:
             msg = f"The threshold's sensitivity must lie inside (0, 1], not {self.sensitivity:g}"
             raise InputError(msg)
         least_of = {"folds": MIN_FOLDS, "repeats": 1, "trials": 1, "seed": 0, "inner_folds": 2, "inner_repeats": 1}
+        if self.folds == "centre":
+            del least_of["folds"]
+        else:
+            outer_folds(str(self.folds))
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 msg = f"Fitting needs {name} of at least {least}, not {getattr(self, name)}"
@@ -74,6 +83,20 @@ class Settings:
             if is_given:
                 msg = f"The setting {setting} is for grade and ki67 only, not for {target.name}, which has {reason}"
                 raise InputError(msg)
+
+
+def outer_folds(text: str) -> OuterFolds:
+    """Return the outer folds that a text asks for.
+
+    Raises:
+        InputError: If it is neither a whole number nor ``centre``.
+    """
+    if text == "centre":
+        return "centre"
+    if not text.isascii() or not text.isdigit():
+        msg = f"Outer folds are a number or 'centre', not {text!r}"
+        raise InputError(msg)
+    return int(text)
 
 
 DEFAULT = Settings()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ccrcc_model.fitting.checks import refuse_too_few
-from ccrcc_model.fitting.folds import possible_folds
+from ccrcc_model.fitting.folds import centre_folds, possible_folds
 from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.models.folder import MANIFEST
 from ccrcc_model.outcomes.cases import label
@@ -53,7 +53,7 @@ def check_targets(study: Study, targets: Sequence[Target], settings: Settings) -
         A line for each target whose patients allow fewer outer folds than are asked for.
 
     Raises:
-        InputError: As ``Settings.refuse_for``, ``label`` and ``refuse_too_few``.
+        InputError: As ``Settings.refuse_for``, ``label``, ``refuse_too_few`` and ``centre_folds``.
     """
     for target in targets:
         settings.refuse_for(target)
@@ -61,7 +61,9 @@ def check_targets(study: Study, targets: Sequence[Target], settings: Settings) -
     for target in targets:
         cases = label(study.table, study.outcomes, target)
         refuse_too_few(cases, target)
-        if (possible := possible_folds(cases, folds=settings.folds, at_least=1)) < settings.folds:
+        if settings.folds == "centre":
+            centre_folds(cases)
+        elif (possible := possible_folds(cases, folds=settings.folds, at_least=1)) < settings.folds:
             judged = f"{target.name} is judged by {possible} outer folds, not {settings.folds}"
             lines.append(f"{judged}: each tests two patients of either class")
     return lines

@@ -2,17 +2,26 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from math import inf, isfinite
-from typing import Any
+from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import optuna
 
-from ccrcc_model.fitting.inner import MAX_FEATURES, InnerFold
-from ccrcc_model.models.member import Hyperparameters
+from ccrcc_model.fitting.families.boosting import Boosting
+from ccrcc_model.fitting.families.family import Family
+from ccrcc_model.fitting.families.forest import Forest
+from ccrcc_model.fitting.families.offset import Offset
+from ccrcc_model.fitting.families.ridge import Ridge
+from ccrcc_model.fitting.inner import InnerFold
 from ccrcc_model.outcomes.seen import Step, patient_hashes
 from nnunet_ext.ground.errors import InputError
+
+FAMILIES: tuple[type[Family], ...] = (Offset, Forest, Boosting, Ridge)
+"""What an ensemble is made of, beside tumour volume alone."""
+
+FAMILY = "family"
+"""Name of the hyperparameter that says whose the others are."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +29,21 @@ class Tuned:
     """What tuning chose and how.
 
     Args:
-        hyperparameters: Hyperparameters of the best trial.
-        loss: Its mean loss over the inner test parts.
-        n_trials: Trials that were finished.
+        families: Each family with the hyperparameters of its best trial, or its default ones where it had none.
+        losses: Mean loss of that trial over the inner test parts, of the families that had one.
+        trials: Trials of each family that were finished.
         steps: What the inner folds saw and scored.
     """
 
-    hyperparameters: Hyperparameters
-    loss: float
-    n_trials: int
+    families: tuple[Family, ...]
+    losses: Mapping[str, float]
+    trials: Mapping[str, int]
     steps: tuple[Step, ...]
+
+    @property
+    def n_trials(self) -> int:
+        """Trials that were finished."""
+        return sum(self.trials.values())
 
 
 def tune(
@@ -40,9 +54,10 @@ def tune(
     storage: optuna.storages.BaseStorage | None = None,
     study: str | None = None,
 ) -> Tuned:
-    """Find the hyperparameters with the least loss on inner test parts, in exactly ``trials`` trials.
+    """Find the hyperparameters with the least loss on inner test parts, in exactly ``trials`` trials of all families together.
 
-    The first trial is the default, so that nothing is chosen that looked worse than it. The loss is the
+    The first trials are the defaults, one of each family, so that nothing is chosen that looked worse than it. From then on
+    the sampler also chooses whose turn it is: a family that does well gets more of the trials. The loss is the
     likelihood's (the log loss for a yes or no), because it is a proper score and less noisy than the AUC of a dozen patients.
 
     A study that ``storage`` holds is carried on, and several processes may work on one: trials that a killed process left
@@ -63,61 +78,67 @@ def tune(
         running = optuna.create_study(
             storage=storage, study_name=study, load_if_exists=True, sampler=optuna.samplers.TPESampler(seed=seed)
         )
-        if not running.trials:
-            running.enqueue_trial(asdict(Hyperparameters()))
         largest = min(len(fold.train) for fold in folds)
         while len(running.get_trials(deepcopy=False, states=done)) < trials:
+            for family in FAMILIES[len(running.get_trials(deepcopy=False)) :][:1]:
+                running.enqueue_trial({FAMILY: family.name, **family().parameters()})
             trial = running.ask()
             running.tell(trial, _loss(folds, _suggest(trial, n_cases=largest), seed=seed))
     counted = sorted(running.get_trials(states=done), key=lambda one: one.number)[:trials]
-    _refuse_foreign(running, counted)
-    best = min(counted, key=lambda one: (one.value or 0.0, one.number))
-    return Tuned(Hyperparameters(**best.params), float(best.value or 0.0), len(counted), _steps(folds))
+    return _best(running, counted, folds)
 
 
-def _refuse_foreign(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
-    """Refuse finished trials that no process of ours can have reported to the study.
+def _best(study: optuna.Study, trials: Sequence[optuna.trial.FrozenTrial], folds: Sequence[InnerFold]) -> Tuned:
+    """Return the best trial of each family, the first of equal ones."""
+    best: dict[str, tuple[float, int, Family]] = {}
+    times: dict[str, int] = dict.fromkeys((family.name for family in FAMILIES), 0)
+    for trial in trials:
+        family, loss = _of_trial(study, trial)
+        times[family.name] += 1
+        if family.name not in best or (loss, trial.number) < best[family.name][:2]:
+            best[family.name] = (loss, trial.number, family)
+    chosen = tuple(best[family.name][2] if family.name in best else family() for family in FAMILIES)
+    losses = {name: loss for name, (loss, _, _) in best.items()}
+    return Tuned(chosen, losses, times, _steps(folds))
+
+
+def _of_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> tuple[Family, float]:
+    """Return the family of a finished trial, with its hyperparameters, and its loss.
 
     Raises:
-        InputError: If the study asks for the largest value, or a trial has no finite loss or other hyperparameters than ours.
+        InputError: If the study asks for the largest value, or no process of ours can have reported the trial: it has no
+            finite loss, or hyperparameters that are none of ours.
     """
-    wanted = {field.name for field in fields(Hyperparameters)}
-    for trial in trials:
-        loss = trial.value
-        if loss is None or not isfinite(loss) or set(trial.params) != wanted or not _is_usable(trial.params):
-            msg = (
-                f"Trial {trial.number} of study {study.study_name[:12]} is none of this version's: its loss or its "
-                "hyperparameters cannot be; remove the studies' file, or choose another"
-            )
-            raise InputError(msg)
     if study.direction != optuna.study.StudyDirection.MINIMIZE:
         msg = f"Study {study.study_name[:12]} asks for the largest value, not for the least loss; choose another file"
         raise InputError(msg)
+    parameters = dict(trial.params)
+    name = parameters.pop(FAMILY, None)
+    asked = next((family for family in FAMILIES if family.name == name), None)
+    try:
+        if asked is None or trial.value is None or not isfinite(trial.value):
+            raise ValueError  # noqa: TRY301 - one sentence for all that cannot be
+        return asked.of_parameters(parameters), float(trial.value)
+    except ValueError as error:
+        msg = (
+            f"Trial {trial.number} of study {study.study_name[:12]} is none of this version's: its loss or its "
+            "hyperparameters cannot be; remove the studies' file, or choose another"
+        )
+        raise InputError(msg) from error
 
 
-def _is_usable(parameters: Mapping[str, Any]) -> bool:
-    """Whether each hyperparameter is a number above 0, and those that count something are whole."""
-    whole = all(isinstance(parameters[name], int) for name in ("n_features", "num_leaves", "min_data_in_leaf"))
-    return whole and all(isinstance(value, int | float) and 0 < value < inf for value in parameters.values())
+def _suggest(trial: optuna.Trial, *, n_cases: int) -> Family:
+    """Draw a family and its hyperparameters."""
+    name = trial.suggest_categorical(FAMILY, [family.name for family in FAMILIES])
+    return next(family for family in FAMILIES if family.name == name).suggest(trial, n_cases=n_cases)
 
 
-def _suggest(trial: optuna.Trial, *, n_cases: int) -> Hyperparameters:
-    """Draw a trial's hyperparameters; ranges for 50 to 1000 patients, on the side of too simple."""
-    return Hyperparameters(
-        n_features=trial.suggest_int("n_features", 10, MAX_FEATURES, log=True),
-        learning_rate=trial.suggest_float("learning_rate", 0.01, 0.15, log=True),
-        num_leaves=trial.suggest_int("num_leaves", 2, 8),
-        min_data_in_leaf=trial.suggest_int("min_data_in_leaf", 4, max(12, n_cases // 8), log=True),
-        lambda_l2=trial.suggest_float("lambda_l2", 0.5, 50.0, log=True),
-        feature_fraction=trial.suggest_float("feature_fraction", 0.1, 0.6),
-        bagging_fraction=trial.suggest_float("bagging_fraction", 0.5, 0.9),
-        prior=trial.suggest_float("prior", 0.003, 0.3, log=True),
-    )
-
-
-def _loss(folds: Sequence[InnerFold], hyperparameters: Hyperparameters, *, seed: int) -> float:
+def _loss(folds: Sequence[InnerFold], family: Family, *, seed: int) -> float:
     """Mean loss over the cases of all test parts, every patient counting once."""
-    losses = [fold.losses(hyperparameters, seed=seed) for fold in folds]
+    losses = []
+    for fold in folds:
+        score, likelihood = family.held_out(fold, seed=seed)
+        losses.append(likelihood.losses(score, fold.test.y))
     return float(np.average(np.concatenate(losses), weights=np.concatenate([fold.test.weight for fold in folds])))
 
 

@@ -19,8 +19,8 @@ Harmonisation = Literal["none", "combat", "combat-transductive"]
 """``combat-transductive`` also estimates the shift and scale of a centre that is met in prediction, from that centre's own
 features, without outcomes. The prediction of one patient then depends on the others, and reports state this."""
 
-MIN_CASES = 5
-"""Cases of a centre below which its features are left as they are. Ours; a variance of fewer is hardly known."""
+MIN_PATIENTS = 5
+"""Patients of a centre below which its features are left as they are. Ours; a variance of fewer is hardly known."""
 
 _VAGUE = 1e12
 """Variance of a prior that a single feature cannot inform."""
@@ -38,7 +38,7 @@ class ComBat:
 
     Args:
         names: Features.
-        mean: Over all cases, every centre counting by its cases.
+        mean: Over all cases, every centre counting by its patients.
         spread: Pooled standard deviation within centres.
         shift: Shift of each centre, in spreads.
         scale: Scale of each centre, a variance in squared spreads.
@@ -74,8 +74,8 @@ class ComBat:
             standard = (cases.features[np.ix_(rows, columns)] - self.mean) / self.spread
             if str(centre) in self.shift:
                 shift, scale = self.shift[str(centre)], self.scale[str(centre)]
-            elif self.transductive and len(rows) >= MIN_CASES:
-                shift, scale = shrunken(standard)
+            elif self.transductive and len(np.unique(cases.patient_id[rows])) >= MIN_PATIENTS:
+                shift, scale = shrunken(standard, cases.weight[rows])
             else:
                 continue
             features[np.ix_(rows, columns)] = (standard - shift) / np.sqrt(scale) * self.spread + self.mean
@@ -103,23 +103,24 @@ class ComBat:
 def fit_combat(cases: Cases, names: Sequence[str], *, transductive: bool = False) -> ComBat:
     """Fit on the features called ``names``; those that do not vary within a centre are left out, missing values are skipped.
 
-    Centres of fewer than five cases take part in the means and spreads, and are then left as they are.
+    Every patient counts once. Centres of fewer than five patients count in means and spreads, and are left as they are.
     """
-    values = cases.columns(names)
+    values, weight = cases.columns(names), cases.weight
     centres, place = np.unique(cases.centre, return_inverse=True)
-    known = ~np.isnan(values)
+    known = ~np.isnan(values) * weight[:, None]
     each = np.stack([known[place == one].sum(axis=0) for one in range(len(centres))])
-    sums = np.stack([np.nansum(values[place == one], axis=0) for one in range(len(centres))])
-    means = sums / np.maximum(each, 1)
-    n_known = np.maximum(known.sum(axis=0), 1)
+    weighted = values * weight[:, None]
+    sums = np.stack([np.nansum(weighted[place == one], axis=0) for one in range(len(centres))])
+    means = sums / np.where(each > 0, each, 1.0)
+    n_known = np.where(known.any(axis=0), known.sum(axis=0), 1.0)
     mean = sums.sum(axis=0) / n_known
-    spread = np.sqrt(np.nansum((values - means[place]) ** 2, axis=0) / n_known)
+    spread = np.sqrt(np.nansum((values - means[place]) ** 2 * weight[:, None], axis=0) / n_known)
     kept = np.flatnonzero(spread > 1e-10 * np.maximum(np.abs(mean), 1e-300))
     standard = (values[:, kept] - mean[kept]) / spread[kept]
     found = {
-        str(centre): shrunken(standard[place == one])
+        str(centre): shrunken(standard[place == one], weight[place == one])
         for one, centre in enumerate(centres)
-        if np.sum(place == one) >= MIN_CASES and kept.size
+        if len(np.unique(cases.patient_id[place == one])) >= MIN_PATIENTS and kept.size
     }
     return ComBat(
         tuple(names[column] for column in kept.tolist()),
@@ -132,29 +133,32 @@ def fit_combat(cases: Cases, names: Sequence[str], *, transductive: bool = False
     )
 
 
-def shrunken(standard: Values) -> tuple[Values, Values]:
+def shrunken(standard: Values, weight: Values) -> tuple[Values, Values]:
     """Return the empirical Bayes estimates of one centre's shifts and scales.
 
     Args:
         standard: Standardised features of its cases, shape ``(n_cases, n_features)``; NaN where missing.
+        weight: Weight of each case, shape ``(n_cases,)``; the cases of a patient add up to 1.
 
     Returns:
-        Shift and scale (a variance), each of shape ``(n_features,)``: 0 and 1 where fewer than two cases are known.
+        Shift and scale (a variance), each of shape ``(n_features,)``: 0 and 1 where fewer than two patients are known.
     """
-    n = (~np.isnan(standard)).sum(axis=0)
-    usable = n >= 2
+    column = weight[:, None]
+    n = (~np.isnan(standard) * column).sum(axis=0)
+    usable = n >= 2 - 1e-9
     shift, scale = np.zeros(standard.shape[1]), np.ones(standard.shape[1])
     if not usable.any():
         return shift, scale
     part, n = standard[:, usable], n[usable]
-    mean, variance = np.nanmean(part, axis=0), np.nanvar(part, axis=0, ddof=1)
+    mean = np.nansum(part * column, axis=0) / n
+    variance = np.nansum((part - mean) ** 2 * column, axis=0) / (n - 1)
     prior_mean, prior_variance, a, b = _priors(mean, variance)
     new_mean, new_variance = mean, np.maximum(variance, 1e-12)
     for _ in range(1000):
         before = new_mean, new_variance
         # Means and variances of the other are each other's: alternate, as Johnson et al. do (their equation 3).
         new_mean = (prior_variance * n * mean + new_variance * prior_mean) / (prior_variance * n + new_variance)
-        squares = np.nansum((part - new_mean) ** 2, axis=0)
+        squares = np.nansum((part - new_mean) ** 2 * column, axis=0)
         new_variance = (0.5 * squares + b) / (n / 2 + a - 1)
         if max(_change(before[0], new_mean), _change(before[1], new_variance)) <= _CONVERGED:
             break

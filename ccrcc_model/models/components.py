@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.models.weighted import weighted_mean, weighted_median
 from ccrcc_model.outcomes.cases import Cases
 from ccrcc_model.outcomes.seen import patient_hashes
 
@@ -76,7 +77,7 @@ def fit_projections(cases: Cases) -> Projections:
     """Fit the principal components of the deep features of each region; an empty tuple if there are none.
 
     Features that no case has or that do not vary are left out, and so are cases without any. What else is missing is filled
-    with the median; features are then standardised.
+    with the median; features are then standardised. Every patient counts once.
     """
     regions: dict[str, list[str]] = {}
     for name in cases.names:
@@ -88,18 +89,20 @@ def fit_projections(cases: Cases) -> Projections:
 def _fit(cases: Cases, region: str, names: Sequence[str]) -> Projection:
     seen = patient_hashes(cases.patient_id)
     values = cases.columns(names)
-    values = values[~np.isnan(values).all(axis=1)]
+    of_some = ~np.isnan(values).all(axis=1)
+    values, weight = values[of_some], cases.weight[of_some]
     if not len(values):
         nothing = np.zeros(0)
         return Projection((), (), nothing, nothing, nothing, np.zeros((0, 0)), seen)
     known = ~np.isnan(values).all(axis=0)
     values = values[:, known]
-    typical = np.nanmedian(values, axis=0)
+    typical = weighted_median(values, weight)
     filled = np.where(np.isnan(values), typical, values)
-    centre, spread = filled.mean(axis=0), filled.std(axis=0)
+    centre = weighted_mean(filled, weight)
+    spread = np.sqrt(weighted_mean((filled - centre) ** 2, weight))
     varies = spread > 1e-10 * np.abs(centre)
     typical, centre, spread = typical[varies], centre[varies], spread[varies]
-    axes = _principal_axes((filled[:, varies] - centre) / spread)
+    axes = _principal_axes((filled[:, varies] - centre) / spread * np.sqrt(weight)[:, None])
     components = tuple(f"{region}__deep_component_{n}" for n in range(1, len(axes) + 1))
     return Projection(components, tuple(np.array(names)[known][varies].tolist()), typical, centre, spread, axes, seen)
 

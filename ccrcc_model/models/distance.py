@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.covariance import ledoit_wolf
 
+from ccrcc_model.models.weighted import weighted_mean, weighted_median, weighted_quantiles
+
 Values = npt.NDArray[np.float64]
 
 PARTS = 50
@@ -48,21 +50,27 @@ class FeatureDistance:
     covariance: Values
 
     @classmethod
-    def fit(cls, values: Values, names: Sequence[str]) -> Self:
+    def fit(cls, values: Values, names: Sequence[str], *, weight: Values | None = None) -> Self:
         """Fit on cases.
 
         Args:
             values: Shape ``(n_cases, len(names))``; a missing one is NaN and takes the mean of the others.
             names: The features, each known for some case.
+            weight: Weight of each case, shape ``(n_cases,)``; by default every case counts once.
         """
-        median = np.nanmedian(values, axis=0)
-        low, high = np.nanquantile(values, (0.25, 0.75), axis=0)
+        weight = np.ones(len(values)) if weight is None else weight
+        median = weighted_median(values, weight)
+        low, high = weighted_quantiles(values, (0.25, 0.75), weight)
         spread = (high - low) / _NORMAL_IQR
         spread = np.where(spread > 0, spread, np.nanstd(values, axis=0))
         spread = np.where(spread > 0, spread, 1.0)
         standard = np.arcsinh((values - median) / spread)
-        mean = np.nanmean(standard, axis=0)
-        covariance, _ = ledoit_wolf(np.where(np.isnan(standard), mean, standard))
+        mean = weighted_mean(standard, weight)
+        filled = np.where(np.isnan(standard), mean, standard)
+        if weight.min() == weight.max():
+            covariance, _ = ledoit_wolf(filled)
+        else:  # rows whose plain covariance is the weighted one
+            covariance, _ = ledoit_wolf((filled - mean) * np.sqrt(weight / weight.mean())[:, None], assume_centered=True)
         return cls(tuple(names), median, spread, mean, np.asarray(covariance, dtype=np.float64))
 
     def contributions(self, values: Values) -> Values:
@@ -91,12 +99,13 @@ def left_out_distances(values: Values, patients: npt.NDArray[np.str_], names: Se
     Returns:
         Shape ``(n_patients,)``, in the order of the patients' names.
     """
-    unique, place = np.unique(patients, return_inverse=True)
+    unique, place, counts = np.unique(patients, return_inverse=True, return_counts=True)
+    weight = 1.0 / counts[place]
     part = np.arange(len(unique)) % min(PARTS, len(unique))
     distances = np.empty(len(values))
     for number in range(part.max() + 1):
         out = part[place] == number
-        distances[out] = FeatureDistance.fit(values[~out], names).distances(values[out])
+        distances[out] = FeatureDistance.fit(values[~out], names, weight=weight[~out]).distances(values[out])
     return farthest(distances, place, len(unique))
 
 

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from ccrcc_model.models.acquisition import MOST, AcquisitionRange
 from ccrcc_model.models.distance import FeatureDistance, Values, distance_limit, farthest, left_out_distances
+from ccrcc_model.models.weighted import weighted_mean
 from ccrcc_model.outcomes.cases import feature_matrix
 from radiomics_cfg.table import KEYS, FeatureTable
 
@@ -55,16 +56,19 @@ class ApplicabilityDomain:
 
         Args:
             table: Features of development cohorts.
-            columns: The features that the model uses; of these, the ones that vary and are known for most cases are compared.
+            columns: The model's features; of these, the ones that vary and are known for most patients are compared.
             patients: The patients that the model was fitted on.
         """
         rows = _sorted_rows(table, columns)
         rows = rows[rows["patient_id"].isin(patients)]
-        names = [name for name in columns if rows[name].nunique() > 1 and rows[name].notna().mean() > MOST]
+        weight = 1.0 / rows.groupby("patient_id")["case_id"].transform("size").to_numpy(dtype=np.float64)
+        share = weighted_mean(rows[list(columns)].notna().to_numpy(dtype=np.float64), weight)
+        known = dict(zip(columns, share.tolist(), strict=True))
+        names = [name for name in columns if rows[name].nunique() > 1 and known[name] > MOST]
         values = feature_matrix(rows, names)
         with threadpool_limits(1):  # sums then have one order, whatever the number of cores
             distances = left_out_distances(values, rows["patient_id"].to_numpy(dtype=np.str_), names)
-            distance = FeatureDistance.fit(values, names)
+            distance = FeatureDistance.fit(values, names, weight=weight)
         limit, declined = distance_limit(distances, declined=DECLINED)
         most_missing = int(np.isnan(values).sum(axis=1).max())
         return cls(distance, limit, declined, most_missing, AcquisitionRange.of(_scans(table, rows)))

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ccrcc_model.models.member import Member
+from ccrcc_model.models.member import FamilyName
+from ccrcc_model.models.scorer import Scorer
 from ccrcc_model.outcomes.cases import Cases
 from radiomics_cfg.feature_name import FeatureName
 
@@ -36,7 +37,7 @@ class Importance:
         feature: Its name in the feature table.
         log_odds: Mean absolute contribution to the log odds over the development patients and the members.
         share: The same as a share of all features'.
-        members: Members whose filter kept the feature, of all.
+        members: Members that have the feature, of all.
     """
 
     feature: str
@@ -100,17 +101,26 @@ class Explanation:
         return cls(tuple(GroupShare(**one) for one in content["groups"]), content["stability"], content["n_folds"])
 
 
-def mean_movement(cases: Cases, members: Sequence[Member]) -> dict[str, float]:
-    """Return the mean absolute contribution of each feature to the log odds, over cases and members.
+def mean_movement(cases: Cases, model: Scorer) -> dict[str, float]:
+    """Return the mean absolute contribution of each feature to the log odds, over cases, added up over the weighted members.
 
     A feature that a member does not use contributes 0.
     """
     total: dict[str, float] = {}
-    for member in members:
+    for member, weight in model.weighted_members:
         moved = np.average(np.abs(member.contributions(cases)), axis=0, weights=cases.weight)
         for name, amount in zip(member.inputs, moved, strict=True):
-            total[name] = total.get(name, 0.0) + float(amount) / len(members)
+            total[name] = total.get(name, 0.0) + weight * float(amount)
     return total
+
+
+def family_movement(cases: Cases, model: Scorer) -> dict[FamilyName, float]:
+    """Return the mean absolute deviation of each family's weighted score from its mean: what each family moves."""
+    score: dict[FamilyName, npt.NDArray[np.float64]] = {}
+    for member, weight in model.weighted_members:
+        score[member.family] = score.get(member.family, np.zeros(len(cases))) + weight * member.log_odds(cases)
+    moved = {family: one - np.average(one, weights=cases.weight) for family, one in score.items()}
+    return {family: float(np.average(np.abs(one), weights=cases.weight)) for family, one in moved.items()}
 
 
 def explain(final: Mapping[str, float], folds: Sequence[Mapping[str, float]], *, n_features: int) -> Explanation:
@@ -149,17 +159,17 @@ def top_stability(folds: Sequence[Mapping[str, float]], *, n_features: int) -> f
     return float(1 - variance / by_chance) if by_chance > 0 else None
 
 
-def contributions(cases: Cases, members: Sequence[Member]) -> pd.DataFrame:
-    """Return what each feature adds to each patient's log odds, mean over members and over the patient's cases.
+def contributions(cases: Cases, model: Scorer) -> pd.DataFrame:
+    """Return what each feature adds to each patient's log odds, over the weighted members, mean over the patient's cases.
 
     Returns:
         One row per patient and one column per feature, the feature with the largest mean contribution first.
     """
-    columns = list(dict.fromkeys(name for member in members for name in member.inputs))
+    columns = list(dict.fromkeys(name for member, _ in model.weighted_members for name in member.inputs))
     place = {name: column for column, name in enumerate(columns)}
     total = np.zeros((len(cases), len(columns)))
-    for member in members:
-        total[:, [place[name] for name in member.inputs]] += member.contributions(cases) / len(members)
+    for member, weight in model.weighted_members:
+        total[:, [place[name] for name in member.inputs]] += weight * member.contributions(cases)
     frame = pd.DataFrame(_per_patient(cases, total), index=pd.Index(cases.patients, name="patient_id"), columns=columns)
     return frame[frame.abs().mean().sort_values(ascending=False, kind="stable").index]
 

@@ -17,7 +17,7 @@ from nnunet_ext.documents.foreign_json import parse_json
 from nnunet_ext.documents.regular_file import refuse_irregular
 from nnunet_ext.ground.errors import InputError
 
-FORMAT = 4
+FORMAT = 5
 """Version of the folder's layout; any other is refused."""
 MODEL_BYTES = 20 << 20
 """Room that a fit holds for the model on its disk, ten times that of a usual one."""

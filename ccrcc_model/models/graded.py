@@ -36,10 +36,6 @@ class Graded(Likelihood):
         """Fit as ``fit`` does; ``least`` is the lower bound of the coefficient, for one column."""
 
     @abstractmethod
-    def derivatives(self, score: Floats, outcome: Floats) -> tuple[Floats, Floats]:
-        """Return the first and the second derivative of each loss with respect to its score, each of shape ``(n,)``."""
-
-    @abstractmethod
     def expected(self, score: Floats) -> Floats:
         """Return the outcome expected at a score, in the outcome's own unit, shape ``(n,)``."""
 
@@ -48,9 +44,11 @@ class Graded(Likelihood):
         """Return the probability of each of ``levels``, shape ``(n, len(levels))``; 0 for one that the fit did not know."""
 
     @classmethod
-    def fit(cls, design: Floats, outcome: npt.NDArray[Any], *, weight: Floats, ridge: float = 1.0) -> LinearFit:
+    def fit(
+        cls, design: Floats, outcome: npt.NDArray[Any], *, weight: Floats, ridge: float = 1.0, least: float | None = None
+    ) -> LinearFit:
         """Fit as ``fit_level`` does; the intercept is 0, as the level is the likelihood's."""
-        coefficients, fitted = cls.fit_level(design, outcome, weight=weight, ridge=ridge)
+        coefficients, fitted = cls.fit_level(design, outcome, weight=weight, ridge=ridge, least=least)
         return LinearFit(coefficients, 0.0, fitted)
 
     def objective(self, outcome: npt.NDArray[Any], weight: Floats) -> tuple[str | Objective, Floats | None]:

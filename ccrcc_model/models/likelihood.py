@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
@@ -55,7 +56,9 @@ class Likelihood(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, design: Floats, outcome: npt.NDArray[Any], *, weight: Floats, ridge: float = 1.0) -> LinearFit:
+    def fit(
+        cls, design: Floats, outcome: npt.NDArray[Any], *, weight: Floats, ridge: float = 1.0, least: float | None = None
+    ) -> LinearFit:
         """Fit a linear score by penalised maximum likelihood.
 
         Args:
@@ -63,11 +66,16 @@ class Likelihood(ABC):
             outcome: Shape ``(n,)``, of two different values at least.
             weight: Shape ``(n,)``.
             ridge: Half of it times the squared coefficients is added to the summed losses.
+            least: Lower bound of the coefficient of a design of one column; none by default.
         """
 
     @abstractmethod
     def losses(self, score: Floats, outcome: npt.NDArray[Any]) -> Floats:
         """Return the loss of each case, shape ``(n,)``."""
+
+    @abstractmethod
+    def derivatives(self, score: Floats, outcome: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+        """Return the first and the second derivative of each loss with respect to its score, each of shape ``(n,)``."""
 
     @abstractmethod
     def objective(self, outcome: npt.NDArray[Any], weight: Floats) -> tuple[str | Objective, Floats | None]:
@@ -102,14 +110,28 @@ class Logistic(Likelihood):
     calibrated_on = "outer"
 
     @classmethod
-    def fit(cls, design: Floats, outcome: npt.NDArray[Any], *, weight: Floats, ridge: float = 1.0) -> LinearFit:
-        """Fit by scikit-learn's logistic regression."""
+    def fit(
+        cls, design: Floats, outcome: npt.NDArray[Any], *, weight: Floats, ridge: float = 1.0, least: float | None = None
+    ) -> LinearFit:
+        """Fit by scikit-learn's logistic regression.
+
+        The loss is convex, so that where its minimum lies below the bound the best coefficient is the bound itself.
+        """
         fitted = LogisticRegression(C=1.0 / ridge, max_iter=1000).fit(design, outcome, sample_weight=weight)
-        return LinearFit(np.asarray(fitted.coef_[0], dtype=np.float64), float(fitted.intercept_[0]), cls())
+        coefficients, intercept = np.asarray(fitted.coef_[0], dtype=np.float64), float(fitted.intercept_[0])
+        if least is not None and coefficients[0] < least:
+            coefficients = np.array([least])
+            intercept = _intercept(least * design[:, 0], outcome, weight)
+        return LinearFit(coefficients, intercept, cls())
 
     def losses(self, score: Floats, outcome: npt.NDArray[Any]) -> Floats:
         """Return the log loss of each case."""
         return np.asarray(np.logaddexp(0, (1 - 2 * outcome) * score), dtype=np.float64)
+
+    def derivatives(self, score: Floats, outcome: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+        """Return probability − label, and the variance of the label."""
+        probability = np.asarray(expit(score), dtype=np.float64)
+        return probability - outcome, probability * (1 - probability)
 
     def objective(self, outcome: npt.NDArray[Any], weight: Floats) -> tuple[str | Objective, Floats | None]:  # noqa: ARG002
         """Return LightGBM's own log loss."""
@@ -130,3 +152,11 @@ class Logistic(Likelihood):
     def calibrate(cls, score: Floats, outcome: npt.NDArray[Any], *, sensitivity: float | None = None) -> Calibration:
         """Fit calibration and threshold."""
         return fit_decision(score, outcome, sensitivity=sensitivity)
+
+
+def _intercept(offset: Floats, outcome: npt.NDArray[Any], weight: Floats) -> float:
+    """Return the intercept at which the probabilities sum up to the positive cases; the outcomes hold both classes."""
+    level = float(logit(np.average(outcome, weights=weight)))
+    edge = float(np.abs(offset).max()) + 1.0
+    found = brentq(lambda added: float((weight * (expit(added + offset) - outcome)).sum()), level - edge, level + edge)
+    return float(found)

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from ccrcc_model.models.files import Count, Hash, Name, Sound
+from ccrcc_model.models.files import Count, Hash, Name, Share, Sound
+from ccrcc_model.models.member import FamilyName
+from ccrcc_model.models.tree_text import FARTHEST
 from ccrcc_model.outcomes.table import OUTCOMES
 from ccrcc_model.outcomes.target import GRADE, Target, find_target
 from nnunet_ext.cohort.cards import file_name
@@ -43,14 +45,40 @@ class Area(Estimated):
         return self
 
 
+class CountedShare(Area):
+    """A share of patients with its counts."""
+
+    numerator: Count
+    denominator: AtLeastOne
+
+
+class Nested(Sound):
+    """Figures of one predictor by calibrations and thresholds that were fitted on other folds."""
+
+    brier: Area
+    intercept: Estimated
+    slope: Estimated
+    sensitivity: CountedShare
+    specificity: CountedShare
+    design_effect: Annotated[float, Field(ge=1, le=1e6)]
+
+
+class NestedPair(Sound):
+    """The same of model and tumour volume."""
+
+    model: Nested
+    baseline: Nested
+
+
 class Development(Sound):
-    """Out-of-fold figures."""
+    """Out-of-fold figures: AUCs within folds, and those of the pooled scores, by which the file of them is recognised."""
 
     auc: Area
     baseline_auc: Area
     auc_difference: Estimated
-    mean_fold_auc: Annotated[float, Field(ge=0, le=1)]
-    mean_fold_baseline_auc: Annotated[float, Field(ge=0, le=1)]
+    pooled_auc: Annotated[float, Field(ge=0, le=1)]
+    pooled_baseline_auc: Annotated[float, Field(ge=0, le=1)]
+    nested: NestedPair
 
 
 class Compared(Sound):
@@ -84,11 +112,55 @@ class Rival(Sound):
     model_less_it: Estimated
 
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class PlannedComparison(Sound):
+    """A comparison of the model with something simpler, with its P value and the adjusted one."""
+
+    name: Name
+    primary: bool
+    p_value: Probability | None
+    adjusted: Probability | None
+
+
 class Controls(Sound):
     """Negative controls: figures where nothing should be found."""
 
     shuffled_labels: Area
     centre_only: Area
+    shuffles: AtLeastOne
+
+
+class PooledCentres(Sound):
+    """A figure over centres by random effects."""
+
+    centres: Count
+    mean: Estimated
+    prediction: Estimated
+    tau_squared: Annotated[float, Field(ge=0)] | None
+    i_squared: Annotated[float, Field(ge=0, le=1)] | None
+
+
+class CentreJudged(Sound):
+    """Figures of one centre by a model of the others."""
+
+    centre: Name
+    n_patients: AtLeastOne
+    n_high: Count
+    model: Area
+    baseline: Area
+    difference: Estimated
+    intercept: Estimated | None
+    slope: Estimated | None
+
+
+class InternalExternal(Sound):
+    """Internal-external validation: each centre by a model of the others."""
+
+    measure: Literal["auc", "concordance"]
+    centres: Annotated[list[CentreJudged], Field(min_length=2)]
+    over_centres: dict[Literal["model", "baseline", "difference", "intercept", "slope"], PooledCentres]
 
 
 class GradedRival(Sound):
@@ -104,6 +176,7 @@ class GradedControls(Sound):
 
     shuffled_labels: Area
     centre_only: Area
+    shuffles: AtLeastOne
 
 
 class Audit(Sound):
@@ -131,7 +204,7 @@ class FitSettings(Sound):
 
     model_config = ConfigDict(extra="allow")
 
-    folds: AtLeastOne
+    folds: AtLeastOne | Literal["centre"]
     repeats: AtLeastOne
     trials: AtLeastOne
     inner_folds: AtLeastOne
@@ -140,6 +213,19 @@ class FitSettings(Sound):
     balanced: bool
     sensitivity: Annotated[float, Field(gt=0, le=1)] | None
     stability_sha256: Hash | None = None
+
+
+class Weighted(Sound):
+    """What a family of models weighs in the ensemble."""
+
+    family: FamilyName
+    weight: Annotated[float, Field(ge=0, le=FARTHEST, allow_inf_nan=False)]
+    share: Share
+    members: Count
+    hyperparameters: dict[str, Figure | bool]
+    loss: Figure | None
+    trials: Count
+    dropped: str | None
 
 
 class AskedTarget(Sound):
@@ -181,12 +267,17 @@ class _Manifest(Sound):
     n_patients: AtLeastOne
     n_cases: AtLeastOne
     n_features: AtLeastOne
-    hyperparameters: dict[str, Figure]
+    families: Annotated[list[Weighted], Field(min_length=1)]
     audit: Audit
+    comparisons: Annotated[list[PlannedComparison], Field(min_length=1)]
     patients: Annotated[list[Hash], Field(min_length=1)]
+    internal_external: InternalExternal | None = None
 
     @model_validator(mode="after")
     def _of_its_patients(self) -> Self:
+        if sum(one.primary for one in self.comparisons) != 1:
+            msg = "not one primary comparison"
+            raise ValueError(msg)
         if len(set(self.patients)) != self.n_patients or len(self.patients) != self.n_patients:
             msg = f"{len(set(self.patients))} different patients of {len(self.patients)}, said to be {self.n_patients}"
             raise ValueError(msg)

@@ -6,7 +6,10 @@ import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
 from ccrcc_model.models.files import Inside, LogOdds, Name, Number, Positive, Slope, Sound, Spread, expect, unique
+from ccrcc_model.models.member import FamilyName
+from ccrcc_model.models.start import Tails
 from ccrcc_model.models.threshold import CALIBRATIONS
+from ccrcc_model.models.tree_text import FARTHEST
 
 
 class Volume(Sound):
@@ -57,9 +60,12 @@ class Harmoniser(Sound):
 class Member(Sound):
     """One member of the ensemble."""
 
-    trees: Annotated[str, StringConstraints(pattern=r"^member_\d{2,}\.txt$")]
+    family: FamilyName
+    weight: Annotated[float, Field(gt=0, le=FARTHEST, allow_inf_nan=False)]
+    trees: Annotated[str, StringConstraints(pattern=r"^member_\d{2,}\.txt$")] | None
     volume: Volume
-    features: Annotated[list[Feature], Field(min_length=1)]
+    tails: Tails
+    features: list[Feature]
     harmoniser: Harmoniser | None
     projections: Annotated[str, StringConstraints(pattern=r"^projections_\d{2,}\.json$")] | None = None
 
@@ -67,21 +73,31 @@ class Member(Sound):
     def _of_its_features(self) -> Self:
         names = [feature.name for feature in self.features]
         unique(names, "features")
+        expect(
+            (self.trees is None) == (self.family in ("volume", "ridge")),
+            f"a {self.family} with trees where it has none, or without",
+        )
+        expect(bool(names) == (self.family != "volume"), f"a {self.family} with features where it has none, or without")
         if self.harmoniser is not None:
             expect(set(self.harmoniser.names) <= set(names), "ComBat holds features that the member has not")
         return self
 
 
-class Pipeline(Sound):
-    """``pipeline.json`` of a model of yes or no."""
+class _Members(Sound):
+    """The members of a model."""
 
     members: Annotated[list[Member], Field(min_length=1)]
-    baseline: Volume
 
     @model_validator(mode="after")
     def _each_its_own(self) -> Self:
-        unique([member.trees for member in self.members], "trees")
+        unique([member.trees for member in self.members if member.trees is not None], "trees")
         return self
+
+
+class Pipeline(_Members):
+    """``pipeline.json`` of a model of yes or no."""
+
+    baseline: Volume
 
 
 class Grades(Sound):
@@ -111,18 +127,12 @@ class CalibratedLink(Sound):
     link: Grades | Percent
 
 
-class GradedPipeline(Sound):
+class GradedPipeline(_Members):
     """``pipeline.json`` of a graded model."""
 
-    members: Annotated[list[Member], Field(min_length=1)]
     calibration: CalibratedLink
     baseline: Annotated[list[Volume], Field(min_length=1)]
     baseline_calibration: CalibratedLink
-
-    @model_validator(mode="after")
-    def _each_its_own(self) -> Self:
-        unique([member.trees for member in self.members], "trees")
-        return self
 
 
 class OneDecision(Sound):

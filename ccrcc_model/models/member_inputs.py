@@ -16,9 +16,14 @@ from radiomics_cfg.table import FeatureTable
 
 
 def input_names(members: Sequence[Member]) -> tuple[str, ...]:
-    """Return every feature that any of the members sees, such as ``<component>__member_00``; no deep feature is among them."""
+    """Return the features that members chose, such as ``<component>__member_00``; no deep feature is among them.
+
+    A ridge chooses nothing: it has every feature, and is left out.
+    """
     found = []
     for place, member in enumerate(members):
+        if member.family == "ridge":
+            continue
         components = {name for one in member.projections for name in one.names}
         found += [_of_member(name, place) if name in components else name for name in member.inputs]
     return tuple(dict.fromkeys(found))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from ccrcc_model.models.scored_table import one_cohort, refuse_features, refuse_
 from ccrcc_model.models.scorer import AnyPredictions, Scorer, predictions_of, truth_column, value_columns
 from ccrcc_model.models.soundness import check_model
 from ccrcc_model.models.threshold import Decision
+from ccrcc_model.models.volume import VolumeModel
 from ccrcc_model.outcomes.cases import Cases, feature_matrix, label
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import Target
@@ -188,10 +189,17 @@ class Model:
     def predict_baseline(self, study: Study, *, cohort: str | None = None) -> AnyPredictions:
         """Predict the same patients, in the same order, by tumour volume alone.
 
+        They are ordered by the logarithm of volume itself, larger is worse, whatever slope was fitted to the development:
+        that is the ``score`` of what is returned.
+
         Raises:
             InputError: As ``predict``.
         """
-        return self._predict(study, cohort, self.baseline)
+        found = self._predict(study, cohort, self.baseline)
+        everyone = self._cases(one_cohort(study.table, cohort)[0])
+        volume = next(member for member in self.baseline.members if isinstance(member, VolumeModel))
+        score = everyone.per_patient(volume.standard(everyone))[np.searchsorted(everyone.patients, found.patient_id)]
+        return replace(found, score=score)
 
     def predict_patients(self, table: FeatureTable) -> pd.DataFrame:
         """Predict patients whose outcome is not known, each by the index lesion of their cases.
@@ -229,7 +237,7 @@ class Model:
         Raises:
             InputError: As ``predict_patients``.
         """
-        return contributions(self._cases(table), self.members)
+        return contributions(self._cases(table), self.ensemble)
 
     def _cases(self, table: FeatureTable) -> Cases:
         refuse_table(table, preset=self.manifest["preset"], columns=self.columns, patients=self.patients)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
@@ -43,8 +42,9 @@ def pipeline_files(model: Scorer, baseline: Scorer, target: Target) -> dict[str,
         baseline: Tumour volume alone, calibrated.
         target: What is predicted.
     """
-    members = [member for member in model.members if isinstance(member, Member)]
-    contents = [_member_to_json(member, f"member_{place:02d}.txt") for place, member in enumerate(members)]
+    pairs = model.weighted_members
+    members = [member for member, _ in pairs]
+    contents = [_member_to_json(member, place, weight=weight) for place, (member, weight) in enumerate(pairs)]
     volumes = [_volume_to_json(volume) for volume in baseline.members if isinstance(volume, VolumeModel)]
     calibrations = [scorer.calibration.to_json() for scorer in (model, baseline) if scorer.calibration is not None]
     files = _member_files(contents, members)
@@ -67,14 +67,15 @@ def read_pipeline(files: Mapping[str, str], target: Target, seen: frozenset[str]
     pipeline = json.loads(files[PIPELINE])
     likelihood = LIKELIHOODS[target.kind]
     members = tuple(_load_member(member, files) for member in pipeline["members"])
+    weights = tuple(member["weight"] for member in pipeline["members"])
     if target.kind == "binary":
         decisions = json.loads(files[DECISIONS])
         model, baseline = (Decision(**decisions[which]) for which in ("model", "baseline"))
         volume = VolumeModel(**pipeline["baseline"], seen=seen)
-        return Scorer(members, likelihood, model), Scorer((volume,), likelihood, baseline)
+        return Scorer(members, likelihood, model, weights), Scorer((volume,), likelihood, baseline)
     volumes = tuple(VolumeModel(**volume, seen=seen) for volume in pipeline["baseline"])
     of_model, of_baseline = (Calibrated.from_json(pipeline[key]) for key in ("calibration", "baseline_calibration"))
-    return Scorer(members, likelihood, of_model), Scorer(volumes, likelihood, of_baseline)
+    return Scorer(members, likelihood, of_model, weights), Scorer(volumes, likelihood, of_baseline)
 
 
 def json_text(value: Any) -> str:
@@ -85,22 +86,28 @@ def json_text(value: Any) -> str:
 def _member_files(contents: Sequence[Mapping[str, Any]], members: Sequence[Member]) -> dict[str, str]:
     """Return the trees and the projections of members by the names that ``contents`` gives them."""
     pairs = list(zip(contents, members, strict=True))
-    trees = {content["trees"]: member.trees.model_to_string() for content, member in pairs}
+    trees = {content["trees"]: member.trees.model_to_string() for content, member in pairs if member.trees is not None}
     return trees | {
         content["projections"]: projections_to_json(member.projections) for content, member in pairs if member.projections
     }
 
 
-def _member_to_json(member: Member, trees: str) -> dict[str, Any]:
-    """Return a member as JSON; its trees stand in the file ``trees``, its projections in one named after it."""
+def _member_to_json(member: Member, place: int, *, weight: float) -> dict[str, Any]:
+    """Return a member as JSON; its trees and projections, if it has any, stand in files named after its place."""
     start = member.start
     typical = [None if np.isnan(value) else value for value in member.typical.tolist()]
     columns = (start.names, typical, start.centre.tolist(), start.spread.tolist(), start.weights.tolist())
-    features = [dict(zip(_FEATURE, row, strict=True)) for row in zip(*columns, strict=True)]
-    harmoniser = member.harmoniser.to_json() if member.harmoniser is not None else None
-    content = {"trees": trees, "volume": _volume_to_json(start.volume), "features": features, "harmoniser": harmoniser}
+    content = {
+        "family": member.family,
+        "weight": weight,
+        "trees": f"member_{place:02d}.txt" if member.trees is not None else None,
+        "volume": _volume_to_json(start.volume),
+        "tails": start.tails,
+        "features": [dict(zip(_FEATURE, row, strict=True)) for row in zip(*columns, strict=True)],
+        "harmoniser": member.harmoniser.to_json() if member.harmoniser is not None else None,
+    }
     if member.projections:
-        content["projections"] = f"projections_{Path(trees).stem.removeprefix('member_')}.json"
+        content["projections"] = f"projections_{place:02d}.json"
     return content
 
 
@@ -115,6 +122,7 @@ def _load_member(content: Mapping[str, Any], files: Mapping[str, str]) -> Member
     names, *numbers = ([feature[key] for feature in content["features"]] for key in _FEATURE)
     typical, centre, spread, weights = (np.array(one, dtype=np.float64) for one in numbers)  # None becomes NaN
     volume = VolumeModel(**content["volume"], seen=frozenset())
-    start = LinearStart(volume, tuple(names), centre, spread, weights)
+    start = LinearStart(volume, tuple(names), centre, spread, weights, content["tails"])
     harmoniser = ComBat.from_json(content["harmoniser"]) if content["harmoniser"] is not None else None
-    return Member(start, typical, lgb.Booster(model_str=files[content["trees"]]), frozenset(), harmoniser, projections)
+    trees = lgb.Booster(model_str=files[content["trees"]]) if content["trees"] is not None else None
+    return Member(content["family"], start, typical, trees, frozenset(), harmoniser, projections)

@@ -1,4 +1,4 @@
-"""Members, or volume models, whose mean score a calibration turns into the values of a target."""
+"""Members, or volume models, whose weighted score a calibration turns into the values of a target."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,28 +36,49 @@ def truth_column(target: Target) -> str:
 
 
 def patient_score(
-    models: Sequence[Member | VolumeModel], cases: Cases, likelihood: type[Likelihood] = Logistic
+    models: Sequence[Member | VolumeModel],
+    cases: Cases,
+    likelihood: type[Likelihood] = Logistic,
+    *,
+    weights: Sequence[float] = (),
 ) -> npt.NDArray[np.float64]:
     """Return the uncalibrated score of each of ``cases.patients``, shape ``(n_patients,)``.
 
-    The models' scores are averaged for each case, then over the cases of a patient as the likelihood does it.
+    The models' scores are added up for each case, then averaged over the cases of a patient as the likelihood does it.
+
+    Args:
+        models: Members, or models of tumour volume alone.
+        cases: To score.
+        likelihood: Likelihood of the outcome.
+        weights: Of each model; by default the models' mean.
     """
-    return likelihood.pooled(np.mean([model.log_odds(cases) for model in models], axis=0), cases)
+    return likelihood.pooled(weighted_log_odds(models, cases, weights=weights), cases)
+
+
+def weighted_log_odds(
+    models: Sequence[Member | VolumeModel], cases: Cases, *, weights: Sequence[float] = ()
+) -> npt.NDArray[np.float64]:
+    """Return the uncalibrated log odds of each case, shape ``(n_cases,)``; see ``patient_score``."""
+    shares = weights or (1 / len(models),) * len(models)
+    each = np.array([weight * model.log_odds(cases) for weight, model in zip(shares, models, strict=True)])
+    return np.asarray(each.sum(axis=0), dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Models whose mean score a calibration makes values of.
+    """Models whose weighted score a calibration makes values of.
 
     Args:
         members: Members, or models of tumour volume alone.
         likelihood: Likelihood of the outcome.
-        calibration: Calibration of the mean score; None where it is fitted later, on the outer folds' scores.
+        calibration: Calibration of the score; None where it is fitted later, on the outer folds' scores.
+        weights: Of each member; none for the members' mean.
     """
 
     members: tuple[Member, ...] | tuple[VolumeModel, ...]
     likelihood: type[Likelihood] = Logistic
     calibration: Calibration | None = None
+    weights: tuple[float, ...] = ()
 
     @property
     def seen(self) -> frozenset[str]:
@@ -69,9 +90,19 @@ class Scorer:
         """Every column of a feature table that scoring needs."""
         return tuple(dict.fromkeys(column for member in self.members for column in member.columns))
 
+    @property
+    def weighted_members(self) -> list[tuple[Member, float]]:
+        """The members, volume models left out, each with its weight."""
+        shares = self.weights or (1 / len(self.members),) * len(self.members)
+        return [(one, weight) for one, weight in zip(self.members, shares, strict=True) if isinstance(one, Member)]
+
     def score(self, cases: Cases) -> Floats:
         """Return the score of each of ``cases.patients``, shape ``(n_patients,)``."""
-        return patient_score(self.members, cases, self.likelihood)
+        return patient_score(self.members, cases, self.likelihood, weights=self.weights)
+
+    def log_odds(self, cases: Cases) -> Floats:
+        """Return the uncalibrated log odds of each case, shape ``(n_cases,)``."""
+        return weighted_log_odds(self.members, cases, weights=self.weights)
 
     def predicted(self, cases: Cases, levels: Sequence[float] = ()) -> Floats:
         """Return the score of each patient and, where it is calibrated, the values: shape ``(n_patients, 1 + n_values)``."""

@@ -14,14 +14,14 @@ from scipy.special import expit
 
 from ccrcc_model.models.files import Domain, Explained, Important, Steps, sound, sound_value
 from ccrcc_model.models.folder import BINARY
-from ccrcc_model.models.manifest import GradedManifest, Manifest
+from ccrcc_model.models.judged import NESTED, PREFIXES
+from ccrcc_model.models.manifest import GradedManifest, Manifest, Nested
 from ccrcc_model.models.member_files import Decisions, GradedPipeline, Member, OneDecision, Pipeline, Projected
 from ccrcc_model.models.pipeline import DECISIONS, DOMAIN, EXPLANATION, IMPORTANCE, OUT_OF_FOLD, PIPELINE, STEPS
 from ccrcc_model.models.scorer import value_columns
 from ccrcc_model.models.tree_text import check_trees
 from ccrcc_model.outcomes.target import ISUP, KI67_PERCENT
-from ccrcc_model.statistics.discrimination import auc
-from ccrcc_model.statistics.predictions import Predictions
+from ccrcc_model.statistics.cross_validation import order_within
 from nnunet_ext.documents.csv_table import parse_csv
 from nnunet_ext.ground.errors import InputError
 
@@ -62,13 +62,14 @@ def _check_binary(manifest: Mapping[str, Any], files: Files) -> None:
     pipeline = sound(Pipeline, files[PIPELINE], PIPELINE)
     decisions = sound(Decisions, files[DECISIONS], DECISIONS)
     _check_rest(said, pipeline.members, files)
-    frame = _out_of_fold(files, ("y_true", "score", "probability", "baseline_score", "baseline_probability"), said.patients)
+    numbers = [f"{prefix}{name}" for prefix in PREFIXES for name in ("score", "probability", *NESTED)]
+    frame = _out_of_fold(files, ("y_true", *numbers), said.patients)
     truth = frame["y_true"].to_numpy()
     if not np.isin(truth, (0, 1)).all() or truth.sum() != said.n_positive:
         _contradict(f"{OUT_OF_FOLD} does not hold the {said.n_positive} positive patients of the manifest")
-    areas = {"": said.development.auc.value, "baseline_": said.development.baseline_auc.value}
-    for prefix, decision in (("", decisions.model), ("baseline_", decisions.baseline)):
-        _check_scores(frame, prefix, decision, area=areas[prefix])
+    development, nested = said.development, said.development.nested
+    _check_scores(frame, "", decisions.model, pooled=development.pooled_auc, nested=nested.model)
+    _check_scores(frame, "baseline_", decisions.baseline, pooled=development.pooled_baseline_auc, nested=nested.baseline)
 
 
 def _check_graded(manifest: Mapping[str, Any], files: Files) -> None:
@@ -98,10 +99,11 @@ def _check_members(members: Sequence[Member], files: Files) -> set[str]:
     """Check trees and projections; return the features that members see, as the domain names them."""
     seen: set[str] = set()
     for place, member in enumerate(members):
-        _need(files, (member.trees, *([member.projections] if member.projections else [])))
+        _need(files, [name for name in (member.trees, member.projections) if name is not None])
         names = [feature.name for feature in member.features]
         try:
-            check_trees(files[member.trees], len(names))
+            if member.trees is not None:
+                check_trees(files[member.trees], len(names), averaged=member.family == "forest")
         except ValueError as error:
             _contradict(f"{member.trees}: {error}")
         projected = sound(list[Projected], files[member.projections], member.projections) if member.projections else []
@@ -143,15 +145,20 @@ def _out_of_fold(files: Files, numbers: Sequence[str], patients: Sequence[str]) 
     return frame
 
 
-def _check_scores(frame: pd.DataFrame, prefix: str, decision: OneDecision, *, area: float | None) -> None:
+def _check_scores(frame: pd.DataFrame, prefix: str, decision: OneDecision, *, pooled: float, nested: Nested) -> None:
     score, probability = (frame[f"{prefix}{name}"].to_numpy() for name in ("score", "probability"))
     if not _close(expit(decision.intercept + decision.slope * score), probability):
         _contradict(f"{OUT_OF_FOLD}: {prefix}probability does not follow from {prefix}score by {DECISIONS}")
-    patients, centre = (frame[name].to_numpy(dtype=np.str_) for name in ("patient", "centre"))
     truth = frame["y_true"].to_numpy(dtype=np.int_)
-    found = auc(Predictions("development", "", patients, centre, truth, expit(score))).value
-    if area is None or found is None or abs(found - area) > ROUNDING:
+    found, _ = order_within(truth, score[None])
+    if abs(found[0] - pooled) > ROUNDING:
         _contradict(f"{OUT_OF_FOLD}: the AUC of {prefix}score is not the manifest's")
+    inside, called = (frame[f"{prefix}{name}"].to_numpy() for name in NESTED)
+    if not ((inside >= 0) & (inside <= 1)).all() or not np.isin(called, (0, 1)).all():
+        _contradict(f"{OUT_OF_FOLD}: {prefix}{NESTED[0]} is no probability, or {prefix}{NESTED[1]} no call")
+    for share, right in ((nested.sensitivity, called[truth == 1] == 1), (nested.specificity, called[truth == 0] == 0)):
+        if (share.numerator, share.denominator) != (int(right.sum()), len(right)):
+            _contradict(f"{OUT_OF_FOLD}: {prefix}{NESTED[1]} is not what the manifest states")
 
 
 def _check_grades(frame: pd.DataFrame, prefix: str, levels: Sequence[float]) -> None:

@@ -1,22 +1,27 @@
-"""What every member starts from: a linear model of tumour volume, and of the chosen features under a tuned ridge.
+"""The linear part of a member: tumour volume, and features under a tuned ridge.
 
 Volume has a slope of its own that is hardly shrunk. The features share a Gaussian prior, so that many small linear effects add
-up without any one of them being trusted; the narrower the prior, the closer the start is to tumour volume alone.
+up without any one of them being trusted; the narrower the prior, the closer the score is to tumour volume alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from ccrcc_model.models.likelihood import Likelihood, Logistic
 from ccrcc_model.models.volume import VolumeModel
+from ccrcc_model.models.weighted import weighted_mean, weighted_median
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
 
 FARTHEST = 3.0
-"""Spreads from the median beyond which a feature counts no further: radiomic features have long tails."""
+"""Spreads from the median beyond which a clipped feature counts no further: radiomic features have long tails."""
+
+Tails = Literal["clipped", "arcsinh"]
+"""How distances from the median count: up to ``FARTHEST`` spreads, or by their inverse hyperbolic sine, which is linear near
+the median and logarithmic far from it, so that all patients keep their order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +34,7 @@ class LinearStart:
         centre: Their medians, shape ``(len(names),)``; stand in for missing values.
         spread: Root mean squared distance from the median.
         weights: Log odds for each spread.
+        tails: How distances from the median count.
     """
 
     volume: VolumeModel
@@ -36,6 +42,7 @@ class LinearStart:
     centre: npt.NDArray[np.float64]
     spread: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
+    tails: Tails = "clipped"
 
     def log_odds(self, cases: Cases) -> npt.NDArray[np.float64]:
         """Return the uncalibrated log odds, shape ``(n_cases,)``."""
@@ -44,7 +51,7 @@ class LinearStart:
 
     def contributions(self, cases: Cases) -> npt.NDArray[np.float64]:
         """Return what each feature adds to the log odds, shape ``(n_cases, len(names))``."""
-        return _standard(cases.columns(self.names), self.centre, self.spread) * self.weights
+        return standard(cases.columns(self.names), self.centre, self.spread, tails=self.tails) * self.weights
 
     def shifted(self, log_odds: float) -> Self:
         """Return it with this much added to everyone's log odds."""
@@ -71,8 +78,8 @@ def fit_linear(
         likelihood: Likelihood of the outcome.
     """
     values = cases.columns(names)
-    centre = np.nanmedian(values, axis=0)
-    spread = np.sqrt(np.nanmean((values - centre) ** 2, axis=0))
+    centre = weighted_median(values, cases.weight)
+    spread = np.sqrt(weighted_mean((values - centre) ** 2, cases.weight))
     unit = LinearStart(volume, tuple(names), centre, np.where(spread > 0, spread, 1.0), np.ones(len(names)))
     design = np.column_stack([volume.standard(cases), prior * unit.contributions(cases)])
     fitted = likelihood.fit(design, cases.y, weight=cases.weight if weight is None else weight)
@@ -82,7 +89,37 @@ def fit_linear(
     return replace(unit, volume=scaled, weights=of_features), fitted.likelihood
 
 
-def _standard(
-    values: npt.NDArray[np.float64], centre: npt.NDArray[np.float64], spread: npt.NDArray[np.float64]
+def fit_level(
+    cases: LabelledCases,
+    volume: VolumeModel,
+    names: Sequence[str],
+    *,
+    weight: npt.NDArray[np.float64],
+    likelihood: type[Likelihood] = Logistic,
+) -> tuple[LinearStart, Likelihood]:
+    """Fit no effect of anything, only the level: what trees that get no help start from.
+
+    Args:
+        cases: Cases of two different outcomes at least.
+        volume: Gives the column of volume.
+        names: Features of the trees.
+        weight: Weight of each case, shape ``(n_cases,)``.
+        likelihood: Likelihood of the outcome.
+    """
+    fitted = likelihood.fit(np.zeros((len(cases), 1)), cases.y, weight=weight)
+    none = np.zeros(len(names))
+    level = replace(volume, slope=0.0, intercept=fitted.intercept)
+    return LinearStart(level, tuple(names), none, np.ones(len(names)), none), fitted.likelihood
+
+
+def standard(
+    values: npt.NDArray[np.float64],
+    centre: npt.NDArray[np.float64],
+    spread: npt.NDArray[np.float64],
+    *,
+    tails: Tails,
 ) -> npt.NDArray[np.float64]:
-    return np.nan_to_num(np.clip((values - centre) / spread, -FARTHEST, FARTHEST), nan=0.0)
+    """Return distances from the median in spreads, as ``tails`` counts them; 0 for a missing value."""
+    distance = (values - centre) / spread
+    counted = np.arcsinh(distance) if tails == "arcsinh" else np.clip(distance, -FARTHEST, FARTHEST)
+    return np.asarray(np.nan_to_num(counted, nan=0.0), dtype=np.float64)

@@ -13,7 +13,10 @@ FARTHEST = 1e6
 """Log odds beyond it are none: a leaf of that size outweighs everything else that a model knows."""
 
 OBJECTIVES = ("binary sigmoid:1", None)
-"""Objectives of the trees: yes or no, or a loss of ours, which LightGBM does not name."""
+"""Objectives of boosted trees: yes or no, or a loss of ours, which LightGBM does not name."""
+
+AVERAGED = "\naverage_output\n"
+"""What LightGBM writes in the header of a forest, whose objective is regression."""
 
 DECISIONS = frozenset({0, 2, 4, 6, 8, 10})
 """A split of a number, by the side and the kind of missing values; odd ones split categories, which no feature is."""
@@ -33,12 +36,13 @@ _TAIL = re.compile(
 _INFO = re.compile(r"none|\[([^:\]]+):([^:\]]+)\]")
 
 
-def check_trees(text: str, n_features: int) -> None:
+def check_trees(text: str, n_features: int, *, averaged: bool = False) -> None:
     """Check a text of trees.
 
     Args:
         text: As ``Booster.model_to_string`` gives it.
         n_features: Number of features of the trees.
+        averaged: Whether it is a forest, whose trees are averaged and not added up.
 
     Raises:
         ValueError: In one line, if it is not such a text, or holds what would end LightGBM or poison its predictions.
@@ -46,10 +50,13 @@ def check_trees(text: str, n_features: int) -> None:
     if not text.isascii():
         _refuse("a letter that LightGBM does not write")
     head, _, rest = text.partition("\n\n")
+    if (AVERAGED in head) != averaged:
+        _refuse("trees that are averaged, or added up, and should not be")
+    head = head.replace(AVERAGED, "\n", 1)
     header = _fields(head.removeprefix("tree\n").split("\n"), _HEADER, optional={"objective"}, of="the header")
     if not head.startswith("tree\n") or any(header[key] != value for key, value in _FIXED.items()):
         _refuse("another header than ours")
-    _check_header(header, n_features)
+    _check_header(header, n_features, objectives=("regression",) if averaged else OBJECTIVES)
     body, end, tail = rest.partition(_END)
     if not end or not _TAIL.fullmatch(tail):
         _refuse("no end, or something other than importances and parameters after it")
@@ -62,13 +69,13 @@ def check_trees(text: str, n_features: int) -> None:
         start += size
 
 
-def _check_header(header: Mapping[str, str], n_features: int) -> None:
+def _check_header(header: Mapping[str, str], n_features: int, *, objectives: Sequence[str | None]) -> None:
     names, infos = header["feature_names"].split(" "), header["feature_infos"].split(" ")
     if header["max_feature_idx"] != str(n_features - 1) or len(infos) != n_features:
         _refuse(f"trees of another number of features than {n_features}")
     if names != [f"Column_{place}" for place in range(n_features)]:
         _refuse("other names of columns than LightGBM's own")
-    if header.get("objective") not in OBJECTIVES:
+    if header.get("objective") not in objectives:
         _refuse(f"the objective {header.get('objective')!r:.60}")
     for info in infos:
         found = _INFO.fullmatch(info)

@@ -13,7 +13,7 @@ from ccrcc_model.multicentre.predictor_result import DECIMALS, PredictorResult
 from ccrcc_model.multicentre.result_file import SiteResult
 from ccrcc_model.multicentre.small_cells import Cell, SharedCounts
 from ccrcc_model.statistics.estimate import LEVEL, Estimate, format_number, normal_interval
-from ccrcc_model.statistics.meta_analysis import MetaAnalysis, meta_analysis, standard_error
+from ccrcc_model.statistics.meta_analysis import MetaAnalysis, mean_of_these, meta_analysis, standard_error
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.notebook import as_html, counted, listed
 
@@ -83,15 +83,20 @@ class PooledResult:
 
     def __repr__(self) -> str:
         first, counts = self.sites[0], self.model.counts
-        areas = [format_number(predictor.auc.value) for predictor in (self.model, self.baseline)]
+        ours, theirs = self.within("model"), self.within("baseline")
         return (
             f"Model {first.model_id[:12]} of {first.rule} in {listed([site.cohort for site in self.sites])}\n"
-            f"AUC over all patients {areas[0]} against {areas[1]} of tumour volume alone\n"
+            f"AUC within the sites {ours} against {theirs} of tumour volume alone; "
+            f"over all patients, pooled, {format_number(self.model.auc.value)}\n"
             f"{counted(counts.positives + counts.negatives, 'patient')}, {counts.positives} of them positive"
         )
 
     def _repr_html_(self) -> str:
         return as_html(repr(self))
+
+    def within(self, name: str) -> Estimate:
+        """Return the mean AUC of ``"model"`` or ``"baseline"`` over these very sites, each by its own patients."""
+        return mean_of_these([getattr(site, name).auc for site in self.sites], scale="logit")
 
 
 def pool(sites: Sequence[SiteResult]) -> PooledResult:
@@ -104,7 +109,7 @@ def pool(sites: Sequence[SiteResult]) -> PooledResult:
         >>> import ccrcc_model as cc
         >>> cc.pool([cc.SiteResult.read("north.json"), cc.SiteResult.read("south.json")])
         Model ... of isup_grade >= 3 in north, south
-        AUC over all patients 0... against 0... of tumour volume alone
+        AUC within the sites 0... against 0... of tumour volume alone; over all patients, pooled, 0...
         300 patients, ... of them positive
     """
     if len(sites) < 2:
@@ -116,7 +121,7 @@ def pool(sites: Sequence[SiteResult]) -> PooledResult:
         tuple(sites),
         _pool_predictor([site.model for site in sites]),
         _pool_predictor([site.baseline for site in sites]),
-        meta_analysis([site.difference for site in sites]),
+        meta_analysis([site.difference for site in sites], limits=(-1.0, 1.0)),
     )
 
 

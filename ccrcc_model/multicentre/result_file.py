@@ -8,12 +8,13 @@ the file can write its hash. So a site signs by hand: it sends the hash by anoth
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from ccrcc_model.multicentre.older_formats import from_format_1
 from ccrcc_model.multicentre.predictor_result import PredictorResult, predictor_result, rounded
 from ccrcc_model.multicentre.result_faults import fault
 from ccrcc_model.multicentre.small_cells import SMALLEST_CELL, WITHHELD
@@ -37,8 +38,9 @@ if TYPE_CHECKING:  # at run time it is the caller's: to read a result needs no L
     from radiomics_cfg.table import FeatureTable
 
 KIND = "ccrcc result file"
-FORMAT = 1
-"""Version of the file's layout; any other is refused."""
+FORMAT = 2
+"""Version of the file's layout, and of how its figures are made: from 2 on intervals of AUCs are on the logit scale, and
+tumour volume orders patients itself. A file of format 1 is read too; any other is refused."""
 
 _ABOUT = (
     "Counts of patients, and figures of the whole cohort, by one locked model and by tumour volume alone (baseline).",
@@ -66,6 +68,7 @@ class SiteResult:
         baseline: That of tumour volume alone.
         difference: Difference of AUC (model − baseline), with DeLong's paired interval; withheld if a count of either is.
         versions: Of the software.
+        read_as: SHA-256 with which the file of an older format ended that this was read from; None for one of this format.
 
     Example:
         >>> import ccrcc_model as cc
@@ -85,6 +88,7 @@ class SiteResult:
     baseline: PredictorResult
     difference: Estimate
     versions: dict[str, str]
+    read_as: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         file_name(self.cohort)
@@ -105,7 +109,7 @@ class SiteResult:
     @property
     def sha256(self) -> str:
         """SHA-256 of the content, with which its file ends."""
-        return _digest(self._content())
+        return self.read_as or _digest(self._content())
 
     @classmethod
     def read(cls, path: AnyPath) -> Self:
@@ -119,26 +123,31 @@ class SiteResult:
         if content.get("kind") != KIND:
             msg = f"{path} is not a result file; a site makes one with `ccrcc benchmark --share`"
             raise InputError(msg)
-        if (version := content.get("format")) != FORMAT:
+        if (version := content.get("format")) not in {1, FORMAT}:
             remedy = (
                 "update the software" if isinstance(version, int) and version > FORMAT else "ask the site to make it again"
             )
-            msg = f"{path} is a result file of format {version}, this version reads {FORMAT}: {remedy}"
+            msg = f"{path} is a result file of format {version}, this version reads 1 and {FORMAT}: {remedy}"
             raise InputError(msg)
-        if content.pop("sha256", None) != _digest(content):
+        digest = content.pop("sha256", None)
+        if digest != _digest(content):
             msg = f"{path} was changed: its content does not match its SHA-256; ask the site for the file again"
             raise InputError(msg)
         try:
+            content = from_format_1(content) if version == 1 else content
             result = TypeAdapter(cls).validate_python(
                 {k: v for k, v in content.items() if k not in {"kind", "format", "about"}}
             )
+        except (TypeError, KeyError) as error:
+            msg = f"{path} contradicts itself: a figure is missing; ask the site to make it again"
+            raise InputError(msg) from error
         except ValueError as error:
             msg = f"{path} contradicts itself: {_first_fault(error)}; ask the site to make it again"
             raise InputError(msg) from error
         if result._content() != content:
             msg = f"{path} holds more than a result file does; ask the site to make it again"
             raise InputError(msg)
-        return result
+        return replace(result, read_as=digest) if version == 1 else result
 
     def write(self, path: AnyPath) -> None:
         """Write the file that `read` reads."""
@@ -148,7 +157,7 @@ class SiteResult:
 
     def _content(self) -> dict[str, Any]:
         """Return all that the file holds but its hash, as plain JSON values."""
-        values = json.loads(TypeAdapter(type(self)).dump_json(self))
+        values = json.loads(TypeAdapter(type(self)).dump_json(self, exclude={"read_as"}))
         return {"kind": KIND, "format": FORMAT, "about": list(_ABOUT), **values}
 
 

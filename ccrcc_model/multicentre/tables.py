@@ -11,7 +11,7 @@ from ccrcc_model.multicentre.result_file import SiteResult
 from ccrcc_model.multicentre.small_cells import SharedCounts
 from ccrcc_model.statistics.calls import SHARES
 from ccrcc_model.statistics.estimate import Estimate, clopper_pearson
-from ccrcc_model.statistics.meta_analysis import MetaAnalysis
+from ccrcc_model.statistics.meta_analysis import MetaAnalysis, Scale, mean_of_these
 from ccrcc_model.statistics.net_benefit import benefit_of_counts
 from ccrcc_model.validation.curve_tables import PREDICTORS
 from nnunet_ext.documents.csv_table import write_csv
@@ -38,16 +38,18 @@ def multicentre_table(result: PooledResult) -> pd.DataFrame:
 
 
 def meta_table(result: PooledResult) -> pd.DataFrame:
-    """Random effects of each figure: mean, prediction interval and spread between sites."""
-    analyses: list[tuple[str, str, str, MetaAnalysis]] = []
+    """Random effects of each figure: mean, prediction interval and spread between sites; and the mean of these very sites."""
+    analyses: list[tuple[str, str, Scale, MetaAnalysis, Estimate]] = []
     for name in PREDICTORS:
         pooled: PooledPredictor = getattr(result, name)
+        own: list[PredictorResult] = [getattr(site, name) for site in result.sites]
         analyses += [
-            (name, "auc", "logit", pooled.auc_meta),
-            (name, "calibration intercept", "identity", pooled.intercept),
-            (name, "calibration slope", "identity", pooled.slope),
+            (name, "auc", "logit", pooled.auc_meta, result.within(name)),
+            (name, "calibration intercept", "identity", pooled.intercept, mean_of_these([one.intercept for one in own])),
+            (name, "calibration slope", "identity", pooled.slope, mean_of_these([one.slope for one in own])),
         ]
-    analyses.append(("model less baseline", "auc difference", "identity", result.difference))
+    apart = mean_of_these([site.difference for site in result.sites], limits=(-1.0, 1.0))
+    analyses.append(("model less baseline", "auc difference", "identity", result.difference, apart))
     return pd.DataFrame(
         {
             "predictor": predictor,
@@ -61,9 +63,10 @@ def meta_table(result: PooledResult) -> pd.DataFrame:
             "tau_squared": meta.tau_squared,
             "i_squared": meta.i_squared,
             "q_p_value": meta.q_p_value,
+            **_bounds(within, "mean_of_these"),
             "reason": meta.mean.reason or meta.prediction.reason,
         }
-        for predictor, metric, scale, meta in analyses
+        for predictor, metric, scale, meta, within in analyses
     )
 
 
@@ -109,10 +112,14 @@ def summary(result: PooledResult) -> list[str]:
     model, first, meta = result.model, result.sites[0], result.model.auc_meta
     patients, events = sum(site.n for site in result.sites), sum(site.events for site in result.sites)
     lines = [f"Model {first.model_id[:12]} of {first.rule}: {len(result.sites)} sites, {patients} patients, {events} positive"]
+    within = result.within("model")
+    lines.append(f"AUC, mean of these {meta.sites} sites: {within.reason or within}")
     lines.append(f"AUC, random effects of {meta.sites} sites: {meta.mean.reason or meta.mean}")
     if model.auc.at_least is not None:
         value = "histograms are too coarse" if model.auc.value is None else f"{model.auc.value:.3f}"
-        lines.append(f"AUC over all patients: {value}, at least {model.auc.at_least:.3f} and at most {model.auc.at_most:.3f}")
+        lines.append(
+            f"AUC over all patients, pooled: {value}, at least {model.auc.at_least:.3f} and at most {model.auc.at_most:.3f}"
+        )
     for name in ("sensitivity", "specificity"):
         share = model.counts.proportion(name)
         lines.append(f"{name.capitalize()} at {model.threshold:.3f}: {share.reason or share}")

@@ -78,19 +78,24 @@ def plot_calibration(group: GroupResult, ax: Axes) -> Axes:
 
 
 def plot_decision_curve(group: GroupResult, ax: Axes) -> Axes:
-    """Draw the net benefit of model and tumour volume, with that of treating all and of treating none."""
-    ax.set(xlim=(0, 1), xlabel="Threshold probability", ylabel="Net benefit per patient")
+    """Draw the net benefit of model and tumour volume with pointwise bands, and that of treating all and of treating none."""
+    ax.set(xlabel="Threshold probability", ylabel="Net benefit per patient")
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     model, baseline = group.model.decision, group.baseline.decision
     if model is None or baseline is None:
         return say(ax, "Not estimable:\nno patients")
     top = max(float(model.model.max()), float(baseline.model.max()), group.model.events / group.model.n, 0.02)
     ax.set_ylim(-0.25 * top, 1.12 * top)
+    ax.set_xlim(max(float(model.threshold[0]) - 0.01, 0), min(float(model.threshold[-1]) + 0.01, 1))
+    for curve, colour in ((baseline, BASELINE), (model, MODEL)):
+        if len(curve.low):
+            ax.fill_between(curve.threshold, curve.low, curve.high, color=colour, alpha=0.13, linewidth=0)
     ax.plot(model.threshold, model.model, color=MODEL, label="Model", zorder=4)
     ax.plot(baseline.threshold, baseline.model, color=BASELINE, linestyle=DASHED, label="Tumour volume", zorder=3)
     ax.plot(model.threshold, model.treat_all, color=MUTED, linewidth=1, linestyle=(0, (1, 1.2)), label="Treat all")
     ax.axhline(0, color=INK, linewidth=0.8, label="Treat none")
-    ax.axvline(group.model.threshold, color=MODEL, linewidth=0.7, linestyle=(0, (2, 2)), label="Locked threshold")
+    if model.threshold[0] <= group.model.threshold <= model.threshold[-1]:
+        ax.axvline(group.model.threshold, color=MODEL, linewidth=0.7, linestyle=(0, (2, 2)), label="Locked threshold")
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     return ax
 

@@ -11,7 +11,7 @@ STAGES = {
     "passed": "Passed the gate",
     "segmented": "Segmented",
     "extracted": "Features extracted",
-    "modelled": "Modelled",
+    "modelled": "With an outcome",
 }
 
 _REFUSED_BY = {"check": "passed", "gate": "passed", "segment": "segmented", "extract": "extracted"}

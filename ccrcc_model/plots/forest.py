@@ -41,7 +41,7 @@ def plot_forest(sections: Sequence[Section], ax: Axes) -> Axes:
         if group is None:
             ax.text(-1.03, place + 0.1, name, transform=left, fontweight="bold", va="center")
             continue
-        pooled = group.scope is Scope.POOLED
+        pooled = group.scope is Scope.ACROSS
         ax.text(-1.03, place, name, transform=left, va="center", fontweight="bold" if pooled else "normal")
         ax.text(-0.4, place, _numbers(group), transform=left, va="center", ha="right", color=MUTED)
         aucs = f"{format_number(group.found.model.value)} vs {format_number(group.found.baseline.value)}"
@@ -68,7 +68,7 @@ def _line(ax: Axes, group: Contrast, place: int) -> None:
     if estimate.value is None:
         ax.text(0.5, place, "not estimable", transform=ax.get_yaxis_transform(), va="center", color=MUTED)
         return
-    marker = "D" if group.scope is Scope.POOLED else "o"
+    marker = "D" if group.scope is Scope.ACROSS else "o"
     hollow = group.scope is Scope.INTERNAL
     if estimate.low is not None and estimate.high is not None:
         ax.plot([estimate.low, estimate.high], [place, place], color=MODEL, linewidth=1.3)

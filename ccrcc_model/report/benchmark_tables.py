@@ -21,7 +21,7 @@ FEW_EVENTS = 10
 """Below this many patients of a class a large-sample interval (DeLong, Wald) is marked as a rough guide. Our choice."""
 
 ENOUGH_FOR_ICI = 400
-"""The ICI's interval held the truth in 75 % of cohorts of 60, in 88 % of 150, in 93 % of 400: benchmarks/intervals.py."""
+"""The ICI's interval held the truth in 75 % of cohorts of 60, in 88 % of 150, in 93 % of 400: docs/explanation/coverage.md."""
 
 
 def table_s2(results: Sequence[BenchmarkResult]) -> Table:
@@ -35,8 +35,8 @@ def table_s2(results: Sequence[BenchmarkResult]) -> Table:
         printed = f"rounded, for {' and '.join(cut)} truncated, to"
     note = (
         f"95% Clopper-Pearson CIs; figures {printed} two decimals. A patient is called positive from the threshold on. "
-        "External: the locked model. Internal: out-of-fold, at a threshold that was chosen on these same predictions, and so "
-        "slightly optimistic. PPV and NPV hold at each group's own prevalence."
+        "External: the locked model. Internal: out-of-fold, each fold at a threshold that the patients of the other folds "
+        "chose, with intervals at the effective number of patients. PPV and NPV hold at each group's own prevalence."
     )
     columns = [_S2_TITLES.get(name) or CALLS[name].title for name in frame.columns]
     rows = [[cell(value) for value in row] for row in frame.itertuples(index=False)]
@@ -46,7 +46,9 @@ def table_s2(results: Sequence[BenchmarkResult]) -> Table:
 def operating_point(result: BenchmarkResult) -> Table:
     """What else the calls at the locked threshold are worth: balanced accuracy, F1 and net benefit in every group."""
     shown = [figure for figure in (*CALLS, *BENEFIT) if figure.name not in SHARES]
-    rows = [[_name(group), *(_figure(at_threshold(group.model)[figure.name]) for figure in shown)] for group in result.groups]
+    rows = [
+        [_name(group), *(figure_cell(at_threshold(group.model)[figure.name]) for figure in shown)] for group in result.groups
+    ]
     note = "95% CIs by bootstrap; of net benefit, the normal interval of a mean. All hold at each group's own share of "
     note += f"positive patients.{_few_note(result)}"
     name = f"table-threshold-{result.target}"
@@ -74,21 +76,32 @@ def discrimination(result: BenchmarkResult) -> Table:
         [
             _name(group),
             f"{group.model.events} / {group.model.n}",
-            _figure(group.model.auc),
-            _figure(group.baseline.auc),
-            _figure(group.difference.estimate, sign=True),
-            _p_value(group.difference.p_value),
-            _figure(group.model.bootstrap.auprc) if group.model.bootstrap else "–",
+            figure_cell(group.model.auc),
+            figure_cell(group.baseline.auc),
+            figure_cell(group.difference.estimate, sign=True),
+            p_value_cell(group.difference.p_value),
+            figure_cell(group.model.bootstrap.auprc) if group.model.bootstrap else "–",
         ]
         for group in result.groups
     ]
     columns = ["Group", "Positive / all", "AUC, model", "AUC, tumour volume", "Difference", "P value", "AUPRC, model"]
     note = (
-        "95% CIs and paired two-sided P values by DeLong's method (doi:10.2307/2531595); AUPRC by bootstrap. Those of "
-        "out-of-fold predictions assume independence, which does not hold, and may be too narrow." + _few_note(result)
+        "95% CIs of AUCs by DeLong's variance on the logit scale (doi:10.1177/0962280207087173); of differences, and paired "
+        "two-sided P values, by DeLong's method (doi:10.2307/2531595). External patients are ordered by tumour volume itself, "
+        "larger is worse. Out-of-fold: means over the folds, corrected for the training patients that folds share "
+        "(doi:10.1023/A:1024068626366). " + _pooled_note(result) + _few_note(result)
     )
     name = f"table-auc-{result.target}"
     return Table(name, f"Discrimination, {title(result.target)}", columns, rows, (), note)
+
+
+def _pooled_note(result: BenchmarkResult) -> str:
+    if result.across is None:
+        return ""
+    return (
+        "All external cohorts: pairs of patients of different hospitals are compared too, which orders hospitals as well as "
+        "patients; the figures over cohorts are the headline."
+    )
 
 
 def calibration(result: BenchmarkResult) -> Table:
@@ -96,7 +109,7 @@ def calibration(result: BenchmarkResult) -> Table:
     rows = []
     for group in result.groups:
         for name, predictor in (("model", group.model), ("tumour volume", group.baseline)):
-            figures = [_figure(getattr(predictor.calibration, figure.name)) for figure in CALIBRATION]
+            figures = [figure_cell(getattr(predictor.calibration, figure.name)) for figure in CALIBRATION]
             rows.append([_name(group), name, *figures])
     columns = ["Group", "Predictor", *(figure.title for figure in CALIBRATION)]
     note = "Perfect: intercept 0, slope 1, ICI 0. 95% CIs by Wald; ICI by loess with a bootstrap (doi:10.1002/sim.8281)."
@@ -115,11 +128,11 @@ def uncertainty(result: BenchmarkResult) -> Table | None:
             rows.append(
                 [
                     _name(group),
-                    _figure(found.declined),
-                    _figure(everyone.auc),
-                    _figure(found.alike.auc) if found.alike else "–",
-                    *(_figure(sets.covered) for sets in (everyone.negative, everyone.positive)),
-                    *(_figure(sets.single) for sets in (everyone.negative, everyone.positive)),
+                    figure_cell(found.declined),
+                    figure_cell(everyone.auc),
+                    figure_cell(found.alike.auc) if found.alike else "–",
+                    *(figure_cell(sets.covered) for sets in (everyone.negative, everyone.positive)),
+                    *(figure_cell(sets.single) for sets in (everyone.negative, everyone.positive)),
                 ]
             )
     if not rows:
@@ -143,9 +156,9 @@ def graded(result: GradedResult) -> Table:
             f"{group.name}{', out-of-fold' if place == 0 else ''}",
             str(group.n),
             GRADING[name].title,
-            _figure(found.model),
-            _figure(found.baseline),
-            _figure(found.difference, sign=True),
+            figure_cell(found.model),
+            figure_cell(found.baseline),
+            figure_cell(found.difference, sign=True),
         ]
         for place, group in enumerate(result.groups)
         for name, found in group.figures.items()
@@ -164,8 +177,8 @@ def best_possible(run: Run) -> Table | None:
         [
             title(result.target),
             format_number(known[result.target]),
-            _figure(result.headline.model.auc),
-            _figure(result.headline.baseline.auc),
+            figure_cell(result.headline.auc),
+            figure_cell(result.headline.baseline_auc),
         ]
         for result in run.benchmarks
         if result.target in known
@@ -176,14 +189,16 @@ def best_possible(run: Run) -> Table | None:
     return Table("table-best", caption, columns, rows, (), note) if rows else None
 
 
-def _figure(estimate: Estimate, *, sign: bool = False) -> str:
+def figure_cell(estimate: Estimate, *, sign: bool = False) -> str:
+    """Return a figure with its interval, or why there is none."""
     value, low, high = (number(each, sign=sign) for each in (estimate.value, estimate.low, estimate.high))
     if estimate.value is None:
         return f"not estimable: {estimate.reason}"
     return value if estimate.low is None or estimate.high is None else f"{value} ({low} to {high})"
 
 
-def _p_value(p: float | None) -> str:
+def p_value_cell(p: float | None) -> str:
+    """Return a P value, or a dash for none."""
     if p is None:
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,13 +1,16 @@
 """Facts about a locked model, as shown in the page's section on models."""
 
+from ccrcc_model.models.families_line import families_line
 from ccrcc_model.models.model import Model
 from ccrcc_model.models.threshold import Decision
 from ccrcc_model.outcomes.target import Kind
+from ccrcc_model.report.sample_size import sample_size
 from ccrcc_model.report.summary import interval
 from ccrcc_model.statistics.estimate import format_number
 from ccrcc_model.statistics.evaluation import Scope
 from ccrcc_model.validation.graded_result import GradedResult
 from ccrcc_model.validation.result import BenchmarkResult
+from nnunet_ext.ground.notebook import counted
 from radiomics_cfg.foreign_table import FOREIGN
 
 
@@ -19,7 +22,8 @@ def facts(result: BenchmarkResult | GradedResult, model: Model | None) -> tuple[
         model: None if the run contains only the benchmark.
     """
     lines = _of_grades(result) if isinstance(result, GradedResult) else _of_yes_or_no(result)
-    return tuple(lines) if model is None else (*lines, *_of_model(model))
+    sizes = sample_size(result, model) if isinstance(result, BenchmarkResult) else []
+    return (*lines, *sizes) if model is None else (*lines, *sizes, *_of_model(model))
 
 
 def _of_yes_or_no(result: BenchmarkResult) -> list[tuple[str, str]]:
@@ -49,8 +53,9 @@ def _of_grades(result: GradedResult) -> list[tuple[str, str]]:
 
 def _of_model(model: Model) -> list[tuple[str, str]]:
     about, settings = model.manifest, model.manifest["settings"]
-    tuned = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in about["hyperparameters"].items())
     nested = f"{settings['folds']} outer folds, drawn {_times(settings['repeats'])}"
+    if settings["folds"] == "centre":
+        nested = "one centre left out at a time (internal-external validation)"
     inner = f"{settings['inner_folds']} inner folds, drawn {_times(settings['inner_repeats'])}"
     deep = [("Deep features", "experimental: principal components of a segmentation network's activations")]
     preset = about["preset"]["preset"]
@@ -59,8 +64,8 @@ def _of_model(model: Model) -> list[tuple[str, str]]:
         ("Features", f"{about['n_features']:,} offered by {offered}, {len(model.columns):,} used"),
         *(deep if "deep_sha256" in about["preset"] else []),
         ("Evaluation", f"nested cross-validation, patients kept together: {nested}; {inner}"),
-        ("Tuning", f"Optuna, {settings['trials']} trial{'s' * (settings['trials'] != 1)}; chosen: {tuned}"),
-        ("Ensemble", f"{len(model.members)} members, each of tumour volume and trees on the features that it selected"),
+        ("Tuning", f"Optuna, {counted(settings['trials'], 'trial')} over all families of models"),
+        ("Ensemble", f"{counted(len(model.members), 'member')}; {families_line(about['families'])}"),
         ("Calibration", _calibration(model)),
         *([("Harmonisation", HARMONISATIONS[settings["harmonise"]])] if settings["harmonise"] != "none" else []),
         *([("Classes", "weighted equally in fitting; probabilities are corrected for this")] if settings["balanced"] else []),

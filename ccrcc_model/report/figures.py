@@ -105,13 +105,14 @@ def _of_masks(run: Run, folder: Path) -> Iterator[Picture]:
 
 def _forest(results: tuple[BenchmarkResult, ...], folder: Path) -> Picture:
     numbers = [
-        f"{title(result.target)}, {group.name}: {interval(group.difference.estimate, sign=True)}"
+        f"{title(result.target)}, {one.name}: {interval(one.found.difference, sign=True)}"
         for result in results
-        for group in result.scope(*PANELS)
+        for one in result.contrasts
     ]
     caption = (
-        "Difference of AUC (model − tumour volume alone), with DeLong's paired 95% CI; positive patients and both "
-        "AUCs on the left. To the right of the line the model is better. Hollow: internal, out-of-fold. Diamond: all external."
+        "Difference of AUC (model − tumour volume alone), with DeLong's paired 95% CI; positive patients and both AUCs on the "
+        "left. To the right of the line the model is better. Hollow: internal, out-of-fold. Diamond: over the external "
+        "cohorts, by random effects from three on."
     )
     alt = f"Difference of AUC (model − tumour volume). {'; '.join(numbers)}."
     figure = draw_forest([(result.sentence, result.contrasts) for result in results])
@@ -160,7 +161,7 @@ def _of_benchmark(result: BenchmarkResult, folder: Path) -> Iterator[Picture]:
         "decision": (
             plot_decision_curve,
             66.0,
-            f"Decision curves, {name}: net benefit of treating by the model, by tumour volume, all, or none.",
+            f"Decision curves, {name}: net benefit of treating by model, tumour volume, all, or none; {_bands(result)}.",
         ),
     }
     for kind, (plot, height_mm, caption) in plots.items():
@@ -170,6 +171,14 @@ def _of_benchmark(result: BenchmarkResult, folder: Path) -> Iterator[Picture]:
         yield _save(
             figure, folder / stem, curves(result, kind), caption=caption, alt=f"{caption.partition(',')[0]}. {numbers}."
         )
+
+
+def _bands(result: BenchmarkResult) -> str:
+    bands = "95% bands, each threshold by itself"
+    if result.decision_range is None:
+        return f"{bands}; no range of thresholds was declared"
+    low, high = result.decision_range
+    return f"{bands}; thresholds from {low:g} to {high:g}, as declared"
 
 
 def _in_words(kind: str, group: GroupResult) -> str:

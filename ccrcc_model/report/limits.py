@@ -21,7 +21,7 @@ def limits(run: Run) -> list[str]:
             "The results are retrospective and from the cohorts named here; they do not show that the model helps patients."
         )
     for result in run.benchmarks:
-        group = result.headline
+        group = result.everyone
         name = title(result.target)
         if group.scope is Scope.INTERNAL:
             found.append(f"{name}: no external cohort was scored, so the performance in other hospitals is unknown.")
@@ -37,19 +37,18 @@ def limits(run: Run) -> list[str]:
         if all(one.scope is Scope.INTERNAL for one in result.contrasts)
     ]
     only_graded = bool(run.graded) and not run.benchmarks
-    if not only_graded:
-        found.append(
-            "Internal results are out-of-fold, but threshold and calibration were fitted on the same predictions: internal "
-            "sensitivity, specificity and calibration are slightly optimistic; internal AUC and all external results are not."
-        )
     found.append(
-        "Internal confidence intervals and P values assume that out-of-fold predictions are independent; as their models "
-        "share most of their patients, these intervals may be too narrow (doi:10.1023/A:1024068626366)."
+        "Internal results are those of a cross-validation: they estimate the performance of a model that this procedure fits "
+        "on as many patients as a training part holds, not of the locked model itself. Their intervals are corrected for "
+        "training patients that folds share (doi:10.1023/A:1024068626366), and are approximate."
     )
     found.append(
         "Confidence intervals reflect the sampling of patients, not choices of scanning, segmentation, tuning or threshold."
     )
     if not only_graded:
         found.append("PPV, NPV and net benefit apply only at the prevalence of the respective cohort.")
-    found.append("No result is corrected for multiple comparisons across cohorts and targets.")
+    found.append(
+        "One comparison of each model is primary and was named beforehand; its other comparisons are adjusted by Holm's "
+        "method. No result is corrected for multiple comparisons across cohorts and targets."
+    )
     return found

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from ccrcc_model.models.families_line import families_line
 from ccrcc_model.models.model import Model
 from ccrcc_model.report import benchmark_tables
 from ccrcc_model.report.environment import environment
@@ -54,6 +55,7 @@ def model_card(run: Run, model: Model, result: BenchmarkResult | GradedResult | 
         synthetic=run.record.synthetic,
         facts=facts(result, model) if result else (),
         graded=model.target.kind != "binary",
+        families=families_line(model.manifest["families"]),
         external=[one for one in result.contrasts if one.scope is Scope.EXTERNAL] if result else (),
         tables=_tables(result) if result else (),
         factors=_factors(result),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ccrcc_model.models.model import Model
 from ccrcc_model.plots.bars import group_dice
-from ccrcc_model.report import benchmark_tables, model_tables, tables
+from ccrcc_model.report import benchmark_tables, external_tables, model_tables, tables
 from ccrcc_model.report.environment import environment
 from ccrcc_model.report.facts import facts
 from ccrcc_model.report.features import extraction, write_presets, write_used
@@ -49,6 +49,7 @@ class TargetSection:
         blocks: Figures of the benchmark, with the tables below each.
         features: The features on which the model relies.
         comparators: Models that were fitted for comparison.
+        by_centre: Each centre by a model of the others, where centres were left out.
         groups: Contributions by region, scale, filter and family.
     """
 
@@ -59,6 +60,7 @@ class TargetSection:
     blocks: Blocks
     features: Picture | None
     comparators: tables.Table | None
+    by_centre: tables.Table | None
     groups: tables.Table | None
 
 
@@ -158,7 +160,16 @@ def render(run: Run, pictures: dict[str, Picture], beside: Beside | None = None)
         overlays=_overlays(run),
         n_overlays=len(run.overlays),
         indexes=[quote(Path(relpath(path, run.parts.report)).as_posix()) for path in run.parts.indexes],
-        cohorts=[table for table in (tables.flow(run), tables.refusals(run), tables.acquisition(run)) if table],
+        cohorts=[
+            table
+            for table in (
+                tables.flow(run),
+                external_tables.patients(run.benchmarks),
+                tables.refusals(run),
+                tables.acquisition(run),
+            )
+            if table
+        ],
         overlap=tables.overlap(run),
         table_s2=benchmark_tables.table_s2(run.benchmarks) if run.benchmarks else None,
         targets=[
@@ -187,13 +198,17 @@ def duration(seconds: float) -> str:
 
 def _blocks(result: BenchmarkResult, pictures: dict[str, Picture]) -> Blocks:
     shown = {
-        "roc": (benchmark_tables.discrimination(result),),
-        "calibration": (benchmark_tables.calibration(result),),
-        "decision": tuple(
-            table for table in (benchmark_tables.operating_point(result), benchmark_tables.uncertainty(result)) if table
+        "roc": (
+            benchmark_tables.discrimination(result),
+            external_tables.across_cohorts(result),
+            external_tables.intention_to_diagnose(result),
+            external_tables.readers(result),
+            external_tables.subgroups(result),
         ),
+        "calibration": (benchmark_tables.calibration(result),),
+        "decision": (benchmark_tables.operating_point(result), benchmark_tables.uncertainty(result)),
     }
-    return tuple((pictures[f"{kind}_{result.target}"], below) for kind, below in shown.items())
+    return tuple((pictures[f"{kind}_{result.target}"], tuple(one for one in below if one)) for kind, below in shown.items())
 
 
 def _graded_blocks(result: GradedResult, pictures: dict[str, Picture]) -> Blocks:
@@ -210,6 +225,7 @@ def _target(result: BenchmarkResult | GradedResult, run: Run, pictures: dict[str
         blocks,
         pictures.get(f"features_{result.target}"),
         model_tables.comparators(model) if model else None,
+        model_tables.internal_external(model) if model else None,
         model_tables.explanation(model) if model else None,
     )
 

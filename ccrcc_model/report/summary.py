@@ -10,6 +10,7 @@ from ccrcc_model.report.run_folder import Run
 from ccrcc_model.statistics.estimate import Estimate, Proportion, format_number
 from ccrcc_model.statistics.evaluation import GroupResult, Scope
 from ccrcc_model.validation.graded_result import GradedResult
+from ccrcc_model.validation.headline import OWN
 from ccrcc_model.validation.result import BenchmarkResult
 
 Tone = Literal["plain", "good", "open", "bad"]
@@ -94,18 +95,34 @@ def _asked(run: Run) -> Line:
 
 
 def _verdict(result: BenchmarkResult, run: Run) -> Line:
-    group = result.headline
-    difference = group.difference.estimate
-    verdict, tone = judge(difference)
-    who = "internal patients, out-of-fold" if group.scope is Scope.INTERNAL else "external patients"
+    first = result.headline
+    verdict, tone = judge(first.difference)
+    who = "internal patients, out-of-fold" if first.scope is Scope.INTERNAL else "external patients"
     text = (
-        f"AUC {interval(group.model.auc)} compared with {format_number(group.baseline.auc.value)} for tumour volume alone, "
-        f"difference {interval(difference, sign=True)}, in {group.model.n} {who}, {group.model.events} of them positive."
+        f"AUC {interval(first.auc)} compared with {format_number(first.baseline_auc.value)} for tumour volume alone, "
+        f"difference {interval(first.difference, sign=True)}, in {first.n} {who}, {first.events} of them positive."
     )
+    text += _over_cohorts(result)
     best = (run.record.best_possible_auc or {}).get(result.target)
     if best is not None:
         text += f" A perfect reader of these phantoms would reach {format_number(best)}."
     return Line(title(result.target), text, verdict, tone)
+
+
+def _over_cohorts(result: BenchmarkResult) -> str:
+    """Return how the cohorts were combined, what a further one may see, and the pooled figure beside it."""
+    first, across = result.headline, result.across
+    if across is None or first.by == OWN:
+        return ""
+    used = across.auc.random.sites
+    some = "" if used == first.cohorts else f", {in_words(used)} of which have an AUC"
+    text = f" Of {in_words(first.cohorts)} cohorts{some}, each by its own figures, combined by {first.by}"
+    if first.prediction is not None:
+        low, high = (format_number(bound) for bound in (first.prediction.low, first.prediction.high))
+        text += f"; a further cohort like these may see an AUC of {low} to {high} (95% prediction interval)"
+    else:
+        text += "; two cohorts do not show how far a further one may differ"
+    return f"{text}. Over all their patients, pooled, the AUC is {format_number(result.everyone.model.auc.value)}."
 
 
 def _graded_verdict(result: GradedResult) -> Line:
@@ -147,7 +164,7 @@ def _threshold(results: tuple[BenchmarkResult, ...]) -> Line:
 
     parts = []
     for result in results:
-        cells = result.headline.model.counts
+        cells = result.everyone.model.counts
         found = share(cells.sensitivity, "found", "positive")
         spared = share(cells.specificity, "cleared", "negative")
         parts.append(f"{title(result.target)}: {found}; {spared}.")
@@ -155,7 +172,7 @@ def _threshold(results: tuple[BenchmarkResult, ...]) -> Line:
 
 
 def _probabilities(results: tuple[BenchmarkResult, ...]) -> Line:
-    return Line("Probabilities", " ".join(f"{title(result.target)}: {_calibration(result.headline)}." for result in results))
+    return Line("Probabilities", " ".join(f"{title(result.target)}: {_calibration(result.everyone)}." for result in results))
 
 
 def _calibration(group: GroupResult) -> str:

@@ -14,6 +14,7 @@ References:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ from ccrcc_model.statistics.calibration import CALIBRATION, LOESS_MIN_PATIENTS, 
 from ccrcc_model.statistics.calls import CALLS, counts
 from ccrcc_model.statistics.discrimination import DISCRIMINATION
 from ccrcc_model.statistics.estimate import LEVEL, Estimate
-from ccrcc_model.statistics.predictions import Predictions, one_class
+from ccrcc_model.statistics.figure import Figure
+from ccrcc_model.statistics.predictions import Predictions, few_of_a_class, one_class
 
 REPLICATES = 2000
 SEED = 0
@@ -52,7 +54,7 @@ class Bootstrap:
         f1: At the threshold.
         brier: Brier score.
         ici: Integrated calibration index. Resampling adds noise to the smoothed curve, so that its interval lies high
-            in a small cohort (``benchmarks/intervals.py``).
+            in a small cohort (docs/explanation/coverage.md).
     """
 
     replicates: int
@@ -81,13 +83,18 @@ def bootstrap(
         msg = f"A bootstrap needs at least one replicate, not {replicates}"
         raise ValueError(msg)
     cells = counts(predictions, threshold)
-    values = {figure.name: figure.compute(cells) for figure in CALLS if figure.redrawn}
+    values: list[tuple[Figure[Any], Estimate]] = [(figure, figure.compute(cells)) for figure in CALLS if figure.redrawn]
     for family in (DISCRIMINATION, CALIBRATION):
-        values |= {figure.name: figure.compute(predictions) for figure in family if figure.redrawn}
+        values += [(figure, figure.compute(predictions)) for figure in family if figure.redrawn]
     resampled = resample(predictions, threshold, replicates=replicates, seed=seed) if len(predictions) else {}
-    return Bootstrap(
-        replicates, seed, **{name: _with_interval(value, resampled.get(name), level) for name, value in values.items()}
-    )
+    few = few_of_a_class(predictions)
+    found = {}
+    for figure, estimate in values:
+        if few and figure.compares_classes and estimate.value is not None:
+            found[figure.name] = Estimate(estimate.value, reason=few)
+        else:
+            found[figure.name] = _with_interval(estimate, resampled.get(figure.name), level)
+    return Bootstrap(replicates, seed, **found)
 
 
 def resample(predictions: Predictions, threshold: float, *, replicates: int, seed: int) -> dict[str, _Floats]:
@@ -102,20 +109,34 @@ def resample(predictions: Predictions, threshold: float, *, replicates: int, see
     order = np.argsort(predictions.y_prob, kind="stable")
     probability, truth = predictions.y_prob[order], predictions.y_true[order].astype(np.int64)
     first_called = int(np.searchsorted(probability, threshold, side="left"))
+    ranked, first_of_tie = _ranking(predictions)
     within, over = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
-    first_of_tie = np.append(True, np.diff(probability) > 0)
     group, points = neighbour_groups(probability, smooth=len(probability) >= LOESS_MIN_PATIENTS)
-    rankings, calibrations = [], []
+    precisions, calibrations = [], []
     for draws in _draws([np.arange(len(truth))], replicates, over):
-        rankings.append(resampled_ranking(truth, first_of_tie, first_called, draws))
+        precisions.append(resampled_ranking(ranked, first_of_tie, 0, draws)[:, 1])
         calibrations.append(resampled_calibration(probability, truth, group, points, LOESS_SPAN, first_called, draws))
     found = dict(zip(("f1", "brier", "ici"), np.concatenate(calibrations).T, strict=True))
-    found["auprc"] = np.concatenate(rankings)[:, 1]
+    found["auprc"] = np.concatenate(precisions)
     if one_class(predictions) is None:
-        strata = [np.flatnonzero(truth == value) for value in (0, 1)]
-        blocks = [resampled_ranking(truth, first_of_tie, first_called, draws) for draws in _draws(strata, replicates, within)]
-        found["auc"], _, found["balanced_accuracy"] = np.concatenate(blocks).T
+        new = np.append(True, np.diff(probability) > 0)
+        called = [resampled_ranking(truth, new, first_called, draws) for draws in _draws(_strata(truth), replicates, within)]
+        found["auc"], _, found["balanced_accuracy"] = np.concatenate(called).T
+    if one_class(predictions) is None and predictions.score is not None:
+        areas = [resampled_ranking(ranked, first_of_tie, 0, draws) for draws in _draws(_strata(ranked), replicates, within)]
+        found["auc"] = np.concatenate(areas)[:, 0]
     return found
+
+
+def _ranking(predictions: Predictions) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the truth in the order of the patients, and whether each differs from the one before, each of shape ``(n,)``."""
+    order = np.argsort(predictions.order, kind="stable")
+    return predictions.y_true[order].astype(np.int64), np.append(True, np.diff(predictions.order[order]) > 0)
+
+
+def _strata(truth: npt.NDArray[np.int64]) -> list[npt.NDArray[np.intp]]:
+    """Return the places of the negative and of the positive patients."""
+    return [np.flatnonzero(truth == value) for value in (0, 1)]
 
 
 def times_drawn(n: int, *, draws: int, seed: int) -> _Floats:

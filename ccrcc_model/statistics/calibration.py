@@ -14,7 +14,7 @@ from scipy import special
 from ccrcc_model.statistics.curves import FloatArray
 from ccrcc_model.statistics.estimate import LEVEL, NEEDS_BOOTSTRAP, Estimate, Proportion, clopper_pearson, normal_interval
 from ccrcc_model.statistics.figure import Figures
-from ccrcc_model.statistics.predictions import Predictions, one_class
+from ccrcc_model.statistics.predictions import Predictions, few_of_a_class, one_class
 
 CALIBRATION: Figures[Callable[[Predictions], Estimate]] = Figures("calibration")
 """Figures of whether predicted risks come true."""
@@ -27,6 +27,9 @@ LOESS_POINTS = 201
 """With more distinct probabilities than this the smoother is fitted at their quantiles and interpolated between."""
 LOESS_PATIENTS = 1000
 """More patients than this are pooled into so many groups of neighbouring probability before they are smoothed."""
+SLOPE_PATIENTS_OF_CLASS = 10
+"""With fewer patients of a class a logistic slope is biased and its Wald interval is wrong: Peduzzi et al. 1996,
+doi:10.1016/S0895-4356(96)00236-3, for the one slope that is fitted here."""
 LOESS_MIN_PATIENTS = 20
 """Below this a smoother draws noise. Our choice; the literature asks for far more before a curve is trusted."""
 
@@ -84,29 +87,28 @@ def calibration_intercept(predictions: Predictions, *, level: float = LEVEL) -> 
     """
     if reason := one_class(predictions):
         return Estimate(None, reason=reason)
-    offset = _logit(predictions.y_prob)
-    coefficients, covariance = _logistic(np.ones((len(offset), 1)), predictions.y_true, offset)
-    return normal_interval(float(coefficients[0]), float(covariance[0, 0]), level=level)
+    value, variance = _intercept(_logit(predictions.y_prob), predictions.y_true)
+    if reason := few_of_a_class(predictions):
+        return Estimate(value, reason=reason)
+    return normal_interval(value, variance, level=level)
 
 
 @CALIBRATION.add("slope", title="Calibration slope", source="Cox 1958, doi:10.1093/biomet/45.3-4.562")
 def calibration_slope(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
     """Slope of a logistic regression of the outcome on the logit of the probability, with its Wald interval.
 
-    1 is right; below 1 the probabilities are too extreme. Not estimable where all probabilities are equal or separate
-    the classes, since the regression then has no finite solution.
+    1 is right; below 1 the probabilities are too extreme. Not estimable where the regression has no finite solution
+    (all probabilities are equal, or they separate the classes), where a class has fewer than ten patients, and where a slope
+    of 1 would more likely than not be taken for 0, as the patients are fewer than the formula of Hsieh et al. asks for at a
+    power of one half: nearly equal probabilities otherwise have slopes of thousands.
 
     References:
-        Cox 1958, doi:10.1093/biomet/45.3-4.562; Van Calster et al. 2019, doi:10.1186/s12916-019-1466-7.
+        Cox 1958, doi:10.1093/biomet/45.3-4.562; Van Calster et al. 2019, doi:10.1186/s12916-019-1466-7; patients that a slope
+        needs: Hsieh et al. 1998, doi:10.1002/(SICI)1097-0258(19980730)17:14<1623::AID-SIM871>3.0.CO;2-S.
     """
-    if reason := one_class(predictions):
-        return Estimate(None, reason=reason)
     logit = _logit(predictions.y_prob)
-    positive, negative = logit[predictions.y_true == 1], logit[predictions.y_true == 0]
-    if np.ptp(logit) == 0:
-        return Estimate(None, reason="all probabilities are equal")
-    if positive.min() >= negative.max() or positive.max() <= negative.min():
-        return Estimate(None, reason="the probabilities separate the classes")
+    if reason := one_class(predictions) or _no_slope(logit, predictions.y_true, level):
+        return Estimate(None, reason=reason)
     coefficients, covariance = _logistic(
         np.stack([np.ones_like(logit), logit], axis=1), predictions.y_true, np.zeros_like(logit)
     )
@@ -118,6 +120,7 @@ def calibration_slope(predictions: Predictions, *, level: float = LEVEL) -> Esti
     title="Brier score",
     source="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2",
     redrawn="all patients",
+    compares_classes=False,
 )
 def brier_score(predictions: Predictions, *, level: float = LEVEL) -> Estimate:
     """Mean squared distance of probability and outcome, with the normal interval of a mean; 0 is perfect.
@@ -170,7 +173,11 @@ def calibration_curve(predictions: Predictions, *, max_groups: int = 10) -> Cali
 
 
 def loess(
-    x: npt.NDArray[np.float64], y: npt.NDArray[np.int_] | npt.NDArray[np.float64], at: npt.NDArray[np.float64]
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.int_] | npt.NDArray[np.float64],
+    at: npt.NDArray[np.float64],
+    *,
+    weight: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Local quadratic regression of ``y`` on ``x`` evaluated at ``at``: R's ``loess`` with ``surface = "direct"``.
 
@@ -178,6 +185,7 @@ def loess(
         x: Shape ``(n,)``.
         y: Shape ``(n,)``.
         at: Shape ``(m,)``.
+        weight: Patients that each entry of ``x`` stands for, shape ``(n,)``; one each by default.
 
     Returns:
         Fitted values, shape ``(m,)``. Where ties leave too few distinct neighbours for a parabola, the fit of least norm.
@@ -185,16 +193,15 @@ def loess(
     References:
         Cleveland and Devlin 1988, doi:10.1080/01621459.1988.10478639.
     """
+    patients = np.ones(len(x)) if weight is None else weight
     distance = np.abs(x[None, :] - at[:, None])
-    neighbours = max(int(LOESS_SPAN * len(x) + 1e-5), 1)
-    bandwidth = np.partition(distance, neighbours - 1, axis=1)[:, neighbours - 1]
-    bandwidth = np.maximum(bandwidth, 1e-12)[:, None]
+    bandwidth = np.maximum(_bandwidth(distance, patients), 1e-12)[:, None]
     ratio = distance / bandwidth
-    weight = np.clip(1 - ratio * ratio * ratio, 0, None)
-    weight = weight * weight * weight
-    weight[distance == 0] = 1.0
+    kernel = np.clip(1 - ratio * ratio * ratio, 0, None)
+    kernel = kernel * kernel * kernel
+    kernel[distance == 0] = 1.0
     centred = (x[None, :] - at[:, None]) / bandwidth
-    weighted = [weight]
+    weighted = [kernel * patients]
     for _ in range(4):
         weighted.append(weighted[-1] * centred)
     moments = np.stack([power.sum(axis=1) for power in weighted], axis=1)
@@ -202,6 +209,36 @@ def loess(
     normal = moments[:, np.arange(3)[:, None] + np.arange(3)[None, :]]
     fitted = np.linalg.pinv(normal, rcond=1e-9, hermitian=True) @ right[:, :, None]
     return np.asarray(fitted[:, 0, 0], dtype=np.float64)
+
+
+def _bandwidth(distance: npt.NDArray[np.float64], patients: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the distance at which the nearest ``LOESS_SPAN`` of the patients are reached, shape ``(m,)``."""
+    neighbours = max(np.floor(LOESS_SPAN * patients.sum() + 1e-5), 1.0)
+    order = np.argsort(distance, axis=1)
+    last = (np.cumsum(patients[order], axis=1) >= neighbours - 1e-9).argmax(axis=1)
+    rows = np.arange(len(distance))
+    return np.asarray(distance[rows, order[rows, last]], dtype=np.float64)
+
+
+def _no_slope(logit: npt.NDArray[np.float64], y: npt.NDArray[np.int_], level: float) -> str | None:
+    """Return why patients of two classes have no calibration slope, or None."""
+    positive, negative = logit[y == 1], logit[y == 0]
+    if np.ptp(logit) == 0:
+        return "all probabilities are equal"
+    if positive.min() >= negative.max() or positive.max() <= negative.min():
+        return "the probabilities separate the classes"
+    if (rarer := min(len(positive), len(negative))) < SLOPE_PATIENTS_OF_CLASS:
+        return f"{rarer} patients of the smaller class, a slope needs {SLOPE_PATIENTS_OF_CLASS}"
+    information = len(y) * y.mean() * (1 - y.mean()) * logit.var()
+    if information <= special.ndtri((1 + level) / 2) ** 2:
+        return f"the probabilities of {len(y)} patients differ too little to tell a slope of 1 from one of 0"
+    return None
+
+
+def _intercept(logit: npt.NDArray[np.float64], y: npt.NDArray[np.int_]) -> tuple[float, float]:
+    """Return what must be added to every logit, and its variance."""
+    coefficients, covariance = _logistic(np.ones((len(logit), 1)), y, logit)
+    return float(coefficients[0]), float(covariance[0, 0])
 
 
 def _too_few(predictions: Predictions) -> str | None:
@@ -213,14 +250,15 @@ def _smooth(predictions: Predictions) -> tuple[npt.NDArray[np.float64], npt.NDAr
     """Probabilities in rising order and the smoothed share of positives there, each of shape ``(n_points,)``."""
     order = np.argsort(predictions.y_prob, kind="stable")
     x, y = predictions.y_prob[order], predictions.y_true[order].astype(np.float64)
+    sizes = np.ones(len(x))
     if len(x) > LOESS_PATIENTS:
         starts = np.linspace(0, len(x), LOESS_PATIENTS, endpoint=False).astype(int)
-        sizes = np.diff(np.append(starts, len(x)))
+        sizes = np.diff(np.append(starts, len(x))).astype(np.float64)
         x, y = np.add.reduceat(x, starts) / sizes, np.add.reduceat(y, starts) / sizes
     points = np.unique(x)
     if len(points) > LOESS_POINTS:
         points = np.unique(np.quantile(points, np.linspace(0, 1, LOESS_POINTS)))
-    return points, np.clip(loess(x, y, points), 0, 1)
+    return points, np.clip(loess(x, y, points, weight=sizes), 0, 1)
 
 
 def _logit(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

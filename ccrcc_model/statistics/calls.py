@@ -14,43 +14,56 @@ CLOPPER_PEARSON = "a share of patients; its interval: Clopper and Pearson 1934, 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Patients by truth and by prediction at one threshold."""
+    """Patients by truth and by prediction at one threshold.
+
+    Args:
+        true_positive: Positive patients that are called positive.
+        false_negative: Positive patients that are not.
+        true_negative: Negative patients that are not called positive.
+        false_positive: Negative patients that are.
+        design_effect: By how much the variance of a share exceeds that of independent patients: above 1 for out-of-fold calls,
+            see ``ccrcc_model.statistics.cross_validation``.
+    """
 
     true_positive: int
     false_negative: int
     true_negative: int
     false_positive: int
+    design_effect: float = 1.0
+
+    def _share(self, numerator: int, denominator: int, *, of: str) -> Proportion:
+        return clopper_pearson(numerator, denominator, of=of, effect=self.design_effect)
 
     @property
     @CALLS.add("sensitivity", title="Sensitivity", source=CLOPPER_PEARSON)
     def sensitivity(self) -> Proportion:
         """Share of the positive patients that are called positive."""
-        return clopper_pearson(self.true_positive, self.true_positive + self.false_negative, of="positive patients")
+        return self._share(self.true_positive, self.true_positive + self.false_negative, of="positive patients")
 
     @property
     @CALLS.add("specificity", title="Specificity", source=CLOPPER_PEARSON)
     def specificity(self) -> Proportion:
         """Share of the negative patients that are called negative."""
-        return clopper_pearson(self.true_negative, self.true_negative + self.false_positive, of="negative patients")
+        return self._share(self.true_negative, self.true_negative + self.false_positive, of="negative patients")
 
     @property
     @CALLS.add("accuracy", title="Accuracy", source=CLOPPER_PEARSON)
     def accuracy(self) -> Proportion:
         """Share of all patients that are called correctly."""
         n = self.true_positive + self.false_negative + self.true_negative + self.false_positive
-        return clopper_pearson(self.true_positive + self.true_negative, n, of="patients")
+        return self._share(self.true_positive + self.true_negative, n, of="patients")
 
     @property
     @CALLS.add("ppv", title="PPV", source=CLOPPER_PEARSON)
     def ppv(self) -> Proportion:
         """Positive predictive value: share of those called positive that are."""
-        return clopper_pearson(self.true_positive, self.true_positive + self.false_positive, of="patients called positive")
+        return self._share(self.true_positive, self.true_positive + self.false_positive, of="patients called positive")
 
     @property
     @CALLS.add("npv", title="NPV", source=CLOPPER_PEARSON)
     def npv(self) -> Proportion:
         """Negative predictive value: share of those called negative that are."""
-        return clopper_pearson(self.true_negative, self.true_negative + self.false_negative, of="patients called negative")
+        return self._share(self.true_negative, self.true_negative + self.false_negative, of="patients called negative")
 
     @property
     @CALLS.add(
@@ -93,7 +106,7 @@ class Counts:
         return Estimate(2 * self.true_positive / concerned, reason=NEEDS_BOOTSTRAP)
 
 
-def counts(predictions: Predictions, threshold: float) -> Counts:
+def counts(predictions: Predictions, threshold: float, *, design_effect: float = 1.0) -> Counts:
     """Count patients by truth and prediction; a probability equal to ``threshold`` is called positive."""
     called = predictions.y_prob >= threshold
     positive = predictions.y_true == 1
@@ -102,6 +115,7 @@ def counts(predictions: Predictions, threshold: float) -> Counts:
         false_negative=int((~called & positive).sum()),
         true_negative=int((~called & ~positive).sum()),
         false_positive=int((called & ~positive).sum()),
+        design_effect=design_effect,
     )
 
 

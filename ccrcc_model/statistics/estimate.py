@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 from ccrcc_model.statistics import intervals
 
@@ -136,7 +136,9 @@ def format_difference(estimate: Estimate) -> str:
     return f"{signed(estimate.value)} ({signed(estimate.low)} to {signed(estimate.high)})"
 
 
-def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", level: float = LEVEL) -> Proportion:
+def clopper_pearson(
+    numerator: int, denominator: int, *, of: str = "cases", level: float = LEVEL, effect: float = 1.0
+) -> Proportion:
     """Proportion with the exact interval, whose coverage is never below ``level``.
 
     Args:
@@ -144,6 +146,8 @@ def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", leve
         denominator: Cases in all; with none the proportion is not estimable.
         of: What the denominator counts, for the reason.
         level: Coverage of the interval.
+        effect: Design effect: the interval is that of ``1 / effect`` of the cases (Korn and Graubard 1998, Survey Methodology
+            24:193-201).
 
     Raises:
         ValueError: If the counts are not 0 <= numerator <= denominator.
@@ -156,7 +160,7 @@ def clopper_pearson(numerator: int, denominator: int, *, of: str = "cases", leve
         raise ValueError(msg)
     if denominator == 0:
         return Proportion(None, reason=f"no {of}")
-    low, high = intervals.clopper_pearson(np.asarray(numerator), np.asarray(denominator), level=level)
+    low, high = intervals.clopper_pearson(np.asarray(numerator / effect), np.asarray(denominator / effect), level=level)
     return Proportion(numerator / denominator, float(low), float(high), numerator=numerator, denominator=denominator)
 
 
@@ -166,3 +170,16 @@ def normal_interval(
     """Return a figure with the interval that a normal one of this variance has, cut at the limits of the figure."""
     half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance)
     return Estimate(value, max(value - half, limits[0]), min(value + half, limits[1]))
+
+
+def logit_interval(value: float, variance: float, *, level: float = LEVEL) -> Estimate:
+    """Return a share inside (0, 1) with the normal interval that its log odds have by the delta method.
+
+    Args:
+        value: The share, such as an AUC.
+        variance: Of the share itself; that of its log odds is ``variance / (value * (1 - value))**2``.
+        level: Coverage of the interval.
+    """
+    half = float(stats.norm.ppf((1 + level) / 2)) * sqrt(variance) / (value * (1 - value))
+    middle = float(special.logit(value))
+    return Estimate(value, float(special.expit(middle - half)), float(special.expit(middle + half)))

@@ -3,16 +3,28 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import numpy as np
+import numpy.typing as npt
+
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED, Bootstrap, bootstrap
 from ccrcc_model.statistics.calibration import Calibration, CalibrationCurve, calibrate, calibration_curve
 from ccrcc_model.statistics.calls import Counts, counts
 from ccrcc_model.statistics.conformal import ConformalSets
-from ccrcc_model.statistics.curves import DecisionCurve, RocCurve, decision_curve, roc_curve
+from ccrcc_model.statistics.curves import (
+    BenefitDifference,
+    DecisionCurve,
+    RocCurve,
+    benefit_difference,
+    decision_curve,
+    roc_curve,
+)
 from ccrcc_model.statistics.discrimination import auc, auc_difference
 from ccrcc_model.statistics.estimate import Comparison, Difference, Estimate
 from ccrcc_model.statistics.mcnemar import CallComparison, compare_calls
 from ccrcc_model.statistics.predictions import Predictions
 from ccrcc_model.statistics.uncertainty import Uncertainty, uncertainty
+
+Floats = npt.NDArray[np.float64]
 
 
 class Scope(StrEnum):
@@ -24,6 +36,8 @@ class Scope(StrEnum):
     """One external cohort, predicted by the locked model."""
     POOLED = "pooled external"
     """All external cohorts together."""
+    ACROSS = "across external cohorts"
+    """All external cohorts, each by its own figures, which are then combined."""
     CENTRE = "centre"
     """One centre of an external cohort."""
 
@@ -98,6 +112,8 @@ class GroupResult:
         difference: Difference of AUC (model − baseline).
         calls: McNemar's test of the calls of model and baseline; None in an older benchmark.
         uncertainty: Of the model; None for the internal group, which the sets are calibrated on.
+        benefit: Difference of net benefit (model − baseline) over the thresholds; None for one patient, and in an older
+            benchmark.
     """
 
     name: str
@@ -107,6 +123,7 @@ class GroupResult:
     difference: Difference
     calls: CallComparison | None = None
     uncertainty: Uncertainty | None = None
+    benefit: BenefitDifference | None = None
 
     @property
     def contrast(self) -> Contrast:
@@ -115,10 +132,24 @@ class GroupResult:
         return Contrast(self.name, self.scope, self.model.n, self.model.events, "AUC", found)
 
 
-def evaluate(predictions: Predictions, threshold: float, *, replicates: int = REPLICATES, seed: int = SEED) -> Evaluation:
+def evaluate(
+    predictions: Predictions,
+    threshold: float,
+    *,
+    thresholds: Floats | None = None,
+    replicates: int = REPLICATES,
+    seed: int = SEED,
+) -> Evaluation:
     """Return every figure of ``predictions`` at a threshold that was fixed before.
 
     Figures that cannot be estimated, as in a group of one class, say so instead of raising.
+
+    Args:
+        predictions: Truth and probability.
+        threshold: From which a patient is called positive.
+        thresholds: Of the decision curve.
+        replicates: Resamples of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     resampled = bootstrap(predictions, threshold, replicates=replicates, seed=seed)
     return Evaluation(
@@ -129,7 +160,7 @@ def evaluate(predictions: Predictions, threshold: float, *, replicates: int = RE
         auc=auc(predictions),
         calibration=replace(calibrate(predictions), ici=resampled.ici),
         roc=roc_curve(predictions),
-        decision=decision_curve(predictions),
+        decision=decision_curve(predictions, thresholds),
         curve=calibration_curve(predictions),
         bootstrap=resampled,
     )
@@ -143,6 +174,7 @@ def evaluate_group(
     threshold: float,
     baseline_threshold: float,
     sets: ConformalSets | None = None,
+    thresholds: Floats | None = None,
     replicates: int = REPLICATES,
     seed: int = SEED,
 ) -> GroupResult:
@@ -155,6 +187,7 @@ def evaluate_group(
         threshold: The locked model's.
         baseline_threshold: The locked baseline's.
         sets: Calibrated on out-of-fold predictions; not used for the internal group, which they are calibrated on.
+        thresholds: Of the decision curves.
         replicates: Resamples of the bootstrap.
         seed: Seed of the bootstrap.
 
@@ -164,9 +197,10 @@ def evaluate_group(
     return GroupResult(
         pair.model.cohort if name is None else name,
         scope,
-        evaluate(pair.model, threshold, replicates=replicates, seed=seed),
-        evaluate(pair.baseline, baseline_threshold, replicates=replicates, seed=seed),
+        evaluate(pair.model, threshold, thresholds=thresholds, replicates=replicates, seed=seed),
+        evaluate(pair.baseline, baseline_threshold, thresholds=thresholds, replicates=replicates, seed=seed),
         auc_difference(pair.model, pair.baseline),
         compare_calls(pair.model, pair.baseline, first_threshold=threshold, second_threshold=baseline_threshold),
         uncertainty(pair.model, sets) if sets is not None and scope is not Scope.INTERNAL else None,
+        benefit_difference(pair.model, pair.baseline, thresholds),
     )

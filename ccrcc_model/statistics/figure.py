@@ -34,6 +34,7 @@ class Figure(Generic[Formula]):
         redrawn: Whom the bootstrap draws from; None for a figure that is not resampled.
         kinds: Kinds of target that it is for.
         reads: Which predicted value it is computed from.
+        compares_classes: Whether it compares positive with negative patients; its interval then needs two of each.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Figure(Generic[Formula]):
     redrawn: Redrawn | None
     kinds: tuple[Kind, ...]
     reads: Reads
+    compares_classes: bool = True
 
 
 class Figures(Generic[Formula]):
@@ -67,6 +69,7 @@ class Figures(Generic[Formula]):
         redrawn: Redrawn | None = None,
         kinds: tuple[Kind, ...] = ("binary",),
         reads: Reads = "probability",
+        compares_classes: bool = True,
     ) -> Callable[[_Decorated], _Decorated]:
         """Register a function as a figure; the function itself stays as it is.
 
@@ -78,6 +81,7 @@ class Figures(Generic[Formula]):
             redrawn: Whom the bootstrap draws from.
             kinds: Kinds of target that it is for.
             reads: Which predicted value it is computed from.
+            compares_classes: Whether it compares positive with negative patients.
 
         Raises:
             ValueError: If the family has a figure of this name, or does not state whom its bootstrap draws from.
@@ -90,7 +94,7 @@ class Figures(Generic[Formula]):
             raise ValueError(msg)
 
         def register(compute: _Decorated) -> _Decorated:
-            self._known[name] = Figure(name, title, source, compute, interval, redrawn, kinds, reads)  # type: ignore[arg-type]
+            self._known[name] = Figure(name, title, source, compute, interval, redrawn, kinds, reads, compares_classes)  # type: ignore[arg-type]
             return compute
 
         return register

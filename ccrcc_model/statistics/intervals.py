@@ -14,15 +14,17 @@ Whole = npt.NDArray[np.int64]
 Bounds = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def clopper_pearson(numerator: Whole, denominator: Whole, *, level: float) -> Bounds:
-    """Exact interval, whose coverage is never below ``level``.
+def clopper_pearson(
+    numerator: Whole | npt.NDArray[np.float64], denominator: Whole | npt.NDArray[np.float64], *, level: float
+) -> Bounds:
+    """Exact interval, whose coverage is never below ``level``; effective numbers of patients need not be whole.
 
     References:
         Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404.
     """
     tail, others = (1 - level) / 2, denominator - numerator
-    low = stats.beta.ppf(tail, np.maximum(numerator, 1), others + 1)
-    high = stats.beta.ppf(1 - tail, numerator + 1, np.maximum(others, 1))
+    low = stats.beta.ppf(tail, np.where(numerator == 0, 1, numerator), others + 1)
+    high = stats.beta.ppf(1 - tail, numerator + 1, np.where(others == 0, 1, others))
     return np.where(numerator == 0, 0.0, low), np.where(others == 0, 1.0, high)
 
 

@@ -1,5 +1,6 @@
 """What a model predicted for each patient: the only input of figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +31,8 @@ class Predictions:
         y_prob: Shape ``(n,)``, probability that the target is positive, inside [0, 1].
         abstained: Shape ``(n,)``, True where the model should not be believed, as the patient is unlike its development
             patients; the probability is given all the same. None where this was not asked.
+        score: Shape ``(n,)``, orders the patients where the probability should not, as the logarithm of tumour volume does for
+            the baseline: its probability may be the same for all. None where the probability orders them.
 
     Example:
         >>> import ccrcc_model as cc
@@ -46,6 +49,7 @@ class Predictions:
     y_true: npt.NDArray[np.int_]
     y_prob: npt.NDArray[np.float64]
     abstained: npt.NDArray[np.bool_] | None = None
+    score: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.y_true)
@@ -62,6 +66,9 @@ class Predictions:
             raise InputError(msg)
         if not ((self.y_prob >= 0) & (self.y_prob <= 1)).all():
             msg = f"Predictions of {self.cohort}: y_prob must lie inside [0, 1] and not be missing"
+            raise InputError(msg)
+        if not np.isfinite(self.order).all():
+            msg = f"Predictions of {self.cohort}: score must be finite and not be missing"
             raise InputError(msg)
 
     def __len__(self) -> int:
@@ -83,8 +90,12 @@ class Predictions:
     @property
     def _columns(self) -> tuple[str, ...]:
         """Fields of one entry per patient."""
-        columns = ("patient_id", "centre", "y_true", "y_prob")
-        return columns if self.abstained is None else (*columns, "abstained")
+        return PER_PATIENT + tuple(name for name in ("abstained", "score") if getattr(self, name) is not None)
+
+    @property
+    def order(self) -> npt.NDArray[np.float64]:
+        """What the patients are ordered by, shape ``(n,)``: the score where there is one, else the probability."""
+        return self.y_prob if self.score is None else self.score
 
     def take(self, chosen: npt.NDArray[Any]) -> Self:
         """Return the predictions of some patients: a mask of shape ``(n,)``, or their places."""
@@ -127,14 +138,35 @@ class Predictions:
             _whole(truth, path),
             probability.to_numpy(dtype=np.float64),
             _flags(frame["abstained"], path) if "abstained" in frame.columns else None,
+            pd.to_numeric(frame["score"], errors="coerce").to_numpy(dtype=np.float64) if "score" in frame.columns else None,
         )
 
     def write(self, path: AnyPath) -> None:
-        """Write to a CSV file atomically, one row per patient; abstentions are a column where they are known."""
+        """Write to a CSV file atomically, one row per patient; abstentions and scores are columns where there are any."""
         frame = pd.DataFrame({name: getattr(self, name) for name in self._columns})
         frame.insert(0, "target", self.target)
         frame.insert(0, "cohort", self.cohort)
         write_csv(Path(path), frame)
+
+
+def joined(parts: Sequence[Predictions], name: str) -> Predictions:
+    """Return the predictions of several cohorts as those of one cohort called ``name``.
+
+    Two hospitals may both have a patient "1", so that every id begins with its cohort.
+    """
+    ids = np.concatenate([np.char.add(f"{part.cohort}/", part.patient_id.astype(np.str_)) for part in parts])
+    abstained = [part.abstained for part in parts if part.abstained is not None]
+    scores = [part.score for part in parts if part.score is not None]
+    return Predictions(
+        name,
+        parts[0].target,
+        ids,
+        np.concatenate([part.centre for part in parts]),
+        np.concatenate([part.y_true for part in parts]),
+        np.concatenate([part.y_prob for part in parts]),
+        np.concatenate(abstained) if len(abstained) == len(parts) else None,
+        np.concatenate(scores) if len(scores) == len(parts) else None,
+    )
 
 
 def check_same_patients(first: Predictions, second: Predictions) -> None:
@@ -156,6 +188,14 @@ def one_class(predictions: Predictions) -> str | None:
     if events == 0:
         return "no positive patients"
     return "no negative patients" if events == len(predictions) else None
+
+
+def few_of_a_class(predictions: Predictions) -> str | None:
+    """Return why no interval of a figure that compares classes can be estimated, or None: it needs two patients of each."""
+    events = int(predictions.y_true.sum())
+    if min(events, len(predictions) - events) < 2:
+        return "interval not estimable: fewer than two patients of a class"
+    return None
 
 
 def _flags(abstained: pd.Series, path: Path) -> npt.NDArray[np.bool_]:

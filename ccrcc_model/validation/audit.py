@@ -3,15 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ccrcc_model.models.scan_prints import ScanPrints, patients_of_one_scan, together
+from ccrcc_model.models.volume import VolumeModel
 from ccrcc_model.outcomes.finding import Finding, check
 from ccrcc_model.outcomes.seen import patient_hashes
 from ccrcc_model.statistics.estimate import Estimate
 from ccrcc_model.statistics.predictions import Predictions
 
 if TYPE_CHECKING:  # a benchmark of predictions needs no LightGBM
+    from ccrcc_model.models.member import Member
     from ccrcc_model.models.model import Model
     from radiomics_cfg.table import FeatureTable
+
+MOST_TIMES_VOLUME = 100.0
+"""Times that an external cohort's median volume may be the development's, or its part: cohorts differ less, units by more."""
 
 
 def audit(model: "Model", external: Sequence[Predictions], tables: Sequence["FeatureTable"]) -> tuple[Finding, ...]:
@@ -25,7 +32,7 @@ def audit(model: "Model", external: Sequence[Predictions], tables: Sequence["Fea
     controls = model.manifest.get("controls")
     return _those_that_apply(
         patient_overlap(model, external),
-        *audit_of_scans(model.scans, tables),
+        *audit_of_tables(model, tables),
         leaking_steps(model.manifest),
         scored_once(model.manifest),
         shuffled_labels(controls),
@@ -33,9 +40,11 @@ def audit(model: "Model", external: Sequence[Predictions], tables: Sequence["Fea
     )
 
 
-def audit_of_scans(known: ScanPrints, tables: Sequence["FeatureTable"]) -> tuple[Finding, ...]:
-    """Return the answers of the checks that need no predictions: whether a scan stands under two names."""
-    return _those_that_apply(scan_overlap(known, tables), repeated_scans(tables))
+def audit_of_tables(model: "Model", tables: Sequence["FeatureTable"]) -> tuple[Finding, ...]:
+    """Return the answers of the checks that need no predictions: whether a scan stands under two names, and the units."""
+    return _those_that_apply(
+        scan_overlap(model.scans, tables), repeated_scans(tables), volume_unit(model.baseline.members[0], tables)
+    )
 
 
 @check("BA001", "No external patient has the id of a development patient.")
@@ -60,6 +69,19 @@ def repeated_scans(tables: Sequence["FeatureTable"]) -> tuple[str, bool]:
     """BA003: two external patients share a scan."""
     twice = len(patients_of_one_scan(together(tables)))
     return f"{twice} patients share a scan with another patient, of the same cohort or of another one.", twice == 0
+
+
+@check("BA008", "Tumour volumes are in the unit of the development.")
+def volume_unit(volume: "Member | VolumeModel", tables: Sequence["FeatureTable"]) -> tuple[str, bool] | None:
+    """BA008: the volumes of an external cohort are another order of magnitude than those of the development."""
+    if not isinstance(volume, VolumeModel):
+        return None
+    found = [table.index_lesions().rows[volume.column].to_numpy(dtype=np.float64) for table in tables]
+    medians = [float(np.median(each[each > 0])) for each in found if (each > 0).any()]
+    own = float(np.exp(volume.mean_log))
+    listed = ", ".join(f"{median:.3g}" for median in medians)
+    alike = all(1 / MOST_TIMES_VOLUME <= median / own <= MOST_TIMES_VOLUME for median in medians)
+    return f"Median of {volume.column}: {listed}; geometric mean of the development: {own:.3g}.", alike
 
 
 @check("BA004", "No step of the nested cross-validation scored a patient that it had seen.")
@@ -95,7 +117,7 @@ def centre_only(controls: Mapping[str, Any] | None) -> tuple[str, bool] | None:
 
 
 def _those_that_apply(*findings: Finding | None) -> tuple[Finding, ...]:
-    return tuple(finding for finding in findings if finding is not None)
+    return tuple(sorted((finding for finding in findings if finding is not None), key=lambda finding: finding.code))
 
 
 def _is_chance(area: Estimate) -> bool:

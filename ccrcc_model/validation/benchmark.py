@@ -9,16 +9,20 @@ from dataclasses import replace
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
+from ccrcc_model.statistics.curves import check_range
 from ccrcc_model.statistics.estimate import PrintRule
 from ccrcc_model.statistics.evaluation import Pair
 from ccrcc_model.statistics.graded_predictions import graded, yes_or_no
 from ccrcc_model.statistics.prevalence import check_prevalence
-from ccrcc_model.validation.audit import audit, audit_of_scans
+from ccrcc_model.validation.audit import audit, audit_of_tables
 from ccrcc_model.validation.coverage import Coverage, coverage
+from ccrcc_model.validation.development import graded_internal_group, internal_group
 from ccrcc_model.validation.graded_result import GradedGroup, GradedResult
 from ccrcc_model.validation.groups import assemble
+from ccrcc_model.validation.readers import compare_readers, readings
 from ccrcc_model.validation.result import BenchmarkResult
 from ccrcc_model.validation.subgroups import levels
+from ccrcc_model.validation.unanswered import EVERYONE, intention_to_diagnose
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.progress import OnProgress, silent
 
@@ -31,6 +35,8 @@ def benchmark(
     studies: Study | Sequence[Study],
     *,
     predicted: Sequence[Pair] | None = None,
+    readers: Sequence[str] = (),
+    decision_range: tuple[float, float] | None = None,
     prevalence: float | None = None,
     print_rule: PrintRule = "round",
     replicates: int = REPLICATES,
@@ -44,6 +50,10 @@ def benchmark(
         studies: The external cohorts, one or several; those with a card are also scored in subgroups by contrast phase and
             acquisition, and their patients without features are counted.
         predicted: What `predict_studies` returned for this model and these studies, where it is at hand.
+        readers: Columns of the outcomes that hold other judgements of the same outcome, such as the grade of a biopsy, to
+            compare the model with; of a binary target.
+        decision_range: Least and largest threshold of the decision curves, such as (0.1, 0.5): those at which somebody
+            would act. Declare it before the curves are seen.
         prevalence: Share of positive patients at which PPV, NPV and net benefit are wanted as well; of a binary target.
         print_rule: How Table S2 prints the digits of a share.
         replicates: Resamples of the bootstrap; a graded target has a fixed number.
@@ -55,8 +65,8 @@ def benchmark(
         each centre. All of it is in memory; ``save`` writes it.
 
     Raises:
-        InputError: If there is no cohort, two have one name, a table is not of its card's cohort, the prevalence is no share,
-            or a cohort cannot be predicted: see ``Model.predict``.
+        InputError: If there is no cohort, two have one name, a table is not of its card's cohort, prevalence or decision range
+            are no shares, a reader's column is missing, or a cohort cannot be predicted: see ``Model.predict``.
 
     Example:
         >>> import ccrcc_model as cc, radiomics_cfg as rad
@@ -70,10 +80,19 @@ def benchmark(
     check_studies(external)
     if prevalence is not None:
         check_prevalence(prevalence)
+    if decision_range is not None:
+        check_range(decision_range)
     if model.target.kind != "binary":
+        if readers:
+            msg = f"Readers are compared with models of yes or no; {model.target.name} is none"
+            raise InputError(msg)
         return _graded(model, external)
+    read = [readings(study.outcomes, readers, model.target, cohort=study.name) for study in external]
     pairs = predict_studies(model, external, on_progress=on_progress) if predicted is None else tuple(predicted)
-    result = _binary(model, external, pairs, replicates=replicates, seed=seed)
+    result = _binary(model, external, pairs, decision_range=decision_range, replicates=replicates, seed=seed)
+    if readers:
+        scored, threshold = [pair.model for pair in pairs], model.decision.threshold
+        result = replace(result, readers=compare_readers(scored, read, threshold, everyone=EVERYONE, seed=seed))
     return replace(result, prevalence=prevalence, print_rule=print_rule)
 
 
@@ -116,7 +135,13 @@ def check_studies(studies: Sequence[Study]) -> None:
 
 
 def _binary(
-    model: Model, studies: Sequence[Study], external: Sequence[Pair], *, replicates: int, seed: int
+    model: Model,
+    studies: Sequence[Study],
+    external: Sequence[Pair],
+    *,
+    decision_range: tuple[float, float] | None,
+    replicates: int,
+    seed: int,
 ) -> BenchmarkResult:
     _refuse_one_name_twice([pair.model.cohort for pair in external])
     result = assemble(
@@ -126,30 +151,37 @@ def _binary(
         threshold=model.decision.threshold,
         baseline_threshold=model.baseline_decision.threshold,
         of_patients=[levels(study.table, study.outcomes, study.card) for study in studies],
+        decision_range=decision_range,
         replicates=replicates,
         seed=seed,
     )
     tables = [study.table for study in studies]
-    found = audit(model, [pair.model for pair in external], tables)
-    return replace(result, model_id=model.id, audit=found, coverage=_coverage(model, studies))
+    scored = [pair.model for pair in external]
+    covered = _coverage(model, studies)
+    return replace(
+        result,
+        groups=(internal_group(model), *result.groups[1:]),
+        model_id=model.id,
+        audit=audit(model, scored, tables),
+        coverage=covered,
+        intention_to_diagnose=intention_to_diagnose(scored, covered, model.decision.threshold),
+    )
 
 
 def _graded(model: Model, studies: Sequence[Study]) -> GradedResult:
     external = [(graded(model.predict(study)), graded(model.predict_baseline(study))) for study in studies]
     _refuse_one_name_twice([of_model.cohort for of_model, _ in external])
-    pairs = [(graded(model.out_of_fold), graded(model.baseline_out_of_fold)), *external]
     return GradedResult(
         model.id,
         model.target.name,
-        tuple(GradedGroup.of(*pair) for pair in pairs),
-        audit=audit_of_scans(model.scans, [study.table for study in studies]),
+        (graded_internal_group(model), *(GradedGroup.of(*pair) for pair in external)),
+        audit=audit_of_tables(model, [study.table for study in studies]),
         coverage=_coverage(model, studies),
     )
 
 
 def _coverage(model: Model, studies: Sequence[Study]) -> tuple[Coverage, ...]:
-    carded = [(study.card, study) for study in studies if study.card is not None]
-    return tuple(coverage(card, study.table, study.outcomes, model.target) for card, study in carded)
+    return tuple(coverage(study, model.target) for study in studies)
 
 
 def _refuse_one_name_twice(names: Sequence[str]) -> None:

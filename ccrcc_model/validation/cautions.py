@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 
 from ccrcc_model.outcomes.finding import Finding, check
+from ccrcc_model.statistics.across_cohorts import auc_of_own_pairs
+from ccrcc_model.statistics.calibration import LOESS_MIN_PATIENTS
 from ccrcc_model.statistics.evaluation import GroupResult, Scope
 from ccrcc_model.validation.coverage import Coverage
-from ccrcc_model.validation.subgroups import MIN_PATIENTS
 
+MIN_PATIENTS = LOESS_MIN_PATIENTS
+"""Below this a reader is warned of a cohort: its ICI is not estimable either."""
 MOST_UNLIKE = 0.5
 """Share of patients whom the model abstains from above which a reader is warned. Our choice."""
+MADE_BY_POOLING = 0.05
+"""Distance of the pooled AUC from that of pairs within the cohorts above which a reader is warned: a tenth of what lies
+between chance and perfection. Our choice."""
 
 
 def cautions(
@@ -25,6 +31,7 @@ def cautions(
     found += [ask(covered) for covered in coverage for ask in (cases_without_features, cases_not_listed)]
     checks = (two_classes, enough_patients, like_development)
     found += [ask(group) for group in groups if group.scope is Scope.EXTERNAL for ask in checks]
+    found.append(pooling_makes_none(groups))
     return tuple(finding for finding in found if finding is not None)
 
 
@@ -77,4 +84,20 @@ def like_development(group: GroupResult) -> tuple[str, bool] | None:
     return (
         f"{group.name}: the model abstains from {declined.numerator} of {declined.denominator} patients, who are unlike "
         "its development patients (uncertainty.csv)"
+    ), False
+
+
+@check("BC006", "Pooling the external cohorts makes no discrimination of its own.")
+def pooling_makes_none(groups: Sequence[GroupResult]) -> tuple[str, bool] | None:
+    """BC006: cohorts differ in level and in their share of positives, so that the pooled AUC also ranks hospitals."""
+    cohorts = [group for group in groups if group.scope is Scope.EXTERNAL]
+    pooled = next((group.model.auc.value for group in groups if group.scope is Scope.POOLED), None)
+    own = auc_of_own_pairs(cohorts).value
+    if pooled is None or own is None or abs(pooled - own) <= MADE_BY_POOLING:
+        return None
+    shares = sorted(group.model.events / group.model.n for group in cohorts if group.model.n)
+    return (
+        f"the AUC over all patients is {pooled:.2f}, over pairs of patients of the same cohort {own:.2f}: the cohorts differ "
+        f"in level and hold {shares[0]:.0%} to {shares[-1]:.0%} positive patients, so that the pooled figure also ranks "
+        "hospitals (across_cohorts.csv)"
     ), False

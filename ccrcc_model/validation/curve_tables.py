@@ -22,6 +22,16 @@ def curves(result: Scored, kind: str) -> pd.DataFrame:
     return pd.concat([points for points in frames if len(points)] or frames[:1], ignore_index=True)
 
 
+def decision_difference(result: Scored) -> pd.DataFrame:
+    """Difference of net benefit (model − tumour volume) at the same thresholds, one row per group and threshold."""
+    frames = []
+    for group in result.groups:
+        if (found := group.benefit) is not None:
+            points = {"threshold": found.threshold, "value": found.value, "low": found.low, "high": found.high}
+            frames.append(pd.DataFrame({**group_key(result, group), **points}))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
 def group_key(result: Scored, group: GroupResult) -> dict[str, object]:
     """Return the first columns of every table: which group of patients a row is of."""
     return {
@@ -46,9 +56,12 @@ def _roc_points(evaluation: Evaluation) -> pd.DataFrame:
 
 def _decision_points(evaluation: Evaluation) -> pd.DataFrame:
     curve = evaluation.decision
-    empty = np.empty(0)
-    points = (curve.threshold, curve.model, curve.treat_all) if curve else (empty, empty, empty)
-    return pd.DataFrame(dict(zip(("threshold", "net_benefit", "treat_all"), points, strict=True)))
+    columns = ("threshold", "net_benefit", "low", "high", "treat_all")
+    if curve is None:
+        return pd.DataFrame({name: np.empty(0) for name in columns})
+    bounds = [bound if len(bound) else np.full(len(curve.threshold), np.nan) for bound in (curve.low, curve.high)]
+    points = (curve.threshold, curve.model, *bounds, curve.treat_all)
+    return pd.DataFrame(dict(zip(columns, points, strict=True)))
 
 
 def _calibration_points(evaluation: Evaluation) -> pd.DataFrame:

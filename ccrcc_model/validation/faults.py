@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ccrcc_model.statistics.across_cohorts import AcrossCohorts
 from ccrcc_model.statistics.calls import Counts
 from ccrcc_model.statistics.estimate import Comparison, Difference, Estimate, Proportion
-from ccrcc_model.statistics.evaluation import Evaluation, GroupResult
+from ccrcc_model.statistics.evaluation import Evaluation, GroupResult, Scope
 from ccrcc_model.statistics.graded import GRADING
+from ccrcc_model.statistics.intention_to_diagnose import ThreeByTwo
 from ccrcc_model.statistics.mcnemar import McNemar
 from ccrcc_model.validation.scored import Scored
 
@@ -30,11 +32,23 @@ def fault(result: Scored) -> str | None:
     for where, value in _walk(result, "benchmark"):
         if found := _value_fault(where.rpartition(".")[2], value):
             return f"{where}: {found}"
+    found = _groups_fault(result)
+    return _parts_fault(result) if found is None else found
+
+
+def _groups_fault(result: Scored) -> str | None:
     for group in result.groups:
         if found := _group_fault(group):
             return f"group {group.name}: {found}"
+    if result.across is not None and (found := _across_fault(result.across, result.scope(Scope.EXTERNAL))):
+        return f"across: {found}"
+    return None
+
+
+def _parts_fault(result: Scored) -> str | None:
     parts = [(one.level, one.n, one.events, one.counts) for one in result.subgroups]
     parts += [(one.group, one.n, one.events, one.counts) for one in result.recalibrated]
+    parts += [(one.group, one.table.n, one.table.events, one.table.best) for one in result.intention_to_diagnose]
     for name, n, events, counts in parts:
         if not 0 <= events <= n or (counts is not None and _total(counts) != (n, events)):
             return f"{name}: {_ADD_UP}"
@@ -75,6 +89,8 @@ def _walk(value: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 
 def _value_fault(name: str, value: Any) -> str | None:
+    if isinstance(value, ThreeByTwo) and min(value.positive_without, value.negative_without) < 0:
+        return "a count below 0"
     if isinstance(value, Counts) and min(getattr(value, field.name) for field in fields(value)) < 0:
         return "a count below 0"
     if isinstance(value, Estimate) and (found := _estimate_fault(value, is_share=name in SHARES)):
@@ -116,6 +132,20 @@ def _group_fault(group: GroupResult) -> str | None:
     return None
 
 
+def _across_fault(across: AcrossCohorts, external: Sequence[GroupResult]) -> str | None:
+    """Return why figures over cohorts cannot be those of these, or None if they can."""
+    sums = sum(group.model.n for group in external), sum(group.model.events for group in external)
+    if (across.n, across.events) != sums or across.cohorts != tuple(group.name for group in external):
+        return "it is not of the external cohorts"
+    for over in (across.auc, across.baseline_auc):
+        for estimate in (over.within, over.random.mean, over.random.prediction):
+            if found := _estimate_fault(estimate, is_share=True):
+                return found
+    if not all(0 <= over.random.sites <= len(external) for over in (across.auc, across.baseline_auc, across.difference)):
+        return "it uses more cohorts than there are"
+    return None
+
+
 def _evaluation_fault(one: Evaluation) -> str | None:
     if not 0 < one.threshold < 1:
         return f"the threshold is {one.threshold:g}, not inside (0, 1)"
@@ -125,7 +155,8 @@ def _evaluation_fault(one: Evaluation) -> str | None:
     if one.roc is not None:
         curves["ROC curve"] = (one.roc.false_positive_rate, one.roc.sensitivity)
     if one.decision is not None:
-        curves["decision curve"] = (one.decision.threshold, one.decision.model, one.decision.treat_all)
+        bands = tuple(band for band in (one.decision.low, one.decision.high) if len(band))
+        curves["decision curve"] = (one.decision.threshold, one.decision.model, one.decision.treat_all, *bands)
     for name, axes in curves.items():
         if len({len(axis) for axis in axes}) != 1 or (len(axes[0]) and not _is_share(axes[0])):
             return f"a {name} that is none"

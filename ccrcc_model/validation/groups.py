@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 
 from ccrcc_model.outcomes.target import Target
+from ccrcc_model.statistics.across_cohorts import across_cohorts
 from ccrcc_model.statistics.bootstrap import REPLICATES, SEED
 from ccrcc_model.statistics.conformal import ConformalSets
+from ccrcc_model.statistics.curves import threshold_grid
 from ccrcc_model.statistics.evaluation import GroupResult, Pair, Scope, evaluate_group
-from ccrcc_model.statistics.predictions import Predictions, one_class
+from ccrcc_model.statistics.predictions import joined, one_class
 from ccrcc_model.validation.recalibration import recalibrated
 from ccrcc_model.validation.result import BenchmarkResult
 from ccrcc_model.validation.subgroups import SubgroupResult, subgroup_results
+from ccrcc_model.validation.unanswered import EVERYONE
 
 
 def assemble(
@@ -23,6 +26,7 @@ def assemble(
     threshold: float,
     baseline_threshold: float,
     of_patients: Sequence[pd.DataFrame] = (),
+    decision_range: tuple[float, float] | None = None,
     replicates: int = REPLICATES,
     seed: int = SEED,
 ) -> BenchmarkResult:
@@ -35,6 +39,7 @@ def assemble(
         threshold: The locked model's.
         baseline_threshold: The locked baseline's.
         of_patients: Subgroups of the patients of each external cohort, as ``subgroups.levels`` gives them.
+        decision_range: Least and largest threshold of the decision curves.
         replicates: Resamples of the bootstrap.
         seed: Seed of the bootstrap.
     """
@@ -48,12 +53,14 @@ def assemble(
             threshold=threshold,
             baseline_threshold=baseline_threshold,
             sets=sets,
+            thresholds=threshold_grid(decision_range),
             replicates=replicates,
             seed=seed,
         )
 
     groups = [group(internal, Scope.INTERNAL)]
-    groups += [group(pair, Scope.EXTERNAL) for pair in external]
+    own = [group(pair, Scope.EXTERNAL) for pair in external]
+    groups += own
     wholes = [*external, _pool(external)] if len(external) > 1 else list(external)
     groups += [group(pair, Scope.POOLED) for pair in wholes[len(external) :]]
     centres = [(name, pair) for whole in external for name, pair in _by_centre(whole)]
@@ -68,6 +75,8 @@ def assemble(
         recalibrated=tuple(
             recalibrated(pair.model, threshold, group=pair.model.cohort, replicates=replicates, seed=seed) for pair in wholes
         ),
+        decision_range=decision_range,
+        across=across_cohorts(own) if len(own) > 1 else None,
     )
 
 
@@ -80,21 +89,7 @@ def _subgroups(
 
 
 def _pool(pairs: Sequence[Pair]) -> Pair:
-    def join(parts: list[Predictions]) -> Predictions:
-        # Two hospitals may both have a patient "1".
-        ids = np.concatenate([np.char.add(f"{part.cohort}/", part.patient_id.astype(np.str_)) for part in parts])
-        abstained = [part.abstained for part in parts if part.abstained is not None]
-        return Predictions(
-            "All external cohorts",
-            parts[0].target,
-            ids,
-            np.concatenate([part.centre for part in parts]),
-            np.concatenate([part.y_true for part in parts]),
-            np.concatenate([part.y_prob for part in parts]),
-            np.concatenate(abstained) if len(abstained) == len(parts) else None,
-        )
-
-    return Pair(join([pair.model for pair in pairs]), join([pair.baseline for pair in pairs]))
+    return Pair(joined([pair.model for pair in pairs], EVERYONE), joined([pair.baseline for pair in pairs], EVERYONE))
 
 
 def _by_centre(pair: Pair) -> Iterator[tuple[str, Pair]]:

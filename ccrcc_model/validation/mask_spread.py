@@ -201,5 +201,4 @@ def _kept(case: Case, recipe: MaskRecipe, folder: Path, *, n_columns: int) -> tu
 def _probability(model: Model, features: Values, centre: str) -> Values:
     """Return the calibrated probability of one case under each mask; ``features`` are the model's, one row per mask."""
     cases = Cases(model.columns, features, np.full(len(features), ""), np.full(len(features), centre))
-    uncalibrated = np.mean([member.log_odds(cases) for member in model.members], axis=0)
-    return model.decision.probability(np.asarray(uncalibrated, dtype=np.float64))
+    return model.decision.probability(model.ensemble.log_odds(cases))

@@ -13,6 +13,7 @@ from ccrcc_model.statistics.evaluation import Contrast, Scope
 from ccrcc_model.validation import tables
 from ccrcc_model.validation.cautions import cautions
 from ccrcc_model.validation.faults import fault
+from ccrcc_model.validation.headline import OWN
 from ccrcc_model.validation.result_file import read_result
 from ccrcc_model.validation.scored import Scored
 from nnunet_ext.ground.errors import InputError
@@ -23,8 +24,8 @@ if TYPE_CHECKING:  # drawn only when asked for
     from matplotlib.axes import Axes
 
 FILE = "benchmark.json"
-SHOWN = (Scope.INTERNAL, Scope.EXTERNAL, Scope.POOLED)
-"""Groups of the forest plot: all but single centres."""
+SHOWN = (Scope.INTERNAL, Scope.EXTERNAL)
+"""Groups of the forest plot: all but single centres and the pooled cohorts, whose figures stand beside the combined ones."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,8 +51,9 @@ class BenchmarkResult(Scored):
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
-        """Model and tumour volume in each cohort, and in all external cohorts together."""
-        return tuple(group.contrast for group in self.scope(*SHOWN))
+        """Model and tumour volume in each cohort, and over the external cohorts."""
+        own = tuple(group.contrast for group in self.scope(*SHOWN))
+        return own if self.across is None else (*own, self.across.contrast)
 
     def table_s2(self) -> pd.DataFrame:
         """Return Table S2 of the supplement: one row per group, each share as ``0.81(0.64-0.93)`` with its raw counts."""
@@ -62,7 +64,7 @@ class BenchmarkResult(Scored):
 
         Args:
             kind: ``"roc"``, ``"calibration"`` or ``"decision"`` of one group, or ``"forest"`` of all of them.
-            group: Name of the group; the headline's where it is left out.
+            group: Name of the group; all external patients where it is left out.
 
         Raises:
             InputError: If the kind or the group is not known.
@@ -71,7 +73,7 @@ class BenchmarkResult(Scored):
 
         if kind == "forest":
             return draw_single_forest(self.sentence, self.contrasts)
-        chosen = [one for one in self.groups if one.name == group] if group else [self.headline]
+        chosen = [one for one in self.groups if one.name == group] if group else [self.everyone]
         if not chosen:
             msg = f"No group {group!r}; known ones are {', '.join(one.name for one in self.groups)}"
             raise InputError(msg)
@@ -92,14 +94,15 @@ class BenchmarkResult(Scored):
         return read_result(Path(folder) / FILE, cls, fault)
 
     def __repr__(self) -> str:
-        group = self.headline
+        first = self.headline
         external = len(self.scope(Scope.EXTERNAL))
-        who = "out-of-fold" if group.scope is Scope.INTERNAL else counted(external, "external cohort")
+        who = "out-of-fold" if first.scope is Scope.INTERNAL else counted(external, "external cohort")
+        how = "" if first.by == OWN else f" by {first.by}"
         return (
             f"Benchmark of {self.target} ({self.rule}){f' by model {self.model_id[:12]}' if self.model_id else ''}\n"
-            f"{group.name}: AUC {group.model.auc} against {format_number(group.baseline.auc.value)} of tumour volume alone, "
-            f"difference {format_difference(group.difference.estimate)}\n"
-            f"{group.model.n} patients, {group.model.events} of them positive, {who}; cautions: {len(self.cautions)}"
+            f"{first.name}: AUC {first.auc} against {format_number(first.baseline_auc.value)} of tumour volume alone, "
+            f"difference {format_difference(first.difference)}{how}\n"
+            f"{first.n} patients, {first.events} of them positive, {who}; cautions: {len(self.cautions)}"
         )
 
     def _repr_html_(self) -> str:

@@ -12,7 +12,8 @@ from ccrcc_model.statistics.evaluation import Evaluation, GroupResult
 from ccrcc_model.statistics.mcnemar import McNemar
 from ccrcc_model.statistics.net_benefit import BENEFIT
 from ccrcc_model.statistics.prevalence import at_prevalence
-from ccrcc_model.validation.curve_tables import CURVES, curves, evaluations, group_key
+from ccrcc_model.validation.curve_tables import CURVES, curves, decision_difference, evaluations, group_key
+from ccrcc_model.validation.external_tables import across_cohorts, bounds, intention_to_diagnose, readers, subgroups
 from ccrcc_model.validation.recalibration import LABEL
 from ccrcc_model.validation.scored import Scored
 from nnunet_ext.documents.csv_table import write_csv
@@ -58,7 +59,7 @@ def operating_points(result: Scored) -> pd.DataFrame:
                     "predictor": predictor,
                     "threshold": evaluation.threshold,
                     "metric": name,
-                    **_bounds(estimate),
+                    **bounds(estimate),
                     "numerator": share.numerator if share else None,
                     "denominator": share.denominator if share else None,
                     "reason": estimate.reason,
@@ -82,15 +83,15 @@ def at_threshold(evaluation: Evaluation) -> dict[str, Estimate]:
 def discrimination(result: Scored) -> pd.DataFrame:
     """AUC and AUPRC of model and baseline, and the difference of their AUCs with its paired interval and test.
 
-    Columns ``auc_low`` and ``auc_high`` are DeLong's; those with ``bootstrap`` in their name, and AUPRC's, are percentiles
-    over resampled patients.
+    Columns ``auc_low`` and ``auc_high`` are DeLong's on the logit scale; those with ``bootstrap`` in their name, and AUPRC's,
+    are percentiles over resampled patients.
     """
     return pd.DataFrame(
         {
             **group_key(result, group),
-            **_bounds(group.model.auc, "auc"),
-            **_bounds(group.baseline.auc, "baseline_auc"),
-            **_bounds(group.difference.estimate, "difference"),
+            **bounds(group.model.auc, "auc"),
+            **bounds(group.baseline.auc, "baseline_auc"),
+            **bounds(group.difference.estimate, "difference"),
             "p_value": group.difference.p_value,
             "reason": group.difference.estimate.reason,
             **_resampled(group.model, ""),
@@ -132,7 +133,7 @@ def prevalence(result: Scored) -> pd.DataFrame:
         for name in ("ppv", "npv", "net_benefit"):
             estimate = getattr(there, name)
             row = {**group_key(result, group), "predictor": predictor, "threshold": evaluation.threshold}
-            row |= {"prevalence": result.prevalence, "metric": name, **_bounds(estimate), "reason": estimate.reason}
+            row |= {"prevalence": result.prevalence, "metric": name, **bounds(estimate), "reason": estimate.reason}
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -150,32 +151,7 @@ def recalibration(result: Scored) -> pd.DataFrame:
             figures |= {name: getattr(one.calibration, name) for name in CALIBRATION.names() if name != "intercept"}
         for name, estimate in figures.items():
             key = {"target": result.target, "group": one.group, "n": one.n, "events": one.events, "what": LABEL}
-            rows.append({**key, "metric": name, **_bounds(estimate), "reason": estimate.reason})
-    return pd.DataFrame(rows)
-
-
-def subgroups(result: Scored) -> pd.DataFrame:
-    """AUC of model and baseline, their difference, sensitivity and specificity in each subgroup of the external patients."""
-    rows = []
-    for one in result.subgroups:
-        few = Estimate(None, reason=one.auc.reason)
-        shares = {name: getattr(one.counts, name) if one.counts else few for name in ("sensitivity", "specificity")}
-        rows.append(
-            {
-                "target": result.target,
-                "factor": one.factor,
-                "level": one.level,
-                "n": one.n,
-                "events": one.events,
-                **_bounds(one.auc, "auc"),
-                **_bounds(one.baseline_auc, "baseline_auc"),
-                **_bounds(one.difference.estimate, "difference"),
-                "p_value": one.difference.p_value,
-                **_bounds(shares["sensitivity"], "sensitivity"),
-                **_bounds(shares["specificity"], "specificity"),
-                "reason": one.auc.reason or one.difference.estimate.reason,
-            }
-        )
+            rows.append({**key, "metric": name, **bounds(estimate), "reason": estimate.reason})
     return pd.DataFrame(rows)
 
 
@@ -185,7 +161,7 @@ def calibration(result: Scored) -> pd.DataFrame:
     for group, predictor, evaluation in evaluations(result):
         for name in CALIBRATION.names():
             estimate = getattr(evaluation.calibration, name)
-            row = {**group_key(result, group), "predictor": predictor, "metric": name, **_bounds(estimate)}
+            row = {**group_key(result, group), "predictor": predictor, "metric": name, **bounds(estimate)}
             rows.append({**row, "reason": estimate.reason})
     return pd.DataFrame(rows)
 
@@ -197,7 +173,7 @@ def uncertainty(result: Scored) -> pd.DataFrame:
     def add(group: GroupResult, patients: str, about: str, metric: str, estimate: Estimate) -> None:
         known = {**group_key(result, group), "alpha": alpha, "patients": patients, "class": about, "metric": metric}
         shares = {name: getattr(estimate, name, None) for name in ("numerator", "denominator")}
-        rows.append({**known, **_bounds(estimate), **shares, "reason": estimate.reason})
+        rows.append({**known, **bounds(estimate), **shares, "reason": estimate.reason})
 
     for group in result.groups:
         if group.uncertainty is None:
@@ -219,6 +195,10 @@ def write_tables(result: Scored, folder: Path) -> None:
         "table_s2": table_s2(result),
         "operating_points": operating_points(result),
         "discrimination": discrimination(result),
+        "across_cohorts": across_cohorts(result),
+        "intention_to_diagnose": intention_to_diagnose(result),
+        "readers": readers(result),
+        "decision_difference": decision_difference(result),
         "calibration": calibration(result),
         "calls": calls(result),
         "recalibration": recalibration(result),
@@ -240,16 +220,10 @@ def _why_no_test(test: McNemar, name: str) -> str:
     return f"not estimable: the two call all {whom} alike" if test.patients else f"no {whom}"
 
 
-def _bounds(estimate: Estimate, name: str = "") -> dict[str, float | None]:
-    if not name:
-        return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-
-
 def _resampled(evaluation: Evaluation, prefix: str) -> dict[str, float | None]:
     """AUC's bounds by the bootstrap, and AUPRC; no cells without a bootstrap."""
     if evaluation.bootstrap is None:
         return {}
     area = evaluation.bootstrap.auc
-    bounds = {f"{prefix}auc_bootstrap_low": area.low, f"{prefix}auc_bootstrap_high": area.high}
-    return {**bounds, **_bounds(evaluation.bootstrap.auprc, f"{prefix}auprc")}
+    area_bounds = {f"{prefix}auc_bootstrap_low": area.low, f"{prefix}auc_bootstrap_high": area.high}
+    return {**area_bounds, **bounds(evaluation.bootstrap.auprc, f"{prefix}auprc")}

@@ -5,7 +5,21 @@ items on ethics and eligibility are always left to the author.
 """
 
 from ccrcc_model.report.sheets.evidence import Evidence, Pointer
+from ccrcc_model.report.sheets.files import write_sheets
 from ccrcc_model.report.sheets.guideline import Guideline, Item, load_guidelines
-from ccrcc_model.report.sheets.sheet import Row, Sheet, Status, fill, write_sheets
+from ccrcc_model.report.sheets.score import Score
+from ccrcc_model.report.sheets.sheet import Row, Sheet, Status, fill
 
-__all__ = ["Evidence", "Guideline", "Item", "Pointer", "Row", "Sheet", "Status", "fill", "load_guidelines", "write_sheets"]
+__all__ = [
+    "Evidence",
+    "Guideline",
+    "Item",
+    "Pointer",
+    "Row",
+    "Score",
+    "Sheet",
+    "Status",
+    "fill",
+    "load_guidelines",
+    "write_sheets",
+]

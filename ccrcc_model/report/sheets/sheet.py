@@ -1,4 +1,4 @@
-"""A guideline filled in from a run folder, and its files."""
+"""A guideline filled in from a run folder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,15 +6,8 @@ from enum import StrEnum
 
 import pandas as pd
 
-from ccrcc_model.report.environment import environment
-from ccrcc_model.report.run_parts import RunParts
 from ccrcc_model.report.sheets.evidence import Evidence, Pointer
-from ccrcc_model.report.sheets.guideline import Guideline, Item, load_guidelines
-from nnunet_ext.documents.csv_table import write_csv
-from nnunet_ext.ground.files import write_text
-
-PAGE = "sheets.html"
-FOLDER = "sheets"
+from ccrcc_model.report.sheets.guideline import Guideline, Item
 
 
 class Status(StrEnum):
@@ -90,28 +83,6 @@ def fill(guideline: Guideline, evidence: Evidence) -> Sheet:
     """
     sections = {name: tuple(_row(item, evidence) for item in items) for name, items in guideline.sections.items()}
     return Sheet(guideline, sections)
-
-
-def write_sheets(parts: RunParts, *, title: str, synthetic: bool) -> tuple[Sheet, ...]:
-    """Write ``sheets/<guideline>.csv`` and ``sheets.html``, and return the sheets.
-
-    Args:
-        parts: Parts of the run, with the report's figures and tables written.
-        title: Title of the run.
-        synthetic: Whether its patients are phantoms.
-
-    Raises:
-        InputError: If a file of the run folder is not what its name indicates.
-    """
-    evidence = Evidence(parts)
-    sheets = tuple(fill(guideline, evidence) for guideline in load_guidelines())
-    for sheet in sheets:
-        write_csv(parts.report / FOLDER / f"{sheet.guideline.name}.csv", sheet.table())
-    page = (
-        environment().get_template("sheets.html.jinja").render(title=title, synthetic=synthetic, sheets=sheets, Status=Status)
-    )
-    write_text(parts.report / PAGE, page)
-    return sheets
 
 
 def _row(item: Item, evidence: Evidence) -> Row:

@@ -59,13 +59,13 @@ def with_volume(cases: LabelledCases, volume: list[float]) -> LabelledCases:
 
 def test_three_volumes_of_four_are_enough_and_two_are_not(four: LabelledCases) -> None:
     refuse_useless_volume(with_volume(four, [1, 2, 3, np.nan]))
-    with pytest.raises(InputError, match="Only 2 of 4 tumour volumes"):
+    with pytest.raises(InputError, match="FC007: only 2 of 4 tumour volumes"):
         refuse_useless_volume(with_volume(four, [1, 2, -1, np.nan]))
 
 
 def test_volumes_must_differ(four: LabelledCases) -> None:
     refuse_useless_volume(with_volume(four, [7, 7, 7, 8]))
-    with pytest.raises(InputError, match="are 7;"):
+    with pytest.raises(InputError, match="FC008: all tumour volumes .* are 7;"):
         refuse_useless_volume(with_volume(four, [7, 7, 7, np.nan]))
 
 
@@ -128,24 +128,42 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def codes(cases: LabelledCases) -> list[str]:
-    return [finding.code for finding in cautions(cases)]
+    return [finding.code for finding in cautions(cases, GRADE)]
 
 
 def test_what_a_fit_accepts_and_a_reader_should_know_has_a_code(four: LabelledCases) -> None:
     centre = np.array(["n", "n", "s", "s"])
     plain = replace(
-        four, centre=centre, features=np.array([[1, 5, 9, 2, 1], [2, 6, 8, 1, 2], [3, 7, 7, 2, 3], [2.5, 4, 6, 3, 1]])
+        four, centre=centre, features=np.array([[1e3, 5, 9, 2, 1], [2e3, 6, 8, 1, 2], [3e3, 7, 7, 2, 3], [2500, 4, 6, 3, 1]])
     )
     assert codes(plain) == []
     moved = replace(plain, patient_id=np.array(["a", "b", "c", "b"]))
     assert codes(moved) == ["FC001"]
     assert codes(replace(plain, centre=np.array(["n", "s", "n", "s"]))) == ["FC002"]
-    leaking, useless = plain.features.copy(), plain.features.copy()
-    leaking[:, 3] = plain.y
+    useless = plain.features.copy()
     useless[:, 3], useless[:, 4] = np.nan, 7.0
-    assert codes(replace(plain, features=leaking)) == ["FC003"]
     assert codes(replace(plain, features=useless)) == ["FC004"]
-    assert "2 of 5 features" in cautions(replace(plain, features=useless))[0].finding
+    assert "2 of 5 features" in cautions(replace(plain, features=useless), GRADE)[0].finding
+    assert codes(replace(plain, names=(VOLUME, "f1", "ISUP-Grade 2016", "f3", "f4"))) == ["FC005"]
+    assert codes(replace(plain, features=plain.features / [1000, 1, 1, 1, 1])) == ["FC006"]
+
+
+def test_a_median_tumour_of_a_centimetre_is_believed_and_a_smaller_one_is_doubted(four: LabelledCases) -> None:
+    wide = replace(four, centre=np.array(["n", "n", "s", "s"]))
+    assert codes(with_volume(wide, [1, 500, 500, 9e9])) == []
+    assert codes(with_volume(wide, [1, 499, 499, 9e9])) == ["FC006"]
+
+
+def test_the_outcome_and_what_lies_behind_it_are_found_among_the_features(planted) -> None:
+    table, outcomes = planted(60)
+    cases = label(table, outcomes, GRADE)
+    assert codes(cases) == []
+    percent = np.random.default_rng(0).uniform(size=60) * 10 + 20 * cases.y
+    for hidden in (cases.y, -3.0 * cases.y, np.exp(-percent / 10)):
+        features = np.column_stack([cases.features[:, :-1], hidden])
+        found = cautions(replace(cases, features=features), GRADE, percent)
+        assert [finding.code for finding in found] == ["FC003"]
+        assert cases.names[-1] in found[0].finding
 
 
 def test_the_fewest_patients_on_one_side_that_can_be_split(graded_planted):

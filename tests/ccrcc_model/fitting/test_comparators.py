@@ -16,6 +16,7 @@ from ccrcc_model.fitting.controls import run_controls
 from ccrcc_model.fitting.covariates import clinical_covariates
 from ccrcc_model.fitting.filter import FeatureFilter
 from ccrcc_model.fitting.folds import Folds
+from ccrcc_model.fitting.ordering import FoldScores
 from ccrcc_model.fitting.rivals import Rival, ablation_steps, rivals_of
 from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.outcomes.cases import LabelledCases, label
@@ -64,9 +65,10 @@ def study(planted):
 
 
 def compared(cases, rivals, *, jobs=1):
-    return compare_with_rivals(
-        cases, GRADE, np.zeros(len(cases.patients)), rivals, folds=Folds.of(cases, SETTINGS), seed=0, jobs=jobs
-    )
+    folds = Folds.of(cases, SETTINGS)
+    patients = [cases.take(split.test).patients for split in folds.splits]
+    nothing = FoldScores(patients, [np.zeros(len(each)) for each in patients], folds.repeats)
+    return compare_with_rivals(cases, GRADE, nothing, rivals, folds=folds, jobs=jobs)
 
 
 def score_of_age(cases, clinical):
@@ -101,7 +103,14 @@ def test_the_diameter_stands_beside_the_model_where_it_was_measured(planted):
     table, outcomes = planted(40)
     rows = table.rows.rename(columns={"tumour__1mm__original_glcm_F5": "tumour__1mm__original_shape_Maximum3DDiameter"})
     cases = label(type(table)(rows, table.provenance), outcomes, GRADE)
-    assert rivals_of(cases, GRADE, SETTINGS)[0].name == "tumour diameter"
+    diameter = rivals_of(cases, GRADE, SETTINGS)[0]
+    assert diameter.name == "tumour diameter"
+    # Where small tumours are positive it is no better for it: a larger one means worse, whatever the training part holds.
+    column = "tumour__1mm__original_shape_Maximum3DDiameter"
+    turned = replace(cases, y=(cases.columns([column])[:, 0] < np.nanmedian(cases.columns([column]))).astype(int))
+    score = diameter.fit(turned, 0)(turned)
+    known = turned.columns([column])[:, 0] > 0
+    assert np.array_equal(np.argsort(score[known]), np.argsort(turned.columns([column])[known, 0]))
 
 
 def test_the_model_folder_tells_what_stood_beside_it(study, planted, tmp_path):

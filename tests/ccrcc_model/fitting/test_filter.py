@@ -24,6 +24,64 @@ def test_products_of_ranks_are_spearman_correlations():
     np.testing.assert_allclose(ranks.T @ ranks, spearmanr(values).statistic, atol=1e-12)
 
 
+def repeated(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features with ties and missing values, an outcome, and how many times each row is repeated."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(12, size=(40, 30)).astype(float)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    return values, np.arange(40) % 2, rng.integers(1, 4, size=40)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_row_of_weight_three_is_a_row_that_is_there_three_times(seed):
+    values, y, times = repeated(seed)
+    often, outcome = np.repeat(values, times, axis=0), np.repeat(y, times)
+    ranks, of_often = rank_matrix(values, times.astype(float)), rank_matrix(often)
+    np.testing.assert_allclose(ranks.T @ ranks, of_often.T @ of_often, atol=1e-12)
+    assert usable_features(values, times.astype(float)).tolist() == usable_features(often).tolist()
+    chosen = rank_features(values, y, most=5, weight=times.astype(float))
+    assert chosen.tolist() == rank_features(often, outcome, most=5).tolist()
+
+
+def test_equal_weights_change_no_bit():
+    values, y, _ = repeated(0)
+    np.testing.assert_array_equal(rank_matrix(values), rank_matrix(values, np.ones(40)))
+    assert rank_features(values, y, most=9).tolist() == rank_features(values, y, most=9, weight=np.ones(40)).tolist()
+
+
+@pytest.mark.parametrize(("equal", "usable"), [(19, True), (20, False)])
+def test_ties_and_missing_values_are_counted_by_weight(equal, usable):
+    """Forty cases of which two of weight 10 and the others of weight 1: a case of weight 10 is a sixth of all."""
+    weight = np.ones(42)
+    weight[:2] = 10.0
+    tied = np.arange(42.0)
+    tied[2 : 2 + 2 * equal] = -1.0  # never more than 66% of the weight, 95% of the cases
+    assert usable_features(tied[:, None], weight).tolist() == [True]
+    unknown = np.arange(42.0)
+    unknown[0] = np.nan
+    unknown[1] = np.nan if not usable else 1.0
+    assert usable_features(unknown[:, None], weight).tolist() == [usable]
+
+
+def test_a_patient_with_many_scans_does_not_decide_which_feature_is_first():
+    """Eight of 100 patients with six scans each: the true feature is first nearly as often as with one scan each."""
+
+    def first(seed: int, *, by_patient: bool) -> bool:
+        rng = np.random.default_rng(seed)
+        y, scans = np.arange(100) % 2, np.ones(100, dtype=int)
+        scans[rng.permutation(100)[:8]] = 6
+        rows = np.repeat(np.arange(100), scans)
+        patients = rng.normal(size=(100, 200))
+        patients[:, 0] += 0.9 * y
+        values = patients[rows] + 0.3 * rng.normal(size=(len(rows), 200))
+        weight = 1 / scans[rows] if by_patient else None
+        return bool(rank_features(values, y[rows], most=1, weight=weight)[0] == 0)
+
+    by_scan, by_patient = (np.mean([first(seed, by_patient=each) for seed in range(60)]) for each in (False, True))
+    assert by_patient >= 0.75
+    assert by_scan <= 0.68
+
+
 def test_a_missing_value_adds_nothing_to_a_correlation():
     known = np.array([3.0, 1.0, 2.0, 5.0])
     ranks = rank_matrix(np.append(known, [np.nan, np.nan])[:, None])

@@ -10,13 +10,13 @@ from sklearn.metrics import roc_auc_score
 
 import ccrcc_model.fitting.fit
 import ccrcc_model.fitting.folds
+from ccrcc_model.fitting.families.offset import Offset
 from ccrcc_model.fitting.filter import choose_features
 from ccrcc_model.fitting.folds import Fold, Folds, patient_folds
+from ccrcc_model.fitting.inner import whole_part
 from ccrcc_model.fitting.nested import fit_procedure, run_nested
 from ccrcc_model.fitting.settings import Settings
-from ccrcc_model.models.member import Hyperparameters, fit_member
 from ccrcc_model.models.model import Model
-from ccrcc_model.models.volume import fit_volume
 from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.seen import Step, leaking_steps, patient_hashes
 from ccrcc_model.outcomes.study import Study
@@ -49,7 +49,8 @@ def test_noise_is_not_predicted_though_selection_could_find_some(seed):
     leaky = []
     for split in patient_folds(cases, folds=3, repeats=1, seed=1):
         train, test = cases.take(split.train), cases.take(split.test)
-        member = fit_member(train, fit_volume(train), chosen, Hyperparameters(), seed=0)[0]
+        part = replace(whole_part(train), chosen=chosen, train=train, known=train)
+        member = Offset().fit(part, seed=0)[0]
         leaky.append(roc_auc_score(test.y, member.log_odds(test)))
     assert np.mean(leaky) > 0.85
     # The standard error of an AUC of 30 against 30 is 0.075: two of them.
@@ -72,7 +73,7 @@ def test_the_planted_signal_is_found_beyond_volume(model_folder):
     figures = Model.load(model_folder).manifest["development"]
     assert figures["auc"]["value"] > 0.75
     assert figures["auc_difference"]["value"] > 0.05
-    assert figures["mean_fold_auc"] > figures["mean_fold_baseline_auc"]
+    assert figures["pooled_auc"] > figures["pooled_baseline_auc"]
 
 
 def test_the_proof_of_no_leak_can_be_computed_again_from_the_folder(model_folder):
@@ -90,11 +91,17 @@ def test_the_proof_of_no_leak_can_be_computed_again_from_the_folder(model_folder
     assert len(outer) == 3
     assert sorted(patient for step in outer for patient in step.scored) == sorted(model.patients)
     assert all(step.seen | step.scored == model.patients for step in outer)
+    called = [step for step in steps if step.name.endswith("calibration and threshold")]
+    assert len(called) == 3
+    assert sorted(patient for step in called for patient in step.scored) == sorted(model.patients)
+    assert all(step.seen == model.patients - step.scored for step in called)
     assert {step.name for step in steps if not step.scored} == {
         "final: model",
         "final: baseline",
         "final: calibration and threshold, on out-of-fold scores",
         "final: applicability domain",
+        "final: stack",
+        *(f"outer 0.{fold}: stack" for fold in range(3)),
     }
 
 
@@ -192,7 +199,7 @@ def test_the_smallest_classes_that_can_be_fitted(planted, tmp_path):
     table, outcomes = planted(40)
     enough = outcomes.assign(isup_grade=[3.0] * 6 + [2.0] * 34)
     model = fit(table, enough, GRADE, out_dir=tmp_path / "model", **(FAST | {"folds": 5}))
-    assert len(model.manifest["outer_hyperparameters"]) == 3
+    assert len(model.manifest["outer_weights"]) == 3
 
 
 def test_a_repeated_request_is_loaded_and_another_is_refused(planted, tmp_path, monkeypatch):
@@ -260,7 +267,7 @@ def test_balanced_classes_give_probabilities_of_the_same_mean(planted, tmp_path)
     plain, balanced = (fit(table, rare, GRADE, out_dir=tmp_path / str(each), balanced=each, **FAST) for each in (False, True))
     assert plain.id != balanced.id
     cases = label(table, rare, GRADE)
-    scores = [np.mean([member.log_odds(cases) for member in model.members], axis=0) for model in (plain, balanced)]
+    scores = [model.ensemble.log_odds(cases) for model in (plain, balanced)]
     means = [1 / (1 + np.exp(-score)) for score in scores]
     share = cases.y.mean()
     assert share < 0.25

@@ -10,9 +10,10 @@ from fitted import GRADED, fit
 import ccrcc_model.fitting.folds
 import ccrcc_model.fitting.inner
 from ccrcc_model.fitting.controls import shuffled
-from ccrcc_model.fitting.development import mean_fold_concordance
+from ccrcc_model.fitting.development import fold_scores
 from ccrcc_model.fitting.folds import Fold, Folds, patient_folds
 from ccrcc_model.fitting.nested import run_nested
+from ccrcc_model.fitting.ordering import order_of
 from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.cases import label
@@ -40,8 +41,7 @@ def test_the_planted_signal_is_found_beyond_volume(graded_folders, name):
     assert found.better
     assert "beats tumour volume alone: concordance 0." in model.headline
     assert f"of {name} (" in model.headline
-    development = model.manifest["development"]
-    assert development["mean_fold_concordance"] > development["mean_fold_baseline_concordance"] + 0.05
+    assert found.difference.value > 0.05
 
 
 def test_figures_out_of_fold_are_better_than_guessing_and_probabilities_are_calibrated(graded_folders):
@@ -67,7 +67,7 @@ def test_permuted_outcomes_are_not_predicted(graded_planted, name):
         dealt = shuffled(cases, seed=seed)
         assert sorted(dealt.patient_y) == sorted(cases.patient_y)
         outer, _ = run_nested(dealt, GRADED[name], THREE, folds=Folds.of(dealt, THREE))
-        found.append(mean_fold_concordance(dealt, outer))
+        found.append(order_of(dealt, fold_scores(outer)).value)
     # The standard error of a concordance of 75 is about 0.05; the mean of four has half of it.
     assert np.mean(found) == pytest.approx(0.5, abs=0.075)
 
@@ -75,7 +75,8 @@ def test_permuted_outcomes_are_not_predicted(graded_planted, name):
 @both
 def test_controls_of_the_planted_table_find_chance(graded_folders, name):
     controls = Model.load(graded_folders / name).manifest["controls"]
-    assert controls["shuffled_labels"]["low"] < 0.5
+    # The mean of three to five shuffles of 70 patients has a standard error of about 0.035: three of them.
+    assert controls["shuffled_labels"]["value"] == pytest.approx(0.5, abs=0.105)
     assert controls["centre_only"]["low"] < 0.5 < controls["centre_only"]["high"]
 
 
@@ -140,7 +141,7 @@ def test_everything_that_stands_beside_a_yes_or_no_stands_beside_a_grade_too(gra
     assert found["clinical: age"]["concordance"]["value"] > 0.95, "the age gives the outcome away"
     apart = found["clinical: age"]["model_less_it"]
     assert apart["low"] <= apart["value"] < 0
-    assert all(member.harmoniser is not None for member in model.members)
+    assert all(member.harmoniser is not None for member in model.members if member.family != "volume")
     assert any(step["name"].endswith("harmonisation") for step in json.loads(model.files["steps.json"])["steps"])
 
 

@@ -8,7 +8,7 @@ from ccrcc_model.outcomes.target import GRADE
 
 
 def test_inner_folds_choose_features_on_their_training_part_alone(planted):
-    cases = label(*planted(40, features=100), GRADE)
+    cases = label(*planted(40, features=300), GRADE)
     before = inner_folds(cases, folds=3, repeats=1, seed=1)[0]
     tested = np.isin(cases.patient_id, before.test.patient_id)
     features = cases.features.copy()

@@ -56,6 +56,14 @@ def test_a_clean_pipeline_passes(audit: LeakAudit, features: pd.DataFrame, y: np
     assert audit.proof() == "10 steps were recorded; 60 patients were scored. None of them had been seen by what scored them."
 
 
+def test_copies_of_patients_under_other_ids_are_found(audit: LeakAudit, features: pd.DataFrame, y: np.ndarray) -> None:
+    copies = features.iloc[:18:2] * (1 + 1e-12)
+    twice = pd.concat([features, copies.rename(index=lambda name: f"again-{name}")])
+    out_of_fold(audit.watch(model()), twice, np.concatenate([y, y[:18:2]]))
+    assert codes(audit) == {"LA003"}
+    assert "patients have nearly the same features as another" in audit.proof()
+
+
 def test_a_search_inside_the_folds_passes(audit: LeakAudit, features: pd.DataFrame, y: np.ndarray) -> None:
     search = GridSearchCV(model(), {"selectkbest__k": [2, 5]}, cv=StratifiedKFold(2))
     out_of_fold(audit.watch(search), features, y)

@@ -7,15 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from ccrcc_model.fitting.families.offset import Offset
 from ccrcc_model.fitting.folds import Folds
+from ccrcc_model.fitting.inner import inner_folds
 from ccrcc_model.fitting.nested import run_nested
 from ccrcc_model.fitting.settings import Settings
 from ccrcc_model.fitting.studies import open_studies
@@ -139,12 +140,10 @@ def test_a_file_that_is_no_journal_gives_one_line(tmp_path: Path) -> None:
 
 def _journal(path: Path) -> list[bytes]:
     """Write the journal of a study of two trials, and return its lines."""
-    from ccrcc_model.models.member import Hyperparameters
-
     study = optuna.create_study(storage=open_studies(str(path)), study_name="a")
     for _ in range(2):
         trial = study.ask()
-        for name, value in asdict(Hyperparameters()).items():
+        for name, value in Offset().parameters().items():
             suggest = trial.suggest_int if isinstance(value, int) else trial.suggest_float
             suggest(name, value, value)
         study.tell(trial, 0.5)
@@ -202,20 +201,29 @@ def test_a_folder_or_a_pipe_is_no_journal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "value"),
-    [("loss", float("inf")), ("n_features", 0), ("n_features", 3.5), ("learning_rate", -0.1), ("prior", None), ("other", 1)],
+    [
+        ("loss", float("inf")),
+        ("offset.n_features", 0),
+        ("offset.n_features", 3.5),
+        ("offset.learning_rate", -0.1),
+        ("offset.prior", None),
+        ("other", 1),
+        ("family", None),
+        ("family", "spline"),
+    ],
 )
 def test_a_trial_that_cannot_be_ours_is_refused(planted, change: str, value: float | None) -> None:
-    from ccrcc_model.fitting.inner import inner_folds
-    from ccrcc_model.models.member import Hyperparameters
-
     folds = inner_folds(label(*planted(40, features=30), GRADE), folds=3, repeats=1, seed=1)
-    parameters = asdict(Hyperparameters())
+    parameters: dict[str, object] = {"family": "offset", **Offset().parameters()}
     if change != "loss":
         parameters[change] = value
     if value is None:
         del parameters[change]
     distributions = {
-        name: (IntDistribution if isinstance(one, int) else FloatDistribution)(one, one) for name, one in parameters.items()
+        name: CategoricalDistribution([one])
+        if isinstance(one, str)
+        else (IntDistribution if isinstance(one, int) else FloatDistribution)(one, one)
+        for name, one in parameters.items()
     }
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(storage=storage, study_name="a")
@@ -226,8 +234,6 @@ def test_a_trial_that_cannot_be_ours_is_refused(planted, change: str, value: flo
 
 
 def test_a_study_of_the_largest_value_is_refused(planted) -> None:
-    from ccrcc_model.fitting.inner import inner_folds
-
     folds = inner_folds(label(*planted(40, features=30), GRADE), folds=3, repeats=1, seed=1)
     storage = optuna.storages.InMemoryStorage()
     optuna.create_study(storage=storage, study_name="a", direction="maximize")
@@ -236,8 +242,6 @@ def test_a_study_of_the_largest_value_is_refused(planted) -> None:
 
 
 def test_the_first_trials_count_where_there_are_more(planted) -> None:
-    from ccrcc_model.fitting.inner import inner_folds
-
     folds = inner_folds(label(*planted(40, features=30), GRADE), folds=3, repeats=1, seed=1)
     storage = optuna.storages.InMemoryStorage()
     four = tune(folds, trials=4, seed=5, storage=storage, study="a")

@@ -2,8 +2,7 @@ import optuna
 import pytest
 
 from ccrcc_model.fitting.inner import InnerFold, inner_folds
-from ccrcc_model.fitting.tune import tune
-from ccrcc_model.models.member import Hyperparameters
+from ccrcc_model.fitting.tune import FAMILIES, tune
 from ccrcc_model.outcomes.cases import label
 from ccrcc_model.outcomes.seen import leaking_steps, patient_hashes
 from ccrcc_model.outcomes.target import GRADE
@@ -17,10 +16,12 @@ def folds(planted) -> list[InnerFold]:
 def test_tuning_runs_exactly_the_trials_asked_for_and_starts_from_the_default(folds):
     one = tune(folds, trials=1, seed=5)
     assert one.n_trials == 1
-    assert one.hyperparameters == Hyperparameters()
+    assert one.families == tuple(family() for family in FAMILIES)
     six = tune(folds, trials=6, seed=5)
     assert six.n_trials == 6
-    assert six.loss <= one.loss
+    assert six.losses["offset"] <= one.losses["offset"]
+    assert list(one.losses) == ["offset"]
+    assert set(six.losses) == {family.name for family in FAMILIES}
 
 
 def test_tuning_repeats_with_its_seed_and_says_nothing(folds, capfd):

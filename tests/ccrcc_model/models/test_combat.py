@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from fitted import fit
 
-from ccrcc_model.fitting.inner import inner_folds
-from ccrcc_model.models.combat import MIN_CASES, ComBat, fit_combat
-from ccrcc_model.models.member import Hyperparameters
+from ccrcc_model.fitting.families.offset import Offset
+from ccrcc_model.fitting.families.ridge import Ridge
+from ccrcc_model.fitting.inner import Preparation, inner_folds, whole_part
+from ccrcc_model.models.combat import MIN_PATIENTS, ComBat, fit_combat
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.cases import Cases, label
 from ccrcc_model.outcomes.seen import patient_hashes
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE
 from nnunet_ext.ground.errors import InputError
+
+COMBAT = Preparation(harmonise="combat")
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "combat.json"
 FAST = {"folds": 3, "repeats": 1, "trials": 2}
@@ -57,7 +60,7 @@ def test_centres_agree_in_location_and_scale_once_harmonised():
     assert (after[:200].std(axis=0) / after[200:].std(axis=0)).mean() == pytest.approx(1, abs=0.02)
 
 
-@pytest.mark.parametrize(("n", "changed"), [(MIN_CASES - 1, False), (MIN_CASES, True)])
+@pytest.mark.parametrize(("n", "changed"), [(MIN_PATIENTS - 1, False), (MIN_PATIENTS, True)])
 def test_a_centre_of_few_cases_is_left_as_it_is(n, changed):
     rng = np.random.default_rng(1)
     values = np.concatenate([rng.normal(size=(30, 8)), 5 + rng.normal(size=(n, 8))])
@@ -94,10 +97,10 @@ def test_it_is_kept_as_json(published):
 
 def test_only_the_training_part_is_looked_at(planted):
     cases = label(*planted(60), GRADE)
-    fold = inner_folds(cases, folds=3, repeats=1, seed=0, harmonise="combat")[0]
+    fold = inner_folds(cases, folds=3, repeats=1, seed=0, preparation=COMBAT)[0]
     far = cases.features.copy()
     far[np.isin(cases.patient_id, fold.test.patients)] *= 1000
-    again = inner_folds(replace(cases, features=far), folds=3, repeats=1, seed=0, harmonise="combat")[0]
+    again = inner_folds(replace(cases, features=far), folds=3, repeats=1, seed=0, preparation=COMBAT)[0]
     assert patient_hashes(fold.train.patient_id).isdisjoint(patient_hashes(fold.test.patient_id))
     assert fold.harmoniser is not None
     assert again.harmoniser is not None
@@ -110,7 +113,7 @@ def test_a_locked_model_harmonises_as_it_was_fitted(planted, tmp_path):
     model = fit(*planted(60), GRADE, out_dir=tmp_path / "model", harmonise="combat", **FAST)
     assert model.manifest["settings"]["harmonise"] == "combat"
     again = Model.load(tmp_path / "model")
-    assert all(member.harmoniser is not None for member in again.members)
+    assert all(member.harmoniser is not None for member in again.members if member.family != "volume")
     north, _ = planted(20, seed=3, cohort="north", role="external")
     probability = again.predict_patients(north)["probability"]
     np.testing.assert_array_equal(probability, model.predict_patients(north)["probability"])
@@ -135,7 +138,8 @@ def test_a_patient_without_outcome_counts_for_a_transductive_harmonisation(plant
 
 def test_the_proof_names_harmonisation_and_whom_it_saw(planted):
     cases = label(*planted(60), GRADE)
-    fold = inner_folds(cases, folds=3, repeats=1, seed=0, harmonise="combat")[0]
+    fold = inner_folds(cases, folds=3, repeats=1, seed=0, preparation=COMBAT)[0]
     (step,) = fold.seen_before
     assert step == ("harmonisation", patient_hashes(fold.train.patient_id))
-    assert fold.fit(Hyperparameters(), seed=0)[0].seen == patient_hashes(fold.train.patient_id)
+    assert Offset().fit(fold, seed=0)[0].seen == patient_hashes(fold.train.patient_id)
+    assert Ridge().fit(whole_part(cases, COMBAT), seed=0)[0].harmoniser is not None

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccrcc_model.models.explanation import explain, grouped, mean_movement, top_stability
+from ccrcc_model.models.explanation import explain, family_movement, grouped, mean_movement, top_stability
 from ccrcc_model.models.model import Model
+from ccrcc_model.models.scorer import Scorer
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.feature_name import FeatureName
 
@@ -71,7 +72,8 @@ def test_the_locked_model_explains_a_patient(model_folder, planted):
     cases = model._cases(north)
     for member in model.members:
         assert set(member.columns) <= set(found.columns)
-    expected = np.mean([member.contributions(cases).sum(axis=1) for member in model.members], axis=0)
+    pairs = model.ensemble.weighted_members
+    expected = np.sum([weight * member.contributions(cases).sum(axis=1) for member, weight in pairs], axis=0)
     np.testing.assert_allclose(found.sum(axis=1), expected, atol=1e-9)
     by_group = grouped(found)
     of_regions = by_group[[name for name in by_group if name.startswith("region: ")]]
@@ -89,5 +91,14 @@ def test_movement_is_the_mean_absolute_contribution(model_folder, planted):
     model = Model.load(model_folder)
     cases = model._cases(planted(12, seed=3, cohort="north", role="external")[0])
     member = model.members[0]
-    found = mean_movement(cases, [member, member])
-    np.testing.assert_allclose([found[n] for n in member.columns], np.abs(member.contributions(cases)).mean(axis=0))
+    found = mean_movement(cases, Scorer((member, member), weights=(0.5, 1.0)))
+    np.testing.assert_allclose([found[n] for n in member.columns], 1.5 * np.abs(member.contributions(cases)).mean(axis=0))
+
+
+def test_movement_of_families_is_the_mean_absolute_deviation_of_their_scores(model_folder, planted):
+    model = Model.load(model_folder)
+    cases = model._cases(planted(12, seed=3, cohort="north", role="external")[0])
+    found = family_movement(cases, model.ensemble)
+    assert set(found) == {member.family for member in model.members}
+    volume = next(member for member in model.members if member.family == "volume").log_odds(cases)
+    assert found["volume"] == pytest.approx(np.abs(volume - volume.mean()).mean())

@@ -20,6 +20,28 @@ def test_a_logistic_fit_is_that_of_scikit_learn() -> None:
     assert fitted.intercept == reference.intercept_[0]
 
 
+def test_a_slope_below_its_bound_is_the_bound_with_the_intercept_that_fits_best() -> None:
+    design = np.linspace(-2, 2, 30)[:, None]
+    y = (np.arange(30) < 12).astype(int)
+    weight = np.linspace(0.5, 1.5, 30)
+    free, bound = (Logistic.fit(design, y, weight=weight, least=least) for least in (None, 0.3))
+    assert free.coefficients[0] < 0
+    assert bound.coefficients.tolist() == [0.3]
+    probability = expit(bound.intercept + 0.3 * design[:, 0])
+    assert (weight * probability).sum() == pytest.approx((weight * y).sum())
+
+
+@pytest.mark.parametrize("kind", ["binary", "ordinal", "percentage"])
+def test_a_bound_below_the_slope_changes_nothing(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    design = rng.normal(size=(60, 1))
+    y = (design[:, 0] + rng.normal(size=60) > 0).astype(int)
+    free, bound = (LIKELIHOODS[kind].fit(design, y, weight=np.ones(60), least=least) for least in (None, 0.01))
+    assert bound.coefficients == pytest.approx(free.coefficients, rel=1e-5)
+    down = LIKELIHOODS[kind].fit(-design, y, weight=np.ones(60), least=0.01)
+    assert down.coefficients.tolist() == pytest.approx([0.01])
+
+
 def test_a_loss_is_minus_the_logarithm_of_the_probability() -> None:
     score, y = np.array([-1.0, 0.0, 2.0]), np.array([0, 1, 0])
     probability = np.where(y == 1, expit(score), 1 - expit(score))

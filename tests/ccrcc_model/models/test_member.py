@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ccrcc_model.fitting.filter import choose_features
-from ccrcc_model.models.member import Hyperparameters, Member, fit_member
+from ccrcc_model.fitting.families.offset import Offset
+from ccrcc_model.fitting.inner import whole_part
+from ccrcc_model.fitting.tune import FAMILIES
+from ccrcc_model.models.member import Member, volume_member
 from ccrcc_model.models.volume import fit_volume
 from ccrcc_model.outcomes.cases import LabelledCases, label
 from ccrcc_model.outcomes.seen import patient_hashes
@@ -15,17 +19,25 @@ def cases(planted) -> LabelledCases:
 
 
 def fitted(cases: LabelledCases, **choice: float) -> Member:
-    hyperparameters = Hyperparameters(**choice)
-    return fit_member(cases, fit_volume(cases), choose_features(cases, most=10), hyperparameters, seed=3)[0]
+    return Offset(**({"n_features": 10} | choice)).fit(whole_part(cases), seed=3)[0]
 
 
-def test_a_member_adds_up_to_its_contributions(cases):
-    member = fitted(cases)
-    shap = member.trees.predict(cases.columns(member.names), pred_contrib=True)
-    expected = member.start.volume.intercept + shap[:, -1] + member.contributions(cases).sum(axis=1)
-    np.testing.assert_allclose(member.log_odds(cases), expected, atol=1e-9)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_member_of_every_family_adds_up_to_its_contributions(cases, family):
+    member = family().fit(whole_part(cases), seed=3)[0]
+    level = member.log_odds(cases) - member.contributions(cases).sum(axis=1)
+    np.testing.assert_allclose(level, level[0], atol=1e-9)
+    assert np.ptp(member.log_odds(cases)) > 0.1
     assert member.contributions(cases).shape == (60, len(member.columns))
     assert member.seen == patient_hashes(cases.patient_id)
+
+
+def test_volume_is_a_member_with_its_weight_and_the_level(cases):
+    volume = fit_volume(cases)
+    member = volume_member(volume, weight=0.5, level=0.25)
+    np.testing.assert_allclose(member.log_odds(cases), 0.5 * volume.log_odds(cases) + 0.25)
+    assert member.inputs == member.columns == (volume.column,)
+    np.testing.assert_allclose(member.contributions(cases)[:, 0], 0.5 * volume.contribution(cases))
 
 
 def test_a_member_that_learns_nothing_is_the_volume_model(cases):
@@ -57,7 +69,8 @@ def test_a_value_that_was_missing_in_training_is_left_to_the_trees(cases):
     informative = 1
     features[(cases.y == 1) & (np.arange(60) % 3 == 0), informative] = np.nan
     holed = LabelledCases(cases.names, features, cases.patient_id, cases.centre, cases.y)
-    member = fit_member(holed, fit_volume(holed), [cases.names[informative]], Hyperparameters(feature_fraction=1.0), seed=0)[0]
+    part = replace(whole_part(holed), chosen=(cases.names[informative],))
+    member = Offset(feature_fraction=1.0).fit(part, seed=0)[0]
     assert np.isnan(member.typical).all()
     known = holed.take(np.array([0]))
     without = LabelledCases(known.names, known.features.copy(), known.patient_id, known.centre, known.y)

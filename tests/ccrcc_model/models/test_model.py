@@ -57,7 +57,8 @@ def north(planted) -> tuple[FeatureTable, pd.DataFrame]:
 
 def test_a_folder_holds_no_pickle_and_no_pseudonym(model_folder):
     names = {path.name for path in model_folder.iterdir()}
-    assert names == {*KINDS, *(f"member_{place:02d}.txt" for place in range(10))}
+    members = json.loads((model_folder / "pipeline.json").read_text(encoding="utf-8"))["members"]
+    assert names == {*KINDS, *(member["trees"] for member in members if member["trees"] is not None)}
     for path in model_folder.iterdir():
         assert "home-0" not in path.read_text(encoding="utf-8")
 
@@ -157,7 +158,7 @@ def test_locked_predictions_tell_the_planted_signal(model, north):
 
 def test_predictions_follow_from_what_the_folder_says(model, north):
     table, _ = north
-    cases_odds = np.mean([member.log_odds(_cases(table)) for member in model.members], axis=0)
+    cases_odds = np.sum([weight * one.log_odds(_cases(table)) for one, weight in model.ensemble.weighted_members], axis=0)
     expected = expit(model.decision.intercept + model.decision.slope * cases_odds)
     frame = model.predict_patients(table)
     np.testing.assert_allclose(frame["probability"], expected)
@@ -262,8 +263,8 @@ def test_out_of_fold_predictions_are_one_a_development_patient(model):
         assert set(predictions.patient_id) == model.patients == patient_hashes(f"home-{place:03d}" for place in range(60))
         assert predictions.cohort == "home"
     figures = model.manifest["development"]
-    assert figures["auc"]["value"] == pytest.approx(auc(model.out_of_fold).value)
-    assert figures["baseline_auc"]["value"] == pytest.approx(auc(model.baseline_out_of_fold).value)
+    assert figures["pooled_auc"] == pytest.approx(auc(model.out_of_fold).value)
+    assert figures["pooled_baseline_auc"] == pytest.approx(auc(model.baseline_out_of_fold).value)
 
 
 def test_importance_finds_what_was_planted(model):
@@ -273,7 +274,7 @@ def test_importance_finds_what_was_planted(model):
         *(f"tumour__1mm__original_glcm_F{place}" for place in range(1, 8)),
     }
     assert {entry.feature for entry in model.importance[:4]} <= planted_names
-    assert top.members == 10
+    assert top.members == len(model.members)
     assert sum(entry.share for entry in model.importance) == pytest.approx(1)
     assert [entry.log_odds for entry in model.importance] == sorted((e.log_odds for e in model.importance), reverse=True)
 
@@ -297,6 +298,6 @@ def test_a_model_in_memory_is_the_one_that_a_folder_holds(model, planted, tmp_pa
 def test_a_model_says_in_three_lines_what_it_is(model):
     headline, counts, origin = repr(model).splitlines()
     assert headline == model.headline
-    assert counts == f"60 patients ({model.manifest['n_positive']} positive), 40 features, 10 members"
+    assert counts == f"60 patients ({model.manifest['n_positive']} positive), 40 features, {len(model.members)} members"
     assert origin == "development: home; preset test"
     assert model._repr_html_() == as_html(repr(model))

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ccrcc_model.models.volume import fit_volume, volume_column
+from ccrcc_model.models.scorer import LIKELIHOODS
+from ccrcc_model.models.volume import LEAST_SLOPE, fit_volume, volume_column
 from ccrcc_model.outcomes.cases import LabelledCases
 from ccrcc_model.outcomes.seen import Step, leaking_steps, patient_hash, patient_hashes
 from nnunet_ext.ground.errors import InputError
@@ -20,7 +21,7 @@ def test_volume_is_the_tumours_first_mesh_volume_or_else_voxel_volume():
     second = MESH.replace("1mm", "2mm")
     assert volume_column(["kidney__1mm__original_shape_MeshVolume", VOXEL, MESH, second]) == MESH
     assert volume_column(["x", VOXEL]) == VOXEL
-    with pytest.raises(InputError, match="None of the 2 features is the tumour's volume"):
+    with pytest.raises(InputError, match="FC009: none of the 2 features is the tumour's volume"):
         volume_column(["kidney__1mm__original_shape_MeshVolume", "tumour__1mm__wavelet_shape_MeshVolume"])
 
 
@@ -32,6 +33,14 @@ def test_log_odds_are_linear_in_the_logarithm_of_volume():
     assert fitted.contribution(cases([np.exp(fitted.mean_log)], [0])) == pytest.approx(0)
 
 
+@pytest.mark.parametrize("kind", ["binary", "ordinal", "percentage"])
+def test_small_tumours_that_are_positive_do_not_turn_volume_around(kind):
+    turned = cases([1, 2, 4, 8, 16, 32], [1, 1, 1, 0, 0, 0])
+    fitted = fit_volume(turned, LIKELIHOODS[kind])
+    assert fitted.slope == pytest.approx(LEAST_SLOPE)
+    assert (np.diff(fitted.log_odds(turned)) > 0).all()
+
+
 def test_a_missing_or_empty_volume_counts_as_a_mean_one():
     fitted = fit_volume(cases([1, 2, np.nan, 8, 16, 0], [0, 0, 1, 0, 1, 1]))
     assert fitted.mean_log == pytest.approx(np.log([1, 2, 8, 16]).mean())
@@ -39,9 +48,11 @@ def test_a_missing_or_empty_volume_counts_as_a_mean_one():
 
 
 @pytest.mark.parametrize("volume", [[5.0] * 4, [np.nan] * 4])
-def test_volumes_that_tell_nothing_leave_the_prevalence(volume):
+def test_volumes_that_tell_nothing_leave_the_prevalence_and_the_order(volume):
     fitted = fit_volume(cases(volume, [0, 1, 0, 1]))
-    assert fitted.log_odds(cases([5.0, 50.0], [0, 1])) == pytest.approx([0, 0], abs=1e-6)
+    small, large = fitted.log_odds(cases([5.0, 50.0], [0, 1]))
+    assert (small, large) == pytest.approx((0, 0), abs=0.04)
+    assert large - small == pytest.approx(LEAST_SLOPE * np.log(10))
 
 
 def test_volumes_that_separate_the_classes_stay_finite():

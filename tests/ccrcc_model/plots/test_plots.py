@@ -121,7 +121,7 @@ def test_forest_has_a_line_for_each_group_and_says_what_is_not_estimable(result)
         figure = draw_forest([(result.sentence, result.contrasts)])
     (ax,) = figure.axes
     shown = texts(ax)
-    assert all(group.name in shown for group in result.groups)
+    assert all(one.name in shown for one in result.contrasts)
     assert shown.count("not estimable") == 1
     low, high = ax.get_xlim()
     assert low == -high

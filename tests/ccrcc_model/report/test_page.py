@@ -1,4 +1,5 @@
-# Also of: ccrcc_model.report.benchmark_tables, ccrcc_model.report.environment, ccrcc_model.report.facts,
+# Also of: ccrcc_model.report.benchmark_tables, ccrcc_model.report.environment, ccrcc_model.report.external_tables,
+# ccrcc_model.report.facts,
 # ccrcc_model.report.features, ccrcc_model.report.figures, ccrcc_model.report.limits, ccrcc_model.report.model_card,
 # ccrcc_model.report.model_tables, ccrcc_model.report.run_folder, ccrcc_model.report.stages, ccrcc_model.report.summary,
 # ccrcc_model.report.tables.
@@ -252,9 +253,10 @@ def test_six_lines_answer_what_was_asked(run_dir, page):
     assert [line.label for line in lines] == ["Asked", "Grade", "Ki67", "At the locked threshold", "Probabilities", "Masks"]
     assert "The answer, in six lines" in page.text
     assert "in four cohorts that the model has never seen" in lines[0].text
-    group = read_run(run_dir).benchmarks[1].headline
-    assert (group.model.n, lines[2].verdict) == (110, "Better than tumour volume")
-    assert f"AUC {group.model.auc.value:.2f} (95% CI" in lines[2].text
+    first = read_run(run_dir).benchmarks[1].headline
+    assert (first.n, lines[2].verdict) == (110, "Better than tumour volume")
+    assert f"AUC {first.auc.value:.2f} (95% CI" in lines[2].text
+    assert f"each by its own figures, combined by {first.by}" in lines[2].text
     assert "A perfect reader of these phantoms would reach 0.93." in lines[1].text
     assert "perfect reader" not in lines[2].text
     assert "kidney 0.92 ± 0.02, tumour 0.72 ± 0.02, in 6 external cases" in lines[5].text
@@ -301,7 +303,13 @@ def test_settings_times_and_audit_are_shown(page):
 
 def test_the_locked_model_is_described(page, run_dir):
     model = Model.load(run_dir / "models" / "grade")
-    for words in (model.id, "isup_grade >= 3", "2 offered by preset quick, 2 used", "3 outer folds, drawn once", "10 members"):
+    for words in (
+        model.id,
+        "isup_grade >= 3",
+        "2 offered by preset quick, 2 used",
+        "3 outer folds, drawn once",
+        f"{len(model.members)} members",
+    ):
         assert words in page.text
     for one in model.manifest["comparators"]:
         assert one["name"] in page.text
@@ -339,8 +347,8 @@ def test_an_interval_of_the_ici_is_doubted_in_small_cohorts(n, noted):
 
 
 def test_figures_that_take_patients_as_more_than_they_are_say_so(page):
-    assert "out-of-fold predictions assume independence, which does not hold, and may be too narrow" in page.text
-    assert "Internal confidence intervals and P values assume that out-of-fold predictions are independent" in page.text
+    assert "means over the folds, corrected for the training patients that folds share" in page.text
+    assert "Internal results are those of a cross-validation" in page.text
 
 
 def test_a_report_keeps_the_print_rule_of_the_benchmark(run_dir, tmp_path):

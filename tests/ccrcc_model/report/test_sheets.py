@@ -1,4 +1,5 @@
-# Also of: ccrcc_model.report.sheets.evidence, ccrcc_model.report.sheets.guideline, ccrcc_model.report.sheets.sheet.
+# Also of: ccrcc_model.report.sheets.evidence, ccrcc_model.report.sheets.files, ccrcc_model.report.sheets.guideline,
+# ccrcc_model.report.sheets.sheet.
 
 import json
 import re

@@ -144,6 +144,15 @@ def test_a_class_that_resamples_often_lose_leaves_no_interval(positives, has_int
     assert found.auc.low is not None  # resampled within the classes
 
 
+def test_one_positive_patient_has_no_interval_of_what_compares_classes():
+    found = bootstrap(noisy(40, prevalence=1 / 40), 0.4)
+    for name in ("auc", "auprc", "balanced_accuracy", "f1", "ici"):
+        estimate = getattr(found, name)
+        assert estimate.value is not None
+        assert (estimate.low, estimate.reason) == (None, "interval not estimable: fewer than two patients of a class")
+    assert found.brier.low is not None  # a mean over all patients
+
+
 def test_a_bootstrap_needs_a_replicate():
     assert bootstrap(noisy(30), 0.4, replicates=1).replicates == 1
     with pytest.raises(ValueError, match="at least one replicate, not 0"):

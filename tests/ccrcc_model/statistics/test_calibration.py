@@ -80,7 +80,7 @@ def test_slope_undoes_a_stretch_of_all_logits(calibrated, stretch):
 
 
 def test_certain_probabilities_that_fail_are_survived():
-    fitted = calibrate(predictions([1, 0, 1, 0], [0.0, 1.0, 1.0, 0.0]))
+    fitted = calibrate(predictions([1, 0, 1, 0] * 5, [0.0, 1.0, 1.0, 0.0] * 5))
     assert fitted.intercept.value == pytest.approx(0, abs=1e-3)
     assert fitted.slope.value == pytest.approx(0, abs=1e-3)
 
@@ -115,8 +115,56 @@ def test_slope_without_a_finite_solution_is_not_estimable(y_true, y_prob, reason
     assert reason in calibration_slope(predictions(y_true, y_prob)).reason
 
 
-def test_slope_is_estimable_as_soon_as_the_classes_overlap():
-    assert calibration_slope(predictions([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4])).value > 0
+@pytest.mark.parametrize(("rarer", "reason"), [(10, None), (9, "9 patients of the smaller class, a slope needs 10")])
+def test_a_slope_needs_ten_patients_of_a_class(rarer, reason):
+    truth = np.repeat([1, 0], [rarer, 30])
+    found = calibration_slope(predictions(truth, expit(np.sin(np.arange(rarer + 30)) * 2 + truth)))
+    assert found.reason == reason
+    assert (found.value is None) == (reason is not None)
+
+
+def spread(sd: float, n: int) -> Predictions:
+    """Logits of two values, a distance of ``2 * sd`` apart, around even odds, and outcomes that do not follow them."""
+    return predictions(np.arange(n) // 2 % 2, expit(np.where(np.arange(n) % 2, sd, -sd)))
+
+
+def test_a_slope_needs_so_many_patients_that_1_is_told_from_0():
+    """At even odds and logits a distance of sd from their mean, a slope of 0 has a standard error of 2 / (sd sqrt(n))."""
+    n, z = 400, 1.959963984540054
+    sd = 2 * z / np.sqrt(n)
+    assert calibration_slope(spread(1.03 * sd, n)).value is not None
+    few = calibration_slope(spread(0.99 * sd, n))
+    assert few.reason == "the probabilities of 400 patients differ too little to tell a slope of 1 from one of 0"
+
+
+def test_nearly_equal_probabilities_have_no_slope_of_thousands():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 30)
+    found = calibration_slope(predictions(truth, 0.4 + 1e-4 * (truth + rng.normal(size=60))))
+    assert (found.value, found.low) == (None, None)
+    assert "differ too little" in found.reason
+
+
+def test_one_positive_patient_leaves_no_interval_of_the_intercept():
+    found = calibration_intercept(predictions([1] + [0] * 30, [0.2] * 31))
+    assert found.value is not None
+    assert (found.low, found.reason) == (None, "interval not estimable: fewer than two patients of a class")
+
+
+@pytest.mark.parametrize("n", [1001, 1500, 1700])
+def test_pooled_neighbours_count_as_often_as_they_hold_patients(n):
+    rng = np.random.default_rng(3)
+    risk = rng.beta(2, 3, n)
+    truth = (rng.random(n) < risk).astype(int)
+    exact = np.abs(np.clip(loess(risk, truth, risk), 0, 1) - risk).mean()
+    assert integrated_calibration_index(predictions(truth, risk)).value == pytest.approx(exact, rel=0.01)
+
+
+def test_a_weight_of_two_is_a_patient_twice():
+    rng = np.random.default_rng(0)
+    x, y, at = rng.random(40), rng.random(40), np.linspace(0.1, 0.9, 5)
+    twice = loess(np.repeat(x, 2), np.repeat(y, 2), at)
+    assert loess(x, y, at, weight=np.full(40, 2.0)) == pytest.approx(twice)
 
 
 def test_smoother_needs_its_number_of_patients():

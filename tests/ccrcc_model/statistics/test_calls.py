@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from predicted import predictions
+from scipy.stats import beta
 
 from ccrcc_model.statistics.calls import Counts, counts
 
@@ -25,6 +26,12 @@ def test_each_share_has_its_own_counts():
         "npv": (60, 62),
     }
     assert all(share.value == pytest.approx(share.numerator / share.denominator) for share in shares.values())
+
+
+def test_out_of_fold_calls_have_the_interval_of_fewer_patients():
+    four = Counts(true_positive=8, false_negative=2, true_negative=60, false_positive=30, design_effect=2.0)
+    assert (four.sensitivity.low, four.sensitivity.high) == pytest.approx((beta.ppf(0.025, 4, 2), beta.ppf(0.975, 5, 1)))
+    assert (four.sensitivity.numerator, four.sensitivity.denominator) == (8, 10)
 
 
 def test_balanced_accuracy_and_f1_are_the_means_of_their_shares():

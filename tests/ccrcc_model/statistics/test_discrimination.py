@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from predicted import predictions
+from scipy.special import expit, logit
+from scipy.stats import norm
 from sklearn.metrics import average_precision_score
 
-from ccrcc_model.statistics.discrimination import auc, auc_difference, average_precision
+from ccrcc_model.statistics.bootstrap import bootstrap
+from ccrcc_model.statistics.curves import roc_curve
+from ccrcc_model.statistics.discrimination import auc, auc_difference, average_precision, delong, separated
 from ccrcc_model.statistics.estimate import Estimate
 from nnunet_ext.ground.errors import InputError
 
@@ -25,23 +29,27 @@ def test_auc_counts_the_pairs_that_are_ordered_rightly_and_ties_by_half():
     assert auc(predictions([1, 1, 0, 0], [0.9, 0.4, 0.4, 0.1])).value == pytest.approx(3.5 / 4)
 
 
-def test_auc_interval_is_delongs_by_its_definition():
+def test_variance_is_delongs_by_its_definition_and_the_interval_its_delta_method_on_the_logit_scale():
     rng = np.random.default_rng(3)
     y_true = (rng.random(60) < 0.4).astype(int)
     y_prob = np.round(np.clip(0.3 * y_true + rng.random(60) * 0.7, 0, 1), 1)
     area, placed_positive, placed_negative = brute_force_delong(y_true, y_prob)
-    half = 1.959963984540054 * sqrt(
-        placed_positive.var(ddof=1) / len(placed_positive) + placed_negative.var(ddof=1) / len(placed_negative)
-    )
+    variance = placed_positive.var(ddof=1) / len(placed_positive) + placed_negative.var(ddof=1) / len(placed_negative)
+    areas, covariance = delong(y_true, y_prob[None, :])
+    assert (areas[0], covariance[0, 0]) == pytest.approx((area, variance))
+    half = 1.959963984540054 * sqrt(variance) / (area * (1 - area))
     estimate = auc(predictions(y_true, y_prob))
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((area, area - half, area + half))
+    expected = area, expit(logit(area) - half), expit(logit(area) + half)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(expected)
 
 
 def test_auc_and_paired_difference_equal_independent_implementations(simulated):
     model, baseline = (predictions(simulated["y_true"], simulated[name]) for name in ("model", "baseline"))
-    estimate = auc(model)
+    areas, covariance = delong(model.y_true, model.y_prob[None, :])
+    half = 1.959963984540054 * sqrt(covariance[0, 0])
     expected = simulated["auc"], simulated["auc_low"], simulated["auc_high"]
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx(expected, abs=1e-9)
+    assert (areas[0], areas[0] - half, areas[0] + half) == pytest.approx(expected, abs=1e-9)
+    assert auc(model).value == areas[0]
     difference = auc_difference(model, baseline)
     delta, half = simulated["auc"] - simulated["baseline_auc"], 1.959963984540054 * sqrt(simulated["difference_variance"])
     assert difference.estimate.value == pytest.approx(delta)
@@ -78,10 +86,56 @@ def test_auc_has_an_interval_from_two_patients_a_class_on():
     assert auc(four).low is not None
 
 
-def test_separated_classes_claim_no_interval_of_width_zero():
-    estimate = auc(predictions([1, 1, 0, 0], [0.9, 0.8, 0.2, 0.1]))
-    assert (estimate.value, estimate.low) == (1.0, None)
-    assert "variance is zero" in estimate.reason
+def test_separated_classes_have_the_exact_interval_of_their_disjoint_pairs():
+    apart = auc(predictions([1, 1, 0, 0, 0], [0.9, 0.8, 0.2, 0.1, 0.1]))
+    assert (apart.value, apart.low, apart.high) == pytest.approx((1.0, sqrt(0.025), 1.0))
+    turned = auc(predictions([0, 0, 1, 1, 1], [0.9, 0.8, 0.2, 0.1, 0.1]))
+    assert (turned.value, turned.low, turned.high) == pytest.approx((0.0, 0.0, 1 - sqrt(0.025)))
+
+
+def test_the_interval_of_separated_classes_is_left_out_by_few_of_those_that_could_be_there():
+    """Of cohorts with 8 + 12 patients and the AUC of the lower bound at most 2.5 % are separated."""
+    area, draws = separated(1.0, 8).low, 4000
+    rng = np.random.default_rng(1)
+    apart = np.sqrt(2) * norm.ppf(area)
+    positive, negative = apart + rng.normal(size=(draws, 8)), rng.normal(size=(draws, 12))
+    assert np.mean(positive.min(axis=1) > negative.max(axis=1)) <= 0.025
+
+
+def test_equal_scores_have_an_auc_of_one_half_and_no_interval():
+    assert auc(predictions([1, 1, 0, 0], [0.3] * 4)) == Estimate(
+        0.5, reason="interval not estimable: DeLong's variance is zero"
+    )
+
+
+def test_at_15_positive_and_33_negative_patients_the_interval_of_an_auc_of_93_holds_it():
+    """DeLong's interval on its own scale holds it in 86 % of cohorts. 1000 cohorts: 95 % with an error of 0.7 %."""
+    rng, held, raw = np.random.default_rng(0), 0, 0
+    apart = np.sqrt(2) * norm.ppf(0.93)
+    truth = np.repeat([1, 0], [15, 33])
+    for _ in range(1000):
+        score = apart * truth + rng.normal(size=48)
+        estimate = auc(replace(predictions(truth, np.full(48, 0.5)), score=score))
+        held += estimate.low <= 0.93 <= estimate.high
+        areas, covariance = delong(truth, score[None, :])
+        raw += abs(areas[0] - 0.93) <= 1.96 * sqrt(covariance[0, 0])
+    assert 0.93 <= held / 1000 <= 0.97
+    assert raw / 1000 < 0.89
+
+
+def test_a_score_orders_the_patients_where_the_probability_cannot(simulated):
+    scored = predictions(simulated["y_true"], simulated["model"])
+    equal = replace(scored, y_prob=np.full(200, 0.4), score=scored.y_prob)
+    assert auc(equal) == auc(scored)
+    assert auc_difference(equal, scored).estimate.value == 0
+    assert average_precision(equal) == average_precision(scored)
+    assert np.array_equal(roc_curve(equal).sensitivity, roc_curve(scored).sensitivity)
+    areas = [bootstrap(one, 0.4, replicates=300) for one in (equal, scored)]
+    assert (areas[0].auc.low, areas[0].auprc.low) == pytest.approx((areas[1].auc.low, areas[1].auprc.low), abs=0.03)
+    assert (areas[0].balanced_accuracy.value, areas[0].brier.value) != (
+        areas[1].balanced_accuracy.value,
+        areas[1].brier.value,
+    )
 
 
 def test_a_model_compared_with_itself_differs_by_nothing(coin_toss):

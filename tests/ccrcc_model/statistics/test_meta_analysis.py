@@ -6,8 +6,8 @@ from scipy import stats
 from scipy.special import expit, logit
 from statsmodels.stats.meta_analysis import combine_effects
 
-from ccrcc_model.statistics.estimate import Estimate
-from ccrcc_model.statistics.meta_analysis import meta_analysis, reml, standard_error
+from ccrcc_model.statistics.estimate import Estimate, logit_interval
+from ccrcc_model.statistics.meta_analysis import heterogeneity, mean_of_these, meta_analysis, reml, standard_error
 
 Z = float(stats.norm.ppf(0.975))
 
@@ -83,7 +83,7 @@ def test_sites_that_agree_have_no_spread_and_still_an_interval() -> None:
 
 def test_an_auc_is_combined_as_log_odds() -> None:
     areas = np.array([0.7, 0.8, 0.9])
-    result = meta_analysis([estimate(area, 0.05) for area in areas], scale="logit")
+    result = meta_analysis([logit_interval(area, 0.05**2) for area in areas], scale="logit")
     on_logit = meta_analysis([estimate(logit(area), 0.05 / (area * (1 - area))) for area in areas])
     assert result.mean.value == pytest.approx(expit(on_logit.mean.value))
     assert result.mean.low == pytest.approx(expit(on_logit.mean.low))
@@ -97,12 +97,34 @@ def test_a_cut_interval_gives_the_error_of_its_other_side() -> None:
     assert standard_error(Estimate(0.9, 0.9, 0.9)) is None
 
 
+def test_an_interval_on_the_logit_scale_gives_the_error_there() -> None:
+    assert standard_error(logit_interval(0.9, 0.0009), scale="logit") == pytest.approx(0.03 / 0.09)
+    assert standard_error(Estimate(1.0, 0.8, 1.0), scale="logit") is None
+
+
+def test_the_mean_of_these_sites_is_weighted_by_precision_and_knows_no_spread_between_them() -> None:
+    """statsmodels' common-effect mean of the BCG trials."""
+    trials = [estimate(y, np.sqrt(v)) for y, v in zip(LOG_RISK_RATIO, VARIANCE, strict=True)]
+    other = combine_effects(LOG_RISK_RATIO, VARIANCE, use_t=False).summary_frame().loc["fixed effect"]
+    found = mean_of_these(trials)
+    assert (found.value, found.low, found.high) == pytest.approx((other["eff"], other["ci_low"], other["ci_upp"]))
+    assert mean_of_these(trials[:1]).reason == "needs two sites with an interval, there are 1"
+    assert heterogeneity(trials) == pytest.approx(stats.chi2.sf(152.2330, 12), rel=1e-3)
+    assert heterogeneity(trials[:1]) is None
+
+
+def test_intervals_are_cut_at_the_limits_of_the_figure() -> None:
+    two = [estimate(0.1, 0.05), estimate(0.3, 0.05)]
+    assert meta_analysis(two).mean.high > 1
+    assert meta_analysis(two, limits=(-1.0, 1.0)).mean.high == 1
+
+
 def test_sites_without_an_interval_are_left_out_and_one_site_is_no_meta_analysis() -> None:
     without = Estimate(1.0, reason="interval not estimable: DeLong's variance is zero")
-    two = meta_analysis([estimate(0.7, 0.05), without, estimate(0.8, 0.05)], scale="logit")
+    two = meta_analysis([logit_interval(0.7, 0.05**2), without, logit_interval(0.8, 0.05**2)], scale="logit")
     assert two.sites == 2
     assert two.mean.low is not None
     assert two.prediction.reason == "a prediction interval needs three sites"
-    one = meta_analysis([estimate(0.7, 0.05), without], scale="logit")
+    one = meta_analysis([logit_interval(0.7, 0.05**2), without], scale="logit")
     assert (one.sites, one.mean.value, one.tau_squared) == (1, None, None)
     assert one.mean.reason == "needs two sites with an interval, there are 1"

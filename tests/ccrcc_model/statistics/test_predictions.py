@@ -106,3 +106,14 @@ def test_predictions_say_in_three_lines_what_they_are(three: Predictions) -> Non
     assert lines[1].startswith("3 patients of ")
     assert three._repr_html_().startswith("<pre>Predictions of ")
     assert "0 patients of 0 centres" in repr(three.take(np.zeros(3, dtype=bool)))
+
+
+def test_a_score_is_written_read_and_taken(tmp_path):
+    ids = np.array(["a", "b", "c"])
+    scored = Predictions("north", "grade", ids, ids, np.array([0, 1, 0]), np.full(3, 0.4), score=np.array([2.0, 9.5, 1.0]))
+    scored.write(tmp_path / "one.csv")
+    assert Predictions.read(tmp_path / "one.csv").score.tolist() == [2.0, 9.5, 1.0]
+    assert scored.take(np.array([1, 2])).order.tolist() == [9.5, 1.0]
+    assert replace(scored, score=None).order.tolist() == [0.4] * 3
+    with pytest.raises(InputError, match="score must be finite"):
+        replace(scored, score=np.array([2.0, np.nan, 1.0]))

@@ -76,6 +76,10 @@ def test_what_was_written_is_read(text: str, tmp_path: Path) -> None:
         ("groups.1.model.curve.group_observed.0.numerator", 10**6, "of .* patients"),
         ("groups.1.uncertainty.declined.value", 0.4, "which is not|not inside"),
         ("recalibrated.0.events", 10**6, "do not add up"),
+        ("across.n", 71, "across: it is not of the external cohorts"),
+        ("across.auc.within.high", 1.5, r"across: 1.5, which is not inside \[0, 1\]"),
+        ("across.auc.random.sites", 3, "across: it uses more cohorts than there are"),
+        ("groups.1.model.decision.low", [0.1], "a decision curve that is none"),
     ],
 )
 def test_what_no_benchmark_can_hold_is_refused(text: str, tmp_path: Path, where: str, value: object, message: str) -> None:

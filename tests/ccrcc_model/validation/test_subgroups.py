@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ccrcc_model.statistics.calibration import calibration_intercept
 from ccrcc_model.statistics.calls import counts
 from ccrcc_model.statistics.discrimination import auc, auc_difference
+from ccrcc_model.statistics.meta_analysis import heterogeneity
 from ccrcc_model.statistics.predictions import Predictions
-from ccrcc_model.validation.subgroups import MIN_PATIENTS, levels, subgroup_results
+from ccrcc_model.validation.subgroups import MIN_OF_CLASS, interactions, levels, subgroup_results
 from nnunet_ext.ground.case import Case, Cohort, Role
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.table import FeatureTable
@@ -104,19 +106,45 @@ def test_a_subgroup_has_the_figures_of_its_patients(scored):
     assert found[1].counts == counts(model.take(~women), 0.5)
 
 
-def test_a_subgroup_needs_its_number_of_patients(scored):
-    level = np.where(np.arange(60) < MIN_PATIENTS, "up to 4 cm", np.where(np.arange(60) < 41, "over 4 to 7 cm", "over 7 cm"))
-    few = subgroup_results(*scored, pd.DataFrame({"size": level}), threshold=0.5)
-    assert [one.level for one in few] == ["up to 4 cm", "over 4 to 7 cm", "over 7 cm"]
-    assert few[0].auc.value is not None
-    assert (few[2].auc.reason, few[2].counts) == ("19 of the 20 patients that a subgroup needs", None)
+def test_a_subgroup_needs_its_number_of_patients_of_each_class(scored):
+    level = np.where(
+        np.arange(60) < 3 * MIN_OF_CLASS, "up to 4 cm", np.where(np.arange(60) < 57, "over 4 to 7 cm", "over 7 cm")
+    )
+    enough, few, fewer = subgroup_results(*scored, pd.DataFrame({"size": level}), threshold=0.5)
+    assert (enough.events, few.events) == (10, 9)
+    assert enough.auc.value is not None
+    assert enough.intercept == calibration_intercept(scored[0].take(np.arange(60) < 30))
+    reason = "9 positive and 18 negative patients; a subgroup needs 10 of a class"
+    assert {few.auc.reason, few.difference.estimate.reason, few.intercept.reason} == {reason}
+    assert fewer.level == "over 7 cm"
+
+
+def test_an_interaction_is_cochrans_q_over_the_subgroups_of_a_factor(scored):
+    model, baseline = scored
+    sex = np.where(np.arange(60) % 2, "male", "female")
+    factors = pd.DataFrame({"sex": sex, "phase": ["not stated"] * 59 + ["late"]})
+    found = subgroup_results(model, baseline, factors, threshold=0.5)
+    by_sex, by_phase = interactions(found)
+    assert (by_sex.factor, by_sex.levels) == ("sex", 2)
+    assert by_sex.auc == heterogeneity([one.auc for one in found[:2]], scale="logit")
+    assert by_sex.intercept == heterogeneity([one.intercept for one in found[:2]])
+    assert (by_phase.levels, by_phase.auc) == (0, None)
+
+
+def test_a_model_that_works_in_one_subgroup_only_shows_an_interaction():
+    rng = np.random.default_rng(0)
+    ids, truth, works = np.arange(400).astype(np.str_), np.arange(400) % 2, np.arange(400) < 200
+    score = np.clip(0.3 + 0.35 * truth * works + 0.15 * rng.normal(size=400), 0, 1)
+    model = Predictions("north", "grade", ids, ids, truth, score)
+    found = subgroup_results(model, model, pd.DataFrame({"sex": np.where(works, "male", "female")}), threshold=0.5)
+    assert interactions(found)[0].auc < 0.001
 
 
 def test_a_subgroup_of_one_class_says_so_and_keeps_its_counts(scored):
     level = np.where(scored[0].y_true == 1, "100 kV", "80 kV")
     low, high = subgroup_results(*scored, pd.DataFrame({"voltage": level}), threshold=0.5)
-    assert (low.level, low.auc.reason) == ("80 kV", "no positive patients")
-    assert high.difference.estimate.reason == "no negative patients"
+    assert (low.level, low.auc.reason) == ("80 kV", "0 positive and 40 negative patients; a subgroup needs 10 of a class")
+    assert high.difference.estimate.reason == "20 positive and 0 negative patients; a subgroup needs 10 of a class"
     assert low.counts.specificity.denominator == 40
 
 
