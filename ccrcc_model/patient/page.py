@@ -13,9 +13,8 @@ from ccrcc_model.patient.lesion_rows import lesion_rows, measured_blocks
 from ccrcc_model.patient.shown_prediction import ShownPrediction, shown_prediction, spoken
 from ccrcc_model.patient.shown_scan import OBLIQUE_DEGREES, ShownScan
 from ccrcc_model.patient.templating import policy, source, templates
-from ccrcc_model.plots.overlay import ON_CT
 from nnunet_ext.ground.files import write_text
-from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.labels import ON_CT, STRUCTURES
 
 RINGS = "#9ad1ff"
 """Of every ring: they are nested, so their order tells them apart."""

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from ccrcc_model.patient.grey_codes import decode_hu
 from ccrcc_model.patient.shown_scan import ShownScan
-from ccrcc_model.plots.overlay import ON_CT, WINDOW_HU
-from nnunet_ext.ground.labels import STRUCTURES
+from ccrcc_model.plots.overlay import WINDOW_HU
+from nnunet_ext.ground.labels import ON_CT, STRUCTURES
 
 WIDTH, HEIGHT = 168, 112
 """Pixels of a thumbnail."""
