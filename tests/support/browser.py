@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,13 @@ class Watched:
     def work_s(self) -> float:
         """CPU seconds of all processes of the browser since the page was opened, however busy the machine is."""
         return _worked_s() - self.began_s
+
+    def until(self, expression: str, *, seconds: float = 30.0) -> None:
+        """Wait until an expression is true; the page's policy forbids Playwright's own waiting, which evaluates text."""
+        end = time.monotonic() + seconds
+        while not self.tab.evaluate(expression):
+            assert time.monotonic() < end, f"{expression} did not come true in {seconds:g} s"
+            self.tab.wait_for_timeout(50)
 
     def evaluate(self, script: str) -> Any:
         return self.tab.evaluate(script)

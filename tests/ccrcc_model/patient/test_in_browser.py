@@ -134,7 +134,7 @@ def test_wheel_keys_and_sliders_scroll_and_every_view_follows(browser: Any, page
         axial = tab.locator("#view-axial")
         axial.hover()
         tab.mouse.wheel(0, 120)
-        tab.wait_for_function(f"state.at[2] < {z}")  # towards the feet
+        watched.until(f"state.at[2] < {z}")  # towards the feet
         watched.evaluate(f"goTo([{x}, {y}, {z}])")
         before = tab.evaluate(GREY, "axial")
         axial.focus()
@@ -206,7 +206,7 @@ def test_structures_rings_and_the_crosshair_can_be_hidden_and_shown(browser: Any
         assert drawn(watched, PINK, "axial")["count"] < 5
         before = drawn(watched, GREY, "axial")
         watched.tab.get_by_role("checkbox", name="Ring 0–3 mm").check()
-        watched.tab.wait_for_function("volume.regions.size === 1")
+        watched.until("volume.regions.size === 1")
         assert drawn(watched, GREY, "axial") != before
 
 
@@ -214,13 +214,13 @@ def test_what_moved_the_answer_lights_its_region(browser: Any, page: Path) -> No
     with opened(browser, page) as watched:
         ready(watched)
         watched.tab.locator("tr[data-region=shell_0_3mm]").first.hover()
-        watched.tab.wait_for_function("state.lit === 'shell_0_3mm'")
+        watched.until("state.lit === 'shell_0_3mm'")
         lit = drawn(watched, GREY, "axial")["mean"]
         watched.tab.mouse.move(2, 2)
-        watched.tab.wait_for_function("state.lit === null")
+        watched.until("state.lit === null")
         assert drawn(watched, GREY, "axial")["mean"] < lit
         watched.tab.locator("tr[data-region=tumour]").first.focus()
-        watched.tab.wait_for_function("state.lit === 'tumour'")
+        watched.until("state.lit === 'tumour'")
 
 
 def test_a_review_is_exported_and_read_back(browser: Any, page: Path, tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def first_cases(watched: Watched, n: int = 2) -> list[str]:
 def test_an_index_of_five_hundred_opens_at_once_and_decodes_what_is_seen(browser: Any, index: Path, width: int) -> None:
     assert index.stat().st_size < 6_000_000
     with opened(browser, index, width=width) as watched:
-        watched.tab.wait_for_function("document.querySelector('#cases img').naturalWidth > 0")
+        watched.until("document.querySelector('#cases img').naturalWidth > 0")
         assert 0 < watched.work_s < 4  # of several processes, without a graphics card
         assert 0 < watched.evaluate("[...document.images].filter((image) => image.src).length") < 100
         assert watched.evaluate("document.documentElement.scrollWidth <= innerWidth")
