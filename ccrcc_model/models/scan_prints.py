@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import combinations
+from math import e, log2, pi
 from typing import Any, Self
 
 import numpy as np
@@ -51,7 +52,7 @@ MOST_CORRELATED = 0.95
 MOST_UNKNOWN = 0.125
 """Share of a mark's features that may be unknown of a scan; else it has no such mark."""
 
-_NORMAL_ENTROPY = 0.5 * np.log2(2 * np.pi * np.e)
+_NORMAL_ENTROPY = 0.5 * log2(2 * pi * e)
 """Differential entropy of a standard normal distribution in bits."""
 
 _UNKNOWN = np.iinfo(np.int64).min

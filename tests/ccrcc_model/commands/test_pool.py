@@ -115,7 +115,9 @@ def test_bad_result_files_get_one_line_and_nothing_is_written(hospitals: Path, t
         return mistake("pool", north, tmp_path / name, "--out", out)
 
     assert "tampered.json was changed" in with_south("tampered.json", text.replace('"n": 240', '"n": 241'))
-    assert "format 3, this version reads 1 and 2: update" in with_south("newer.json", text.replace('"format": 2', '"format": 3'))
+    assert "format 3, this version reads 1 and 2: update" in with_south(
+        "newer.json", text.replace('"format": 2', '"format": 3')
+    )
     assert "Cohort north is there 2 times" in mistake("pool", north, north, "--out", out)
     replace(SiteResult.read(south), model_id="f" * 64).write(tmp_path / "other.json")
     assert "Results of different models cannot be pooled" in mistake("pool", north, tmp_path / "other.json", "--out", out)
