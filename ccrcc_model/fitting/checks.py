@@ -198,6 +198,14 @@ def volume_in_other_units(cases: LabelledCases) -> tuple[str, bool] | None:
     return f"the median of {column} is {median:.4g}, in mm³ a tumour of {diameter:.2g} mm; is it in cm³, or voxels?", False
 
 
+@check("FC012", "Every family of models could be fitted.")
+def dropped_families(dropped: Mapping[str, str]) -> tuple[str, bool] | None:
+    """FC012: families of models are left out of the ensemble, by name with the reason of each."""
+    if not dropped:
+        return None
+    return f"left out of the ensemble: {'; '.join(f'{name}, {reason}' for name, reason in dropped.items())}", False
+
+
 def refuse_other_content(out_dir: Path) -> None:
     """Refuse a folder that holds something, but no model.
 

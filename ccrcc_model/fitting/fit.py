@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ccrcc_model.fitting.checks import (
     cautions,
+    dropped_families,
     prepare_parent,
     refuse_external,
     refuse_foreign_stability,
@@ -131,6 +132,7 @@ def fit(
             by_centre = internal_external(cases, target, outer, seed=settings.seed)
             manifest["internal_external"] = by_centre.to_json()
             said += tuple(finding for finding in [unjudged_centres(by_centre)] if finding is not None)
+        said += tuple(finding for finding in [dropped_families(final.ensemble.dropped)] if finding is not None)
         manifest["cautions"] = [f"{one.code}: {one.finding}" for one in said]
         manifest["comparators"] = [one.to_json() for one in found]
         compared = planned_comparisons(difference_of(manifest["development"]), found, primary=primary)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from fitted import fit
 
 from ccrcc_model.fitting.checks import (
     cautions,
+    dropped_families,
     prepare_parent,
     refuse_external,
     refuse_other_content,
@@ -19,6 +21,8 @@ from ccrcc_model.fitting.checks import (
     refuse_useless_volume,
 )
 from ccrcc_model.fitting.covariates import clinical_covariates
+from ccrcc_model.fitting.families.forest import Forest
+from ccrcc_model.models.families_line import families_line
 from ccrcc_model.outcomes.cases import LabelledCases, feature_matrix, label
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.target import GRADE, ISUP, KI67_PERCENT
@@ -185,3 +189,20 @@ def test_a_study_whose_card_is_external_is_refused_though_its_table_says_otherwi
     with pytest.raises(InputError, match="development cohorts only; cohort home is external"):
         refuse_external(Study(card, table, outcomes))
     refuse_external(Study(replace(card, role=Role.DEVELOPMENT), table, outcomes))
+
+
+def test_families_that_drop_out_are_named_with_a_code():
+    assert dropped_families({}) is None
+    found = dropped_families({"forest": "it could not be fitted", "ridge": "it scores all patients alike"})
+    assert str(found).startswith("FC012")
+    assert "forest, it could not be fitted; ridge, it scores all patients alike" in str(found)
+
+
+def test_a_fit_without_a_family_says_so(planted, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise lgb.basic.LightGBMError("no tree")
+
+    monkeypatch.setattr(Forest, "fit", fail)
+    model = fit(*planted(40), GRADE, out_dir=tmp_path / "model", folds=3, repeats=1, trials=1, seed=7)
+    assert [line for line in model.manifest["cautions"] if line.startswith("FC012: left out of the ensemble: forest")]
+    assert "random forest left out" in families_line(model.manifest["families"])
