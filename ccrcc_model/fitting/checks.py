@@ -14,6 +14,7 @@ from ccrcc_model.fitting.settings import MIN_FOLDS
 from ccrcc_model.models.components import DEEP
 from ccrcc_model.models.folder import MANIFEST
 from ccrcc_model.models.made_by import made_by, other_versions
+from ccrcc_model.models.member import FamilyName
 from ccrcc_model.models.scan_prints import fitted_rows, patients_of_one_scan
 from ccrcc_model.models.volume import volume_column
 from ccrcc_model.outcomes.cases import Cases, LabelledCases
@@ -199,7 +200,7 @@ def volume_in_other_units(cases: LabelledCases) -> tuple[str, bool] | None:
 
 
 @check("FC012", "Every family of models could be fitted.")
-def dropped_families(dropped: Mapping[str, str]) -> tuple[str, bool] | None:
+def dropped_families(dropped: Mapping[FamilyName, str]) -> tuple[str, bool] | None:
     """FC012: families of models are left out of the ensemble, by name with the reason of each."""
     if not dropped:
         return None
