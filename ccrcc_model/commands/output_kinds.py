@@ -96,7 +96,9 @@ BENCHMARK = FolderKind(
     ),
     ("benchmark.json", "graded_benchmark.json"),
 )
-PREDICTED = FolderKind(("predict",), ("predictions.csv", "quarantine.csv"), unstated=("scan", "mask"))
+PREDICTED = FolderKind(
+    ("predict",), ("predictions.csv", "quarantine.csv", "index.html"), unstated=("scan", "mask", "identity_key")
+)
 POOL = FolderKind(("pool",), ("multicentre.csv", "meta_analysis.csv", "merged_histogram.csv"))
 REPORTED = FolderKind(
     ("report",), ("sheets.html", "figures", "tables", "benchmark", "sheets", "model_cards"), ("report.html",)

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ccrcc_model.commands.options import Device, OutFolder, TrustCheckpoint
+from ccrcc_model.commands.options import Device, IdentityKey, KeepIdentity, OutFolder, TrustCheckpoint
 from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
     from ccrcc_model.patient.answer import Answer
     from ccrcc_model.patient.masked_scan import HowToSegment
+    from nnunet_ext.dicom_objects.identity import Identity
 
 
 def predict(
@@ -38,15 +39,21 @@ def predict(
         bool, typer.Option("--whole-scan", help="Run the fine pass everywhere, not around the kidneys only.")
     ] = False,
     trust_checkpoint: TrustCheckpoint = False,
+    keep_identity: KeepIdentity = False,
+    identity_key: IdentityKey = None,
+    labelmap: Annotated[bool, typer.Option("--labelmap", help="Write SEG as LABELMAP, not as BINARY.")] = False,
+    slicer: Annotated[bool, typer.Option("--slicer", help="Write mask.seg.nrrd for 3D Slicer too.")] = False,
 ) -> None:
     """Answer for one patient or many: measurements and the prediction of every target.
 
-    Each patient gets a folder with answer.json and the mask; predictions.csv holds all. Answers that are there are kept. Ends
-    with status 3 where a patient was refused or has no tumour. docs/reference/answer.md describes the answer.
+    Each patient gets a folder with page.html, answer.json and the mask, and for a DICOM study SEG and SR (extra dicom);
+    index.html and predictions.csv hold all. Answers that are there are kept. Ends with status 3 where a patient was refused or
+    has no tumour. docs/how-to/one-patient.md shows how to use it.
     """
-    from ccrcc_model.commands.console import progress_bar
+    from ccrcc_model.commands.console import progress_bar, say
     from ccrcc_model.commands.output_kinds import PREDICTED
     from ccrcc_model.models.model import Model
+    from ccrcc_model.patient.patient_files import PatientFiles
     from ccrcc_model.patient.predict import predict as predict_scans
     from nnunet_ext.convert.table import parse_labels
 
@@ -57,14 +64,39 @@ def predict(
         raise InputError(msg)
     PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
     labels = parse_labels(label)
+    identity = _identity(out, keep_identity=keep_identity, identity_key=identity_key, labelmap=labelmap)
+    files = PatientFiles(out, identity, labelmap=labelmap, slicer=slicer)
     models = [Model.load(folder) for folder in model]
     how = _how(network, folds=tuple(fold), device=device, whole_scan=whole_scan, trusted=trust_checkpoint)
     with PREDICTED.marked(out), progress_bar("Predicting") as on_progress:
         answers, refusals = predict_scans(
-            models, scan, network=how, mask=mask, out=out, preset=preset, labels=labels, on_progress=on_progress
+            models,
+            scan,
+            network=how,
+            mask=mask,
+            out=out,
+            preset=preset,
+            labels=labels,
+            on_progress=on_progress,
+            on_answer=files.write,
+            needs=files.names,
         )
+        files.write_index(answers, refusals)
+    for patient, reason in files.without_dicom.items():
+        say(f"{patient}: no DICOM objects: {reason}")
     PREDICTED.mark(out, models=[one.id for one in models], answered=len(answers), refused=len(refusals))
     raise typer.Exit(_finish(answers, refusals, out))
+
+
+def _identity(out: Path, *, keep_identity: bool, identity_key: Path | None, labelmap: bool) -> "Identity | None":
+    """Return the identity of DICOM objects; None if the extra is not installed and no option asks for it."""
+    from importlib.util import find_spec
+
+    from ccrcc_model.commands.identities import identity_of
+
+    if find_spec("highdicom") is None and not (keep_identity or identity_key or labelmap):
+        return None
+    return identity_of(out, keep_identity=keep_identity, identity_key=identity_key)
 
 
 def _how(network: Path | None, **options: Any) -> "HowToSegment | None":

@@ -66,6 +66,7 @@ def predict(
     labels: Labels | None = None,
     on_progress: OnProgress = silent,
     on_answer: Callable[[AnsweredScan], None] = lambda _: None,
+    needs: Callable[[PatientScan], Sequence[str]] = lambda _: (),
 ) -> tuple[tuple[Answer, ...], tuple[Refusal, ...]]:
     """Answer for patients: measure their lesions and kidneys, and predict every target.
 
@@ -83,6 +84,7 @@ def predict(
         labels: Value in the masks for each structure.
         on_progress: Called with the number of patients done and of all.
         on_answer: Called with every new answer and its volumes.
+        needs: Names of the files that ``on_answer`` writes into the folder of a scan; an answer without one is made again.
 
     Returns:
         An answer for each patient that is not refused, and the refusals.
@@ -108,7 +110,7 @@ def predict(
     features.refuse_models(models, found[0].cohort)
     how = network if isinstance(network, HowToSegment) or network is None else HowToSegment(Path(network))
     with _folder(out) as folder:
-        request = _Request(models, features, how, None if how is None else how.identity(), folder)
+        request = _Request(models, features, how, None if how is None else how.identity(), folder, needs)
         answers, refusals = _answer_all(request, found, on_progress, on_answer)
         if out is not None:
             write_predictions(folder / PREDICTIONS, answers)
@@ -153,6 +155,7 @@ class _Request:
     how: HowToSegment | None
     network: Network | None
     out: Path
+    needs: Callable[[PatientScan], Sequence[str]]
 
     def answer(self, patient: PatientScan, on_answer: Callable[[AnsweredScan], None]) -> Answer:
         """Answer for one patient, or return the answer that is there.
@@ -162,7 +165,8 @@ class _Request:
         """
         folder = self.out / patient.id
         asked = self.sha256(patient)
-        if (kept := _kept(folder, asked)) is not None:
+        whole = all((folder / name).is_file() for name in self.needs(patient))
+        if whole and (kept := _kept(folder, asked)) is not None:
             return kept
         seen = [model for model in self.models if patient_hash(patient.cohort.cases[0].patient_id) in model.patients]
         if seen:

@@ -94,6 +94,24 @@ def measure_patient(scan: Scan, *, phase: str | None = None) -> PatientMeasureme
     return PatientMeasurements(tuple(sorted(lesions, key=lambda lesion: lesion.lesion)), tuple(kidneys))
 
 
+def lesion_numbers(scan: Scan) -> tuple[npt.NDArray[np.uint16], dict[int, Literal["tumour", "cyst"]]]:
+    """Return the number of the lesion at each voxel as ``measure_patient`` numbers them, and the structure of each lesion.
+
+    Args:
+        scan: Image and mask, in any orientation.
+
+    Returns:
+        Numbers, shape (z, y, x) of the scan as it is stored, 0 outside lesions; and the structure by number.
+    """
+    labels: npt.NDArray[np.uint8] = sitk.GetArrayViewFromImage(scan.mask)
+    numbers = np.zeros(labels.shape, np.uint16)
+    if not labels.any():
+        return numbers, {}
+    whole = bounds(labels > 0)
+    numbers[whole], names, _ = _numbered_lesions(labels[whole], find_sides(scan, whole), scan.image)
+    return numbers, names
+
+
 def _sides(scan: Scan, labels: npt.NDArray[np.uint8]) -> Iterator[_Side]:
     """Yield the left side, then the right; a side without labels is left out."""
     whole = bounds(labels > 0)
