@@ -53,6 +53,7 @@ def predict(
     from ccrcc_model.commands.console import progress_bar, say
     from ccrcc_model.commands.output_kinds import PREDICTED
     from ccrcc_model.models.model import Model
+    from ccrcc_model.patient.features_of_models import FeaturesOfModels
     from ccrcc_model.patient.patient_files import PatientFiles
     from ccrcc_model.patient.predict import predict as predict_scans
     from nnunet_ext.convert.table import parse_labels
@@ -65,7 +66,7 @@ def predict(
     PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
     labels = parse_labels(label)
     identity = _identity(out, keep_identity=keep_identity, identity_key=identity_key, labelmap=labelmap)
-    files = PatientFiles(out, identity, labelmap=labelmap, slicer=slicer)
+    files = PatientFiles(out, FeaturesOfModels.of(models, preset).preset.regions, identity, labelmap=labelmap, slicer=slicer)
     models = [Model.load(folder) for folder in model]
     how = _how(network, folds=tuple(fold), device=device, whole_scan=whole_scan, trusted=trust_checkpoint)
     with PREDICTED.marked(out), progress_bar("Predicting") as on_progress:

@@ -23,6 +23,7 @@ from nnunet_ext.documents.foreign_json import read_json_object
 from nnunet_ext.ground.case import Refusal
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import write_json
+from radiomics_cfg.preset import RegionRules
 
 PAGE, SUMMARY = "page.html", "summary.json"
 """Names in the folder of a patient; the summary is what the index shows of it."""
@@ -36,6 +37,7 @@ class PatientFiles:
 
     Args:
         out: Folder of all patients.
+        rules: Regions of the models' preset, which the page can light.
         identity: Of DICOM objects; None where they cannot be written.
         labelmap: Write SEG as LABELMAP.
         slicer: Write a segmentation for 3D Slicer too.
@@ -43,6 +45,7 @@ class PatientFiles:
     """
 
     out: Path
+    rules: RegionRules
     identity: Identity | None = None
     labelmap: bool = False
     slicer: bool = False
@@ -56,7 +59,7 @@ class PatientFiles:
     def write(self, answered: AnsweredScan) -> None:
         """Write the files of one patient."""
         answer, scan, folder = answered.answer, answered.scan, answered.folder
-        shown = show(scan)
+        shown = show(scan, self.rules)
         content = answer.to_json()
         write_page(folder / PAGE, shown, about_answer(content, index="../index.html"), content)
         mask = sitk.GetArrayViewFromImage(scan.mask)
