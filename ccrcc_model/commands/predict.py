@@ -65,9 +65,9 @@ def predict(
         raise InputError(msg)
     PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
     labels = parse_labels(label)
+    models = [Model.load(folder) for folder in model]
     identity = _identity(out, keep_identity=keep_identity, identity_key=identity_key, labelmap=labelmap)
     files = PatientFiles(out, FeaturesOfModels.of(models, preset).preset.regions, identity, labelmap=labelmap, slicer=slicer)
-    models = [Model.load(folder) for folder in model]
     how = _how(network, folds=tuple(fold), device=device, whole_scan=whole_scan, trusted=trust_checkpoint)
     with PREDICTED.marked(out), progress_bar("Predicting") as on_progress:
         answers, refusals = predict_scans(
