@@ -11,6 +11,7 @@ from nnunet_ext.ground.errors import InputError
 if TYPE_CHECKING:
     from ccrcc_model.patient.answer import Answer
     from ccrcc_model.patient.masked_scan import HowToSegment
+    from ccrcc_model.patient.predict import Predicted
     from nnunet_ext.dicom_objects.identity import Identity
 
 
@@ -50,10 +51,9 @@ def predict(
     index.html and predictions.csv hold all. Answers that are there are kept. Ends with status 3 where a patient was refused or
     has no tumour. docs/how-to/one-patient.md shows how to use it.
     """
-    from ccrcc_model.commands.console import progress_bar, say
+    from ccrcc_model.commands.console import progress_bar
     from ccrcc_model.commands.output_kinds import PREDICTED
     from ccrcc_model.models.model import Model
-    from ccrcc_model.patient.features_of_models import FeaturesOfModels
     from ccrcc_model.patient.patient_files import PatientFiles
     from ccrcc_model.patient.predict import predict as predict_scans
     from nnunet_ext.convert.table import parse_labels
@@ -67,10 +67,9 @@ def predict(
     labels = parse_labels(label)
     models = [Model.load(folder) for folder in model]
     identity = _identity(out, keep_identity=keep_identity, identity_key=identity_key, labelmap=labelmap)
-    files = PatientFiles(out, FeaturesOfModels.of(models, preset).preset.regions, identity, labelmap=labelmap, slicer=slicer)
     how = _how(network, folds=tuple(fold), device=device, whole_scan=whole_scan, trusted=trust_checkpoint)
     with PREDICTED.marked(out), progress_bar("Predicting") as on_progress:
-        answers, refusals = predict_scans(
+        found = predict_scans(
             models,
             scan,
             network=how,
@@ -78,15 +77,11 @@ def predict(
             out=out,
             preset=preset,
             labels=labels,
+            files=PatientFiles(identity, labelmap=labelmap, slicer=slicer),
             on_progress=on_progress,
-            on_answer=files.write,
-            needs=files.names,
         )
-        files.write_index(answers, refusals)
-    for patient, reason in files.without_dicom.items():
-        say(f"{patient}: no DICOM objects: {reason}")
-    PREDICTED.mark(out, models=[one.id for one in models], answered=len(answers), refused=len(refusals))
-    raise typer.Exit(_finish(answers, refusals, out))
+    PREDICTED.mark(out, models=[one.id for one in models], answered=len(found.answers), refused=len(found.refusals))
+    raise typer.Exit(_finish(found, out))
 
 
 def _identity(out: Path, *, keep_identity: bool, identity_key: Path | None, labelmap: bool) -> "Identity | None":
@@ -110,18 +105,21 @@ def _how(network: Path | None, **options: Any) -> "HowToSegment | None":
     return HowToSegment(network, {**options, "folds": fold_numbers(options["folds"])})
 
 
-def _finish(answers: "tuple[Answer, ...]", refusals: tuple[Any, ...], out: Path) -> int:
+def _finish(found: "Predicted", out: Path) -> int:
     """Show the answer of a single patient, and the last line; return the exit status."""
     from ccrcc_model.commands.console import QUARANTINED, finish, say
     from ccrcc_model.patient.predict import QUARANTINE
-    from ccrcc_model.patient.predictions_file import PREDICTIONS
+    from ccrcc_model.report.run_parts import INDEX
 
-    for line in _lines(answers[0]) if len(answers) == 1 else ():
+    for patient, reason in found.without_dicom.items():
+        say(f"{patient}: no DICOM objects: {reason}")
+    for line in _lines(found.answers[0]) if len(found.answers) == 1 else ():
         say(line)
-    without = sum(bool(answer.refusals) for answer in answers)
+    without = sum(bool(answer.refusals) for answer in found.answers)
     aside = f", {without} of them without a tumour" if without else ""
-    line = f"{len(answers)} of {len(answers) + len(refusals)} patients answered{aside}: {out / PREDICTIONS}"
-    status = finish(line, refusals, out / QUARANTINE)
+    n = len(found.answers)
+    line = f"{n} of {n + len(found.refusals)} patients answered{aside}: {out / INDEX}"
+    status = finish(line, found.refusals, out / QUARANTINE)
     return QUARANTINED if without else status
 
 

@@ -1,10 +1,7 @@
 """A look at a cohort: a review page of every case with a mask, and the index over them."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +10,16 @@ import SimpleITK as sitk
 
 from ccrcc_model.patient.index import IndexRow, write_index
 from ccrcc_model.patient.page import About, Flag, write_page
+from ccrcc_model.patient.page_record import PageRecord
 from ccrcc_model.patient.reviews import STAGE, Review, Reviewed, match_reviews
 from ccrcc_model.patient.shown_scan import show
 from ccrcc_model.patient.thumbnail import thumbnail
-from nnunet_ext.anatomy.self_check import SelfCheck, self_check, write_self_checks
+from nnunet_ext.anatomy.self_check import self_check, write_self_checks
 from nnunet_ext.documents.csv_table import write_csv
-from nnunet_ext.documents.foreign_json import read_json_object
 from nnunet_ext.documents.quarantine import write_quarantine
 from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal, plain_labels
 from nnunet_ext.ground.errors import CaseRefused, InputError, last_line
-from nnunet_ext.ground.files import AnyPath, sha256, write_json
+from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.ground.record import DISTRIBUTION, versions
 from nnunet_ext.ground.refusals import FLAGS
@@ -140,31 +137,17 @@ def _kept_or_made(case: Case, labels: Labels, out: Path) -> IndexRow:
         "software": versions().get(DISTRIBUTION, ""),
     }
     page, record = out / PAGES / f"{case.id}.html", out / CASES / f"{case.id}.json"
-    kept = _kept(record, made_of, page)
-    check, picture = kept or _made(case, labels, page, made_of)
-    if kept is None:
-        content = {"made_of": made_of, "page_sha256": sha256(page), "check": asdict(check), "thumbnail": _text(picture)}
-        write_json(record, {**content, "seal": _seal(content)})
-    mask_sha256, flags = str(made_of["mask_sha256"]), _flags(check.flags)
-    return IndexRow(case.id, case.patient_id, case.centre, f"{PAGES}/{page.name}", mask_sha256, picture, check, flags)
+    made = PageRecord.kept(record, made_of=made_of, folder=page.parent)
+    if made is None:
+        made = _made(case, labels, page, made_of)
+        made.write(record, made_of=made_of, files={page.name: page})
+    mask_sha256, flags = str(made_of["mask_sha256"]), _flags(made.check.flags)
+    address = f"{PAGES}/{page.name}"
+    return IndexRow(case.id, case.patient_id, case.centre, address, mask_sha256, made.thumbnail, made.check, flags)
 
 
-def _kept(record: Path, made_of: dict[str, Any], page: Path) -> tuple[SelfCheck, bytes] | None:
-    """Return what an earlier run kept of a case; None if it was made of something else, or is damaged."""
-    if not record.is_file() or not page.is_file():
-        return None
-    try:
-        content = read_json_object(record)
-        seal = content.pop("seal", None)
-        if seal != _seal(content) or content["made_of"] != made_of or content["page_sha256"] != sha256(page):
-            return None
-        return SelfCheck(**content["check"]), base64.b64decode(content["thumbnail"])
-    except (InputError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _made(case: Case, labels: Labels, page: Path, made_of: dict[str, Any]) -> tuple[SelfCheck, bytes]:
-    """Write the page of a case; return what its mask says of itself, and its thumbnail."""
+def _made(case: Case, labels: Labels, page: Path, made_of: dict[str, Any]) -> PageRecord:
+    """Write the page of a case."""
     scan = read_scan(case, labels, mask_required=True)
     mask = sitk.GetArrayViewFromImage(scan.mask)
     x, y, z = scan.image.GetSpacing()
@@ -181,7 +164,7 @@ def _made(case: Case, labels: Labels, page: Path, made_of: dict[str, Any]) -> tu
     )
     about = About(case.id, str(made_of["mask_sha256"]), flags=_flags(check.flags), facts=facts, index="../index.html")
     write_page(page, shown, about)
-    return check, thumbnail(shown)
+    return PageRecord(check, thumbnail(shown))
 
 
 def _flags(codes: str) -> tuple[Flag, ...]:
@@ -192,11 +175,3 @@ def _flags(codes: str) -> tuple[Flag, ...]:
         else Flag(code, "caution", "A flag of the case list.")
         for code in codes.split()
     )
-
-
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
-
-
-def _seal(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -86,8 +86,27 @@ def masked_scan(patient: PatientScan, how: HowToSegment | None, mask: Path, *, w
     written = sitk.GetImageFromArray(np.asarray(sitk.GetArrayViewFromImage(scan.mask)))
     written.CopyInformation(scan.image)
     write_nifti(written, mask)
-    canonical = replace(opened, labels={name: int(value) for name, value in STRUCTURES.items()})
-    return MaskedScan(canonical.with_cases([replace(opened.cases[0], mask=mask)]), scan, mask, flags)
+    return MaskedScan(_with_mask(opened, mask), scan, mask, flags)
+
+
+def scan_of_answer(patient: PatientScan, mask: Path, *, work: Path) -> Scan:
+    """Read a scan with the mask that an earlier run wrote.
+
+    Args:
+        patient: As the user named it.
+        mask: File that ``masked_scan`` wrote.
+        work: Folder for what is needed meanwhile.
+
+    Raises:
+        CaseRefused: If the scan cannot be used.
+    """
+    return _read(_with_mask(_opened(replace(patient, mask=None), work / "study"), mask), may_be_empty=True)
+
+
+def _with_mask(cohort: Cohort, mask: Path) -> Cohort:
+    """Return a case with a mask of ``Label`` values."""
+    canonical = replace(cohort, labels={name: int(value) for name, value in STRUCTURES.items()})
+    return canonical.with_cases([replace(cohort.cases[0], mask=mask)])
 
 
 def _opened(patient: PatientScan, work: Path) -> Cohort:

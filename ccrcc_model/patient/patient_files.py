@@ -1,100 +1,119 @@
-"""What a reader and an archive get of every answered patient: page, DICOM objects, and the index over all patients."""
+"""What a reader and an archive get of an answered patient: page, DICOM objects, segmentation for 3D Slicer, and the index."""
 
-import base64
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
-from ccrcc_model.patient.answer import Answer, Prediction
+from ccrcc_model.patient.answer import ANSWER, Answer, Prediction
 from ccrcc_model.patient.index import IndexRow, write_index
 from ccrcc_model.patient.page import about_answer, write_page
-from ccrcc_model.patient.patient_objects import REPORT, lesion_segments, write_objects
-from ccrcc_model.patient.patient_scan import PatientScan
-from ccrcc_model.patient.predict import AnsweredScan
+from ccrcc_model.patient.page_record import PageRecord
+from ccrcc_model.patient.patient_objects import CAPTURE, REPORT, SEG, lesion_segments, write_objects
 from ccrcc_model.patient.shown_prediction import percent
 from ccrcc_model.patient.shown_scan import show
+from ccrcc_model.patient.summary_picture import summary_picture
 from ccrcc_model.patient.thumbnail import thumbnail
-from nnunet_ext.anatomy.self_check import SelfCheck, self_check
+from nnunet_ext.anatomy.self_check import self_check
 from nnunet_ext.dicom_objects.identity import Identity
 from nnunet_ext.dicom_objects.slicer_segmentation import SUFFIX, write_slicer_segmentation
-from nnunet_ext.documents.foreign_json import read_json_object
 from nnunet_ext.ground.case import Refusal
-from nnunet_ext.ground.errors import CaseRefused, InputError
-from nnunet_ext.ground.files import write_json
+from nnunet_ext.ground.errors import CaseRefused
+from nnunet_ext.ground.files import sha256
+from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.preset import RegionRules
 
-PAGE, SUMMARY = "page.html", "summary.json"
-"""Names in the folder of a patient; the summary is what the index shows of it."""
+PAGE, RECORD, SLICER = "page.html", "page.json", f"mask{SUFFIX}"
+"""Names in the folder of a patient; the record is what the page was made of, and what the index shows of it."""
 
-SLICER = f"mask{SUFFIX}"
+VERSION = 1
+"""Raised when files of an earlier version are to be made again."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class PatientFiles:
-    """Writes the files of each patient while its volumes are open.
+    """Which files each patient gets beside the answer and the mask.
 
     Args:
-        out: Folder of all patients.
-        rules: Regions of the models' preset, which the page can light.
-        identity: Of DICOM objects; None where they cannot be written.
+        identity: Of the DICOM objects; None if none are written.
         labelmap: Write SEG as LABELMAP.
         slicer: Write a segmentation for 3D Slicer too.
-        without_dicom: Patients whose DICOM objects could not be written, and why.
     """
 
-    out: Path
-    rules: RegionRules
     identity: Identity | None = None
     labelmap: bool = False
     slicer: bool = False
-    without_dicom: dict[str, str] = field(default_factory=dict)
 
-    def names(self, patient: PatientScan) -> tuple[str, ...]:
-        """Return the names of the files that ``write`` makes of a scan."""
-        objects = (REPORT,) if self.identity is not None and patient.kind == "dicom" else ()
-        return (PAGE, SUMMARY, *objects, *((SLICER,) if self.slicer else ()))
+    def kept(self, folder: Path) -> PageRecord | None:
+        """Return the record of the files in a patient's folder, if they are whole and of the answer there."""
+        try:
+            return PageRecord.kept(folder / RECORD, made_of=self._made_of(folder), folder=folder)
+        except FileNotFoundError:
+            return None
 
-    def write(self, answered: AnsweredScan) -> None:
-        """Write the files of one patient."""
-        answer, scan, folder = answered.answer, answered.scan, answered.folder
-        shown = show(scan, self.rules)
-        content = answer.to_json()
+    def write(self, answer: Answer, scan: Scan, *, source: Path, folder: Path, rules: RegionRules) -> PageRecord:
+        """Write the files of one patient.
+
+        Args:
+            answer: As it was written.
+            scan: Image and mask.
+            source: The scan as the user named it.
+            folder: Of the patient.
+            rules: Regions of the models' preset, which the page can light.
+
+        Raises:
+            InputError: If an identifier is to be kept that DICOM does not allow.
+        """
+        shown, content = show(scan, rules), answer.to_json()
+        files = {PAGE: folder / PAGE}
         write_page(folder / PAGE, shown, about_answer(content, index="../index.html"), content)
         mask = sitk.GetArrayViewFromImage(scan.mask)
         x, y, z = scan.image.GetSpacing()
         check = self_check(answer.patient, mask, mask, spacing_mm=(z, y, x), hu=sitk.GetArrayViewFromImage(scan.image))
-        picture = base64.b64encode(thumbnail(shown)).decode("ascii")
-        write_json(folder / SUMMARY, {"check": asdict(check), "thumbnail": picture})
+        without: dict[str, str] = {}
+        for name in (SLICER, SEG, REPORT, CAPTURE):
+            (folder / name).unlink(missing_ok=True)  # of other options or another answer
         if self.slicer and mask.any():
             labels, segments = lesion_segments(scan)
             write_slicer_segmentation(folder / SLICER, labels, segments=segments)
+            files[SLICER] = folder / SLICER
         if self.identity is not None and answer.source.kind == "dicom":
-            self._write_objects(answered, self.identity)
+            try:
+                picture = summary_picture(answer, scan)
+                files |= write_objects(folder, answer, scan, source, self.identity, picture=picture, labelmap=self.labelmap)
+            except CaseRefused as refused:
+                without = {refused.code: refused.reason}
+        record = PageRecord(check, thumbnail(shown), without)
+        record.write(folder / RECORD, made_of=self._made_of(folder), files=files)
+        return record
 
-    def _write_objects(self, answered: AnsweredScan, identity: Identity) -> None:
-        folder, answer = answered.folder, answered.answer
-        try:
-            write_objects(folder, answer, answered.scan, answered.source, identity=identity, labelmap=self.labelmap)
-        except CaseRefused as refused:
-            self.without_dicom[answer.patient] = refused.reason
+    def _made_of(self, folder: Path) -> dict[str, Any]:
+        return {
+            "answer_sha256": sha256(folder / ANSWER),
+            "identity": "none" if self.identity is None else self.identity.name,
+            "labelmap": self.labelmap,
+            "slicer": self.slicer,
+            "files": VERSION,
+        }
 
-    def write_index(self, answers: Sequence[Answer], refusals: Sequence[Refusal]) -> Path:
-        """Write the index over all patients, and return its path."""
-        return write_index(self.out, "Patients", [self._row(answer) for answer in answers], refusals=refusals)
 
-    def _row(self, answer: Answer) -> IndexRow:
-        try:
-            content = read_json_object(self.out / answer.patient / SUMMARY)
-            check, picture = SelfCheck(**content["check"]), base64.b64decode(content["thumbnail"])
-        except (KeyError, TypeError, ValueError) as error:
-            msg = f"{SUMMARY} of {answer.patient} is damaged; remove it and predict again"
-            raise InputError(msg) from error
-        flags = about_answer(answer.to_json()).flags
-        results = tuple((one.target, _result(one)) for one in answer.predictions)
-        page = f"{answer.patient}/{PAGE}"
-        return IndexRow(answer.patient, answer.patient, "", page, answer.mask.sha256, picture, check, flags, "", results)
+def write_patient_index(
+    out: Path, answers: Sequence[Answer], records: Sequence[PageRecord], refusals: Sequence[Refusal]
+) -> Path:
+    """Write the index over all patients, and return its path."""
+    rows = [_row(answer, record) for answer, record in zip(answers, records, strict=True)]
+    return write_index(out, "Patients", rows, refusals=refusals)
+
+
+def _row(answer: Answer, record: PageRecord) -> IndexRow:
+    flags = about_answer(answer.to_json()).flags
+    results = tuple((one.target, _result(one)) for one in answer.predictions)
+    page = f"{answer.patient}/{PAGE}"
+    return IndexRow(
+        answer.patient, answer.patient, "", page, answer.mask.sha256, record.thumbnail, record.check, flags, "", results
+    )
 
 
 def _result(one: Prediction) -> str:

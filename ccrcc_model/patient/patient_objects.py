@@ -1,4 +1,4 @@
-"""The DICOM objects of one answered patient: a SEG with a segment for every lesion, and a structured report."""
+"""The DICOM objects of one answered patient: a SEG with a segment per lesion, a structured report, and a summary image."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from ccrcc_model.patient.answer import Answer, KidneyAnswer, LesionAnswer, Measured, Prediction
+from ccrcc_model.patient.secondary_capture import write_capture
 from ccrcc_model.patient.structured_report import ReportedGroup, ReportedMeasurement, ReportedPrediction, write_report
 from nnunet_ext.dicom.archive import unpacked
 from nnunet_ext.dicom_objects.identity import Identity
@@ -18,7 +19,7 @@ from nnunet_ext.ground.labels import STRUCTURES, Label
 from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.measurements.patient import lesion_numbers
 
-SEG, REPORT = "mask.dcm", "report.dcm"
+SEG, REPORT, CAPTURE = "mask.dcm", "report.dcm", "summary.dcm"
 """Names in the folder of a patient."""
 
 MOST_SEGMENTS = 250
@@ -51,8 +52,17 @@ def lesion_segments(scan: Scan) -> tuple[sitk.Image, tuple[Segment, ...]]:
     return made, tuple(segments)
 
 
-def write_objects(folder: Path, answer: Answer, scan: Scan, source: Path, *, identity: Identity, labelmap: bool) -> None:
-    """Write ``mask.dcm``, unless the mask is empty, and ``report.dcm`` of a patient whose scan is a DICOM study.
+def write_objects(
+    folder: Path,
+    answer: Answer,
+    scan: Scan,
+    source: Path,
+    identity: Identity,
+    *,
+    picture: npt.NDArray[np.uint8],
+    labelmap: bool,
+) -> dict[str, Path]:
+    """Write the objects of a patient whose scan is a DICOM study; without labels there is no SEG.
 
     Args:
         folder: Of the patient.
@@ -60,7 +70,11 @@ def write_objects(folder: Path, answer: Answer, scan: Scan, source: Path, *, ide
         scan: Image and mask.
         source: Folder or zip file of the study.
         identity: How identifiers are replaced.
+        picture: Of the summary image, shape (rows, columns, 3).
         labelmap: See ``write_seg``.
+
+    Returns:
+        The files by their names.
 
     Raises:
         CaseRefused: ``source-missing`` if no series has the voxels of the scan, or what ``write_seg`` raises.
@@ -68,12 +82,15 @@ def write_objects(folder: Path, answer: Answer, scan: Scan, source: Path, *, ide
     with unpacked(source) as study:
         of = Source.of(StudySeries.below(study).of(scan.image), identity)
     mask, segments = lesion_segments(scan)
-    seg = None
+    files, seg = {}, None
     if sitk.GetArrayViewFromImage(mask).any():
         drawn_by = None if answer.network is None else Algorithm("nnU-Net", answer.network.sha256[:16])
         seg = write_seg(folder / SEG, of, mask, algorithm=drawn_by, segments=segments, labelmap=labelmap)
+        files[SEG] = folder / SEG
     groups = (*map(_of_lesion, answer.lesions), *map(_of_kidney, answer.kidneys))
     write_report(folder / REPORT, of, seg, groups=groups, predictions=list(map(_predicted, answer.predictions)))
+    write_capture(folder / CAPTURE, of, picture)
+    return files | {name: folder / name for name in (REPORT, CAPTURE)}
 
 
 def _name(label: str, number: int) -> str:
@@ -95,7 +112,6 @@ def _measured(measurements: tuple[Measured, ...]) -> tuple[ReportedMeasurement, 
 
 
 def _predicted(one: Prediction) -> ReportedPrediction:
-    values = ", ".join(f"{name} {value:.3g}" for name, value in one.values.items())
     return ReportedPrediction(
-        one.rule or one.target, one.probability, one.abstained_reason or "", values, one.target, one.model_sha256[:16]
+        one.rule or one.target, one.probability, one.abstained_reason or "", one.values, one.target, one.model_sha256[:16]
     )

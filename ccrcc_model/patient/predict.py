@@ -1,7 +1,7 @@
 """From a scan to an answer: gate, mask, measurements, features, the prediction of every model."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,9 @@ from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.seen import patient_hash
 from ccrcc_model.patient.answer import ANSWER, Answer, Flag, Mask, Network, Prediction, PresetOf, Source
 from ccrcc_model.patient.features_of_models import FeaturesOfModels
-from ccrcc_model.patient.masked_scan import HowToSegment, MaskedScan, digest, masked_scan
+from ccrcc_model.patient.masked_scan import HowToSegment, MaskedScan, digest, masked_scan, scan_of_answer
+from ccrcc_model.patient.page_record import PageRecord
+from ccrcc_model.patient.patient_files import PatientFiles, write_patient_index
 from ccrcc_model.patient.patient_scan import PatientScan, patient_scans
 from ccrcc_model.patient.predictions_file import PREDICTIONS, write_predictions
 from ccrcc_model.patient.scan_flags import scan_flags
@@ -39,20 +41,18 @@ QUARANTINE = "quarantine.csv"
 
 
 @dataclass(frozen=True)
-class AnsweredScan:
-    """An answer with the volumes that it is of, while they are at hand: what writes pages and DICOM objects takes this.
+class Predicted:
+    """What came of a call of ``predict``.
 
     Args:
-        answer: As it was written.
-        scan: Image and mask.
-        source: The scan as the user named it.
-        folder: Of the patient.
+        answers: One for each patient that was not refused.
+        refusals: Patients without an answer, and why.
+        without_dicom: Patients whose DICOM objects could not be written, and why.
     """
 
-    answer: Answer
-    scan: Scan
-    source: Path
-    folder: Path
+    answers: tuple[Answer, ...]
+    refusals: tuple[Refusal, ...]
+    without_dicom: Mapping[str, str]
 
 
 def predict(
@@ -64,10 +64,9 @@ def predict(
     out: AnyPath | None = None,
     preset: Preset | AnyPath | None = None,
     labels: Labels | None = None,
+    files: PatientFiles | None = None,
     on_progress: OnProgress = silent,
-    on_answer: Callable[[AnsweredScan], None] = lambda _: None,
-    needs: Callable[[PatientScan], Sequence[str]] = lambda _: (),
-) -> tuple[tuple[Answer, ...], tuple[Refusal, ...]]:
+) -> Predicted:
     """Answer for patients: measure their lesions and kidneys, and predict every target.
 
     A patient whose answer is in ``out`` already, of the same files, models, network and version, is not done again. One that
@@ -79,12 +78,12 @@ def predict(
         network: Trained nnU-Net folder that makes the masks.
         mask: The user's mask of each scan instead: a volume on its grid, or SEG or RTSTRUCT for a DICOM study. Without
             network and mask, a card's masks are used, or those in the DICOM study.
-        out: Folder that gets one folder per patient, ``predictions.csv`` and ``quarantine.csv``; nothing is kept without it.
+        out: Folder that gets one folder per patient, with the answer, the mask and ``files``, and ``index.html``,
+            ``predictions.csv`` and ``quarantine.csv`` over all; nothing is kept without it.
         preset: Folder of the models' preset, where it is none of this package's.
         labels: Value in the masks for each structure.
+        files: What each patient gets beside answer and mask: by default the page alone.
         on_progress: Called with the number of patients done and of all.
-        on_answer: Called with every new answer and its volumes.
-        needs: Names of the files that ``on_answer`` writes into the folder of a scan; an answer without one is made again.
 
     Returns:
         An answer for each patient that is not refused, and the refusals.
@@ -95,8 +94,8 @@ def predict(
     Example:
         >>> import ccrcc_model as cc
         >>> grade = cc.load_model("models/grade")
-        >>> answers, refused = cc.predict(grade, "scan.nii.gz", mask="scan_mask.nii.gz", preset="small")
-        >>> answers[0].predictions[0].target
+        >>> found = cc.predict(grade, "scan.nii.gz", mask="scan_mask.nii.gz", preset="small")
+        >>> found.answers[0].predictions[0].target
         'grade'
     """
     models = (models,) if isinstance(models, Model) else tuple(models)
@@ -110,12 +109,16 @@ def predict(
     features.refuse_models(models, found[0].cohort)
     how = network if isinstance(network, HowToSegment) or network is None else HowToSegment(Path(network))
     with _folder(out) as folder:
-        request = _Request(models, features, how, None if how is None else how.identity(), folder, needs)
-        answers, refusals = _answer_all(request, found, on_progress, on_answer)
+        network_of = None if how is None else how.identity()
+        request = _Request(models, features, how, network_of, folder, out is not None, files or PatientFiles())
+        done, refusals = _answer_all(request, found, on_progress)
+        answers, records = [answer for answer, _ in done], [record for _, record in done if record is not None]
         if out is not None:
             write_predictions(folder / PREDICTIONS, answers)
             write_quarantine(folder / QUARANTINE, refusals)
-    return tuple(answers), tuple(refusals)
+            write_patient_index(folder, answers, records, refusals)
+    without = {answer.patient: reason for answer, record in done if record for reason in record.without.values()}
+    return Predicted(tuple(answers), tuple(refusals), without)
 
 
 @contextmanager
@@ -127,19 +130,19 @@ def _folder(out: AnyPath | None) -> Iterator[Path]:
         yield Path(temporary)
 
 
+_Done = tuple[Answer, PageRecord | None]
+
+
 def _answer_all(
-    request: "_Request",
-    scans: Sequence[PatientScan],
-    on_progress: OnProgress,
-    on_answer: Callable[[AnsweredScan], None],
-) -> tuple[list[Answer], list[Refusal]]:
+    request: "_Request", scans: Sequence[PatientScan], on_progress: OnProgress
+) -> tuple[list[_Done], list[Refusal]]:
     """Answer for one patient after the other."""
-    answers: list[Answer] = []
+    answers: list[_Done] = []
     refusals: list[Refusal] = []
     on_progress(0, len(scans))
     for done, scan in enumerate(scans, start=1):
         try:
-            answers.append(request.answer(scan, on_answer))
+            answers.append(request.done(scan))
         except CaseRefused as refused:
             refusals.append(Refusal(scan.id, STAGE, refused.code, refused.reason))
         on_progress(done, len(scans))
@@ -155,32 +158,47 @@ class _Request:
     how: HowToSegment | None
     network: Network | None
     out: Path
-    needs: Callable[[PatientScan], Sequence[str]]
+    is_kept: bool
+    files: PatientFiles
 
-    def answer(self, patient: PatientScan, on_answer: Callable[[AnsweredScan], None]) -> Answer:
-        """Answer for one patient, or return the answer that is there.
+    def done(self, patient: PatientScan) -> _Done:
+        """Return the answer for one patient with the record of its files, both as an earlier run left them if they hold.
 
         Raises:
             CaseRefused: If the patient cannot be used.
         """
-        folder = self.out / patient.id
-        asked = self.sha256(patient)
-        whole = all((folder / name).is_file() for name in self.needs(patient))
-        if whole and (kept := _kept(folder, asked)) is not None:
-            return kept
+        folder, asked = self.out / patient.id, self.sha256(patient)
+        answer = _kept(folder, asked)
+        if answer is not None and (record := self.files.kept(folder)) is not None:
+            return answer, record
+        with tempfile.TemporaryDirectory(prefix="ccrcc-predict-") as work:
+            if answer is None:
+                answer, scan = self._answer(patient, asked, Path(work))
+            else:
+                scan = scan_of_answer(patient, folder / MASK, work=Path(work))
+            if not self.is_kept:
+                return answer, None
+            rules = self.features.preset.regions
+            return answer, self.files.write(answer, scan, source=patient.source, folder=folder, rules=rules)
+
+    def _answer(self, patient: PatientScan, asked: str, work: Path) -> tuple[Answer, Scan]:
+        """Answer for one patient; return image and mask too.
+
+        Raises:
+            CaseRefused: If the patient cannot be used.
+        """
         seen = [model for model in self.models if patient_hash(patient.cohort.cases[0].patient_id) in model.patients]
         if seen:
             reason = f"the model of {seen[0].target.name} was fitted on a patient of this id"
             raise CaseRefused("development-patient", reason)
-        with tempfile.TemporaryDirectory(prefix="ccrcc-predict-") as work:
-            masked = masked_scan(patient, self.how, folder / MASK, work=Path(work))
-            flags = scan_flags(masked.scan, phase=masked.case.phase, of_network=masked.flags)
-            predictions, more = self._predict(masked.cohort, flags, Path(work))
-            stated = self._stated(patient, masked) | {"request_sha256": asked, "flags": (*flags, *more)}
-            answer = Answer.model_validate({**stated, "predictions": predictions})
-            answer.write(folder)
-            on_answer(AnsweredScan(answer, masked.scan, patient.source, folder))
-        return answer
+        folder = self.out / patient.id
+        masked = masked_scan(patient, self.how, folder / MASK, work=work)
+        flags = scan_flags(masked.scan, phase=masked.case.phase, of_network=masked.flags)
+        predictions, more = self._predict(masked.cohort, flags, work)
+        stated = self._stated(patient, masked) | {"request_sha256": asked, "flags": (*flags, *more)}
+        answer = Answer.model_validate({**stated, "predictions": predictions})
+        answer.write(folder)
+        return answer, masked.scan
 
     def sha256(self, patient: PatientScan) -> str:
         """Return the hash of all that an answer depends on."""

@@ -5,8 +5,8 @@ their own, each labelled as research output. The report is preliminary and unver
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,9 @@ class ReportedPrediction:
 
     Args:
         target: In words, such as ``WHO/ISUP grade 3 or 4``.
-        probability: From 0 to 1; None if it is withheld.
+        probability: From 0 to 1, of a yes or no; None if it is withheld, or the target is graded.
         abstention: Why it is withheld; empty if it is not.
-        text: How to read it, such as its interval.
+        values: Of a graded target: the probability of each grade and the mean grade, or a percentage; by their names.
         model: Name of the model.
         version: Of the model, such as its hash.
     """
@@ -96,7 +96,7 @@ class ReportedPrediction:
     target: str
     probability: float | None
     abstention: str = ""
-    text: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
     model: str = DISTRIBUTION
     version: str = "unknown"
 
@@ -203,20 +203,29 @@ class _Writer:
         return self._commented(made, [f"{one.name}: {one.reason}" for one in group.measurements if one.reason])
 
     def prediction(self, prediction: ReportedPrediction) -> Any:
-        name = own_code(prediction.target)
-        known = prediction.probability is not None and not prediction.abstention
+        withheld = [self.sr.QualitativeEvaluation(own_code(prediction.target), ABSTAINED)] if prediction.abstention else []
         made = self.sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=self._tracking("prediction", prediction.target),
             finding_type=PREDICTION,
             finding_category=RESEARCH,
             algorithm_id=self.sr.AlgorithmIdentification(prediction.model, prediction.version),
-            measurements=[self._probability(name, prediction.probability)] if known else [],
-            qualitative_evaluations=[] if known else [self.sr.QualitativeEvaluation(name, ABSTAINED)],
+            measurements=[] if withheld else list(self._predicted(prediction)),
+            qualitative_evaluations=withheld,
         )
-        return self._commented(made, [STATEMENT, prediction.abstention, prediction.text])
+        return self._commented(made, [STATEMENT, prediction.abstention])
 
-    def _probability(self, name: Code, value: float | None) -> Any:
-        return self.sr.Measurement(name, value, unit_code("1"), derivation=Code("122157", "DCM", "Probability"))
+    def _predicted(self, prediction: ReportedPrediction) -> Iterator[Any]:
+        if prediction.probability is not None:
+            yield self._probability(prediction.target, prediction.probability)
+        for name, value in prediction.values.items():
+            what = f"{prediction.target}: {name.replace('_', ' ')}"
+            if name.startswith("grade_"):
+                yield self._probability(what, value)
+            else:
+                yield self.sr.Measurement(own_code(what), value, unit_code("%" if name == "percent" else "1"))
+
+    def _probability(self, what: str, value: float) -> Any:
+        return self.sr.Measurement(own_code(what), value, unit_code("1"), derivation=Code("122157", "DCM", "Probability"))
 
     def _tracking(self, kind: str, name: str) -> Any:
         """Return what follows a group through reports: of a lesion that is a whole segment, the segment's own identifier."""

@@ -37,6 +37,7 @@ class Identity:
     Args:
         keep: Whether they stay as they are.
         key: Of the pseudonyms, and of the identifiers of new objects.
+        name: By which a later run knows whether it would write the same identity: the same for all keys made for one run.
 
     Example:
         >>> identity = Identity.replaced(bytes(32))
@@ -46,16 +47,19 @@ class Identity:
 
     keep: bool
     key: bytes = field(repr=False)
+    name: str = "pseudonyms"
 
     @classmethod
     def kept(cls) -> Self:
         """Return the identity that leaves the source's identifiers as they are."""
-        return cls(keep=True, key=_PUBLIC)
+        return cls(keep=True, key=_PUBLIC, name="kept")
 
     @classmethod
     def replaced(cls, key: bytes | None = None) -> Self:
         """Return an identity of pseudonyms; without a key, one that nobody can make again."""
-        return cls(keep=False, key=secrets.token_bytes(KEY_BYTES) if key is None else key)
+        if key is None:
+            return cls(keep=False, key=secrets.token_bytes(KEY_BYTES))
+        return cls(keep=False, key=key, name=f"pseudonyms of key {sha256(key).hexdigest()[:16]}")
 
     @classmethod
     def from_file(cls, path: Path, *, outside: Path) -> Self:

@@ -19,7 +19,7 @@ import ccrcc_model as cc
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.patient.answer import Answer
-from ccrcc_model.patient.predict import AnsweredScan, predict
+from ccrcc_model.patient.predict import predict
 from nnunet_ext.cohort.cards import save_cohort
 from nnunet_ext.ground.case import Cohort, Role
 from nnunet_ext.ground.files import sha256
@@ -56,9 +56,9 @@ def test_an_answer_holds_measurements_and_the_prediction_of_every_target(known: 
 
 
 def test_contributions_of_every_grouping_have_one_sum(known: Path) -> None:
-    answers, _ = predict(
+    answers = predict(
         Model.load(known / "grade"), known / "scan.nii.gz", mask=known / "scan_mask.nii.gz", preset=known / "small"
-    )
+    ).answers
     moved = answers[0].predictions[0].contributions
     sums = [sum(group.log_odds for group in getattr(moved, by)) for by in ("region", "scale", "image", "family")]
     assert sums == pytest.approx([sums[0]] * 4)
@@ -77,26 +77,24 @@ def test_the_probability_is_that_of_the_table(known: Path, tmp_path: Path) -> No
 
     model = Model.load(known / "grade")
     expected = model.predict_patients(FeatureTable.read(table))["probability"].iloc[0]
-    answers, _ = predict(model, tmp_path / "one" / "card.yaml", preset=known / "small")
+    answers = predict(model, tmp_path / "one" / "card.yaml", preset=known / "small").answers
     assert answers[0].predictions[0].probability == expected
 
 
 def test_a_second_run_keeps_answers_and_a_changed_scan_is_done_again(known: Path, tmp_path: Path) -> None:
     scan, out = write_scan(tmp_path / "in"), tmp_path / "out"
     model = Model.load(known / "grade")
-    seen: list[AnsweredScan] = []
-    options = {"mask": scan.mask, "out": out, "preset": known / "small", "on_answer": seen.append}
-    first, _ = predict(model, scan.image, **options)
-    second, _ = predict(model, scan.image, **options)
-    assert (len(seen), second) == (1, first)
-    assert (seen[0].answer, seen[0].folder, seen[0].scan.image.GetSize()) == (first[0], out / "scan", (32, 32, 32))
+    options = {"mask": scan.mask, "out": out, "preset": known / "small"}
+    stored = out / "scan" / "answer.json"
+    first, written = predict(model, scan.image, **options).answers, stored.stat().st_mtime_ns
+    assert (predict(model, scan.image, **options).answers, stored.stat().st_mtime_ns) == (first, written)
     write_scan(tmp_path / "in", seed=1)
-    third, _ = predict(model, scan.image, **options)
-    assert len(seen) == 2
+    third, again = predict(model, scan.image, **options).answers, stored.stat().st_mtime_ns
     assert third[0].source.image_sha256 != first[0].source.image_sha256
-    (out / "scan" / "answer.json").write_text("{", encoding="utf-8")
-    predict(model, scan.image, **options)
-    assert len(seen) == 3
+    assert again > written
+    stored.write_text("{", encoding="utf-8")
+    assert predict(model, scan.image, **options).answers[0].predictions == third[0].predictions
+    assert Answer.read(out / "scan").source == third[0].source
 
 
 def test_one_bad_patient_is_quarantined_and_the_others_are_answered(known: Path, tmp_path: Path) -> None:
@@ -129,7 +127,7 @@ def test_a_mask_without_a_tumour_has_an_answer_without_a_probability(known: Path
 def test_a_model_that_abstains_gives_no_number_but_its_reason(known: Path, tmp_path: Path) -> None:
     scan = write_scan(tmp_path / "in")
     model = fit_like(scan, known / "small", GRADE, tmp_path / "far", shift=100)
-    answers, _ = predict(model, scan.image, mask=scan.mask, preset=known / "small")
+    answers = predict(model, scan.image, mask=scan.mask, preset=known / "small").answers
     found = answers[0].predictions[0]
     assert found.abstained
     assert found.abstained_reason
@@ -138,7 +136,7 @@ def test_a_model_that_abstains_gives_no_number_but_its_reason(known: Path, tmp_p
 
 def test_a_patient_whom_a_model_was_fitted_on_is_refused(known: Path, tmp_path: Path) -> None:
     scan = write_scan(tmp_path / "in", "dev-007")
-    _, refused = predict(Model.load(known / "grade"), scan.image, mask=scan.mask, preset=known / "small")
+    refused = predict(Model.load(known / "grade"), scan.image, mask=scan.mask, preset=known / "small").refusals
     assert [(one.case_id, one.code) for one in refused] == [("dev-007", "development-patient")]
 
 
@@ -147,7 +145,7 @@ def test_a_mask_of_another_scan_is_refused(known: Path, tmp_path: Path) -> None:
     moved = sitk.ReadImage(str(scan.mask))
     moved.SetOrigin((50.0, 0.0, 0.0))
     sitk.WriteImage(moved, str(scan.mask))
-    _, refused = predict(Model.load(known / "grade"), scan.image, mask=scan.mask, preset=known / "small")
+    refused = predict(Model.load(known / "grade"), scan.image, mask=scan.mask, preset=known / "small").refusals
     assert [one.code for one in refused] == ["mask-origin"]
 
 
@@ -189,7 +187,7 @@ def test_models_of_two_presets_are_refused_in_one_line(known: Path, tmp_path: Pa
 
 
 def test_a_scan_without_mask_and_network_is_refused(known: Path) -> None:
-    _, refused = predict(Model.load(known / "grade"), known / "scan.nii.gz", preset=known / "small")
+    refused = predict(Model.load(known / "grade"), known / "scan.nii.gz", preset=known / "small").refusals
     assert [one.code for one in refused] == ["mask-absent"]
 
 
@@ -210,10 +208,10 @@ def test_a_network_makes_the_mask(known: Path, tmp_path: Path) -> None:
 def test_folders_of_results_stay_in_the_result(known: Path, tmp_path: Path) -> None:
     scan = write_scan(tmp_path / "in", "scan")
     odd = Path(shutil.copy(scan.image, tmp_path / "in" / "=1+1 <b>.nii.gz"))
-    answers, _ = predict(Model.load(known / "grade"), odd, mask=scan.mask, preset=known / "small", out=tmp_path / "out")
+    answers = predict(Model.load(known / "grade"), odd, mask=scan.mask, preset=known / "small", out=tmp_path / "out").answers
     assert answers[0].patient.isascii()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        answers[0].patient, "predictions.csv", "quarantine.csv"
+        answers[0].patient, "index.html", "predictions.csv", "quarantine.csv"
     ]  # fmt: skip
     assert not set("<>=") & set(answers[0].patient)
     content = json.loads((tmp_path / "out" / answers[0].patient / "answer.json").read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ TUMOUR = ReportedGroup(
     segment="Tumour",
 )
 KIDNEY = ReportedGroup("Right kidney", "kidney", (ReportedMeasurement("length_mm", 112.0, "mm"),), "right", "Kidney")
-GRADE = ReportedPrediction("WHO/ISUP grade 3 or 4", 0.37, text="Between 0.2 and 0.5", model="grade", version="abc")
+GRADE = ReportedPrediction("WHO/ISUP grade 3 or 4", 0.37, model="grade", version="abc")
 KI67 = ReportedPrediction("Ki67 above 10 %", 0.9, abstention="The scan is outside the domain")
 
 
@@ -104,6 +104,30 @@ def test_every_prediction_is_labelled_as_research_and_a_withheld_one_has_no_numb
     assert "0.9" not in {str(one.value) for one in ki67.get_qualitative_evaluations()}
     assert "The scan is outside the domain" in _words(tmp_path)
     assert (report.PreliminaryFlag, report.VerificationFlag) == ("PRELIMINARY", "UNVERIFIED")
+
+
+def test_graded_predictions_state_each_of_their_numbers(tmp_path: Path) -> None:
+    source = Source.of(write_series(tmp_path / "ct", small_volume()[0]), Identity.replaced())
+    grades = ReportedPrediction("ISUP grade", None, values={"grade_1": 0.25, "grade_2": 0.75, "expected_grade": 1.75})
+    ki67 = ReportedPrediction("Ki67 index", None, values={"percent": 12.5})
+    write_report(tmp_path / "sr.dcm", source, None, predictions=(grades, ki67))
+    report = highdicom.sr.srread(tmp_path / "sr.dcm")
+    stated = [
+        [
+            (one.name.meaning, one.value, one.unit.value, one.derivation and one.derivation.meaning)
+            for one in group.get_measurements()
+        ]
+        for group in report.content.get_image_measurement_groups()
+    ]
+    assert stated == [
+        [
+            ("ISUP grade: grade 1", 0.25, "1", "Probability"),
+            ("ISUP grade: grade 2", 0.75, "1", "Probability"),
+            ("ISUP grade: expected grade", 1.75, "1", None),
+        ],
+        [("Ki67 index: percent", 12.5, "%", None)],
+    ]
+    assert "abstains" not in _words(tmp_path)
 
 
 def test_a_group_whose_segment_is_not_there_is_reported_without_a_reference(tmp_path: Path) -> None:
