@@ -1,6 +1,5 @@
 """Masks for a cohort, or for one scan, from a trained nnU-Net that is loaded once."""
 
-import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ import SimpleITK as sitk
 from nnunet_ext.anatomy.rules import RULES_VERSION, plausible_anatomy
 from nnunet_ext.anatomy.self_check import SelfCheck, self_check, write_self_checks
 from nnunet_ext.ground.case import Case, Cohort, Refusal, Role
+from nnunet_ext.ground.cores import n_cores
 from nnunet_ext.ground.errors import CaseRefused, InputError, last_line
 from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.labels import STRUCTURES
@@ -166,7 +166,7 @@ def _predict_all(
     if not cases:
         return
     workers = max(1, min(jobs, len(cases)))
-    threads = max(1, _n_cores() // workers)
+    threads = max(1, n_cores() // workers)
     if workers == 1:
         _tell(_load(model), on_note)  # a model that does not load fails before anything is written
         record.write()
@@ -195,10 +195,6 @@ def _end(pool: ProcessPoolExecutor) -> None:
     """End the processes of a pool at once, where they would go on with their scans for minutes after Ctrl-C."""
     for process in list((pool._processes or {}).values()):
         process.terminate()
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _load(model: TrainedModel) -> tuple[str, ...]:

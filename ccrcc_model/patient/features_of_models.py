@@ -8,6 +8,7 @@ from typing import Self
 from ccrcc_model.models.made_by import made_by
 from ccrcc_model.models.model import Model
 from nnunet_ext.ground.case import Cohort, Refusal
+from nnunet_ext.ground.cores import n_cores
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import AnyPath
 from radiomics_cfg.foreign_table import FOREIGN
@@ -80,13 +81,13 @@ class FeaturesOfModels:
 
         Args:
             cohort: Its case has a mask with a tumour.
-            work: Folder for what is kept meanwhile.
+            work: Folder of result files, as ``extract`` keeps them.
 
         Raises:
             CaseRefused: As ``extract`` refuses it.
         """
         batch = Batch.of(cohort, self.preset, work, backend=DEFAULT_BACKEND, mode=self.mode)
-        outcomes = batch.measure(batch.find())
+        outcomes = batch.measure(batch.find(), jobs=n_cores())
         for outcome in outcomes.values():
             if isinstance(outcome, Refusal):
                 raise CaseRefused(outcome.code, outcome.reason)

@@ -46,9 +46,9 @@ class MaskedScan:
     """A scan that passed the gate, with its mask.
 
     Args:
-        cohort: Its case, whose mask holds ``Label`` values.
-        scan: Image and mask.
-        mask: File of the mask.
+        cohort: Its case with the files that were read; what is measured of them may have been kept by ``extract``.
+        scan: Image and mask, which holds ``Label`` values.
+        mask: File with these values.
         flags: Flags that the network raised; None for a mask that was given.
     """
 
@@ -86,7 +86,7 @@ def masked_scan(patient: PatientScan, how: HowToSegment | None, mask: Path, *, w
     written = sitk.GetImageFromArray(np.asarray(sitk.GetArrayViewFromImage(scan.mask)))
     written.CopyInformation(scan.image)
     write_nifti(written, mask)
-    return MaskedScan(_with_mask(opened, mask), scan, mask, flags)
+    return MaskedScan(opened, scan, mask, flags)
 
 
 def scan_of_answer(patient: PatientScan, mask: Path, *, work: Path) -> Scan:

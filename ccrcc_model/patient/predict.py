@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,6 +66,7 @@ def predict(
     preset: Preset | AnyPath | None = None,
     labels: Labels | None = None,
     files: PatientFiles | None = None,
+    cache_dir: AnyPath | None = None,
     on_progress: OnProgress = silent,
 ) -> Predicted:
     """Answer for patients: measure their lesions and kidneys, and predict every target.
@@ -83,6 +85,7 @@ def predict(
         preset: Folder of the models' preset, where it is none of this package's.
         labels: Value in the masks for each structure.
         files: What each patient gets beside answer and mask: by default the page alone.
+        cache_dir: Folder of the measured cases that ``extract`` kept there, which are used again and added to.
         on_progress: Called with the number of patients done and of all.
 
     Returns:
@@ -110,7 +113,8 @@ def predict(
     how = network if isinstance(network, HowToSegment) or network is None else HowToSegment(Path(network))
     with _folder(out) as folder:
         network_of = None if how is None else how.identity()
-        request = _Request(models, features, how, network_of, folder, out is not None, files or PatientFiles())
+        cache = None if cache_dir is None else Path(cache_dir)
+        request = _Request(models, features, how, network_of, folder, out is not None, files or PatientFiles(), cache)
         done, refusals = _answer_all(request, found, on_progress)
         answers, records = [answer for answer, _ in done], [record for _, record in done if record is not None]
         if out is not None:
@@ -160,6 +164,7 @@ class _Request:
     out: Path
     is_kept: bool
     files: PatientFiles
+    cache: Path | None
 
     def done(self, patient: PatientScan) -> _Done:
         """Return the answer for one patient with the record of its files, both as an earlier run left them if they hold.
@@ -194,9 +199,11 @@ class _Request:
         folder = self.out / patient.id
         masked = masked_scan(patient, self.how, folder / MASK, work=work)
         flags = scan_flags(masked.scan, phase=masked.case.phase, of_network=masked.flags)
-        predictions, more = self._predict(masked.cohort, flags, work)
+        with ThreadPoolExecutor(1) as beside:  # the features
+            measured = beside.submit(measure_patient, masked.scan, phase=masked.case.phase)
+            predictions, more = self._predict(masked.cohort, flags, work)
         stated = self._stated(patient, masked) | {"request_sha256": asked, "flags": (*flags, *more)}
-        answer = Answer.model_validate({**stated, "predictions": predictions})
+        answer = Answer.model_validate({**stated, **measured.result().to_json(), "predictions": predictions})
         answer.write(folder)
         return answer, masked.scan
 
@@ -217,12 +224,12 @@ class _Request:
         """Return the answer of every model, none where there is no tumour, and further flags."""
         if any(flag.severity == "refusal" for flag in flags):
             return (), ()
-        table = self.features.measure(cohort, work / "features")
+        table = self.features.measure(cohort, self.cache or work / "features")
         known = [recognised(model, table) for model in self.models]
         return tuple(answer_of(model, table) for model in self.models), tuple(flag for flag in known if flag is not None)
 
     def _stated(self, patient: PatientScan, masked: MaskedScan) -> dict[str, Any]:
-        """Return what an answer states of a scan but for flags and predictions."""
+        """Return what an answer states of where it comes from."""
         case, image, preset = masked.case, masked.scan.image, self.features.preset
         return {
             "patient": case.id,
@@ -243,7 +250,6 @@ class _Request:
             ),
             "network": self.network,
             "preset": PresetOf(preset=preset.name, preset_sha256=preset.sha256, mode=self.features.mode),
-            **measure_patient(masked.scan, phase=case.phase).to_json(),
             "software": versions(),
         }
 

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.preset import Parameters
+from radiomics_cfg.process.crew import ALONE, Crew
 from radiomics_cfg.regions.grid import Box
 
 LOG_MARGIN_SIGMAS = 10
@@ -74,6 +75,7 @@ class Backend(Protocol):
         parameters: Parameters,
         *,
         parts: Sequence[Box] = (),
+        crew: Crew = ALONE,
     ) -> dict[str, dict[str, float]]:
         """Compute the features of each region.
 
@@ -83,6 +85,7 @@ class Backend(Protocol):
                 depend on the other regions.
             parameters: What to compute.
             parts: Boxes of the grid of ``image`` that hold all regions; an engine may filter them one by one.
+            crew: Threads that an engine may use.
 
         Returns:
             For each region the value of each feature; what could not be computed is absent or not finite.

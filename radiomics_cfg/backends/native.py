@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from radiomics_cfg.backends.backend import LOG_MARGIN_SIGMAS, PlacedMask
 from radiomics_cfg.engine.filters import Source, filtered_images, image_names, wavelet_reach
 from radiomics_cfg.engine.region import RegionOnGrid, feature_settings, wanted_features
 from radiomics_cfg.preset import Parameters
+from radiomics_cfg.process.crew import ALONE, Crew
 from radiomics_cfg.regions.grid import Box, bounds
 
 VERSION = 1
@@ -56,9 +58,13 @@ class Engine:
         parameters: Parameters,
         *,
         parts: Sequence[Box] = (),
+        crew: Crew = ALONE,
         refuses: bool = False,
     ) -> dict[str, dict[str, float]]:
-        """Compute the features of each region; if it ``refuses``, too many grey levels are an error, else missing values."""
+        """Compute the features of each region; if it ``refuses``, too many grey levels are an error, else missing values.
+
+        The present thread filters, while the others compute features of the images that are there.
+        """
         if not masks:
             return {}
         wanted = wanted_features(parameters.feature_classes)
@@ -66,17 +72,37 @@ class Engine:
         regions = {name: _region(mask, box.spacing_mm) for name, mask in masks.items()}
         found = {name: region.shape_features(wanted.get("shape", ())) for name, region in regions.items()}
         found = {name: {f"original_shape_{key}": v for key, v in values.items()} for name, values in found.items()}
-        for kind, settings in _filters(parameters):
-            for name, values in box.values_of(kind, settings, regions):
-                for region_name, region in regions.items():
-                    try:
-                        features = region.image_features(values[region_name], wanted, feature_settings(settings))
-                    except CaseRefused:  # too many grey levels on this image
-                        if refuses:
-                            raise
-                        continue
-                    found[region_name].update({f"{name}_{feature}": value for feature, value in features.items()})
+        calls = (
+            partial(
+                _image_features, place, region, values[place], name=name, wanted=wanted, settings=settings, refuses=refuses
+            )
+            for kind, settings in _filters(parameters)
+            for name, values in box.values_of(kind, settings, regions)
+            for place, region in regions.items()
+        )
+        for place, features in crew.in_order(calls):
+            found[place].update(features)
         return found
+
+
+def _image_features(
+    place: str,
+    region: RegionOnGrid,
+    values: npt.NDArray[np.generic],
+    *,
+    name: str,
+    wanted: Mapping[str, tuple[str, ...]],
+    settings: Mapping[str, Any],
+    refuses: bool,
+) -> tuple[str, dict[str, float]]:
+    """Return the features of one region on one image, with the name of the region."""
+    try:
+        found = region.image_features(values, wanted, feature_settings(settings))
+    except CaseRefused:  # too many grey levels on this image
+        if refuses:
+            raise
+        return place, {}
+    return place, {f"{name}_{feature}": value for feature, value in found.items()}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from nnunet_ext.ground.errors import InputError
 from radiomics_cfg.backends.as_pyradiomics import mask_on_scan
 from radiomics_cfg.backends.backend import LOG_MARGIN_SIGMAS, PlacedMask
 from radiomics_cfg.preset import Parameters
+from radiomics_cfg.process.crew import ALONE, Crew
 from radiomics_cfg.regions.grid import Box, bounds
 
 with warnings.catch_warnings():
@@ -77,9 +78,10 @@ class Engine:
         parameters: Parameters,
         *,
         parts: Sequence[Box] = (),
+        crew: Crew = ALONE,
     ) -> dict[str, dict[str, float]]:
         """Compute the features of each region; see ``Backend.features``."""
-        del parts  # its filters run on the box of all regions
+        del parts, crew  # its filters run on the box of all regions, in one thread
         if not masks:
             return {}
         wanted = _wanted(parameters)

@@ -20,6 +20,7 @@ from radiomics_cfg.cases.measure import CaseRows, as_measured, feature_columns, 
 from radiomics_cfg.cases.recipe import CodeAndReason, Made
 from radiomics_cfg.modes import MODES, ORIENTATIONS, Mode
 from radiomics_cfg.preset import Preset
+from radiomics_cfg.process.crew import ALONE, Crew
 from radiomics_cfg.process.heap import freed_memory_kept
 from radiomics_cfg.process.one_thread import one_thread
 
@@ -86,6 +87,7 @@ class FeatureRecipe:
         backend: Name of what computes the features.
         mode: How the images were filtered.
         versions: Versions of the backend, of the libraries under it, and of this package's way from scan to values.
+        crew: Threads for each case; values do not depend on them.
     """
 
     labels: Labels
@@ -93,6 +95,7 @@ class FeatureRecipe:
     backend: str
     mode: Mode
     versions: Mapping[str, str]
+    crew: Crew = ALONE
 
     stage = "extract"
     nothing = NO_ROWS
@@ -153,7 +156,7 @@ class FeatureRecipe:
         """Measure a case."""
         with freed_memory_kept(), one_thread():
             scan = as_measured(read_scan(case, self.labels, mask_required=True), self.mode)
-            rows = measure_case(scan, self.preset, load_backend(self.backend), mode=self.mode)
+            rows = measure_case(scan, self.preset, load_backend(self.backend), mode=self.mode, crew=self.crew)
             return made_of(rows, slice_spacing_mm=slice_spacing_mm(scan.image))
 
     def is_sound(self, values: npt.NDArray[np.float64], about: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from nnunet_ext.scans.orientation import oriented
 from radiomics_cfg.backends.backend import Backend, PlacedMask
 from radiomics_cfg.modes import Mode
 from radiomics_cfg.preset import Preset, Scale
+from radiomics_cfg.process.crew import ALONE, Crew
 from radiomics_cfg.regions.grid import Box, Grid, resample
 from radiomics_cfg.regions.lesions import Anatomy, find_anatomy
 from radiomics_cfg.regions.regions_of_interest import Region, find_regions, mask_name
@@ -51,7 +53,7 @@ def as_measured(scan: Scan, mode: Mode) -> Scan:
     return oriented(scan) if mode == "canonical" else scan
 
 
-def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "canonical") -> CaseRows:
+def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "canonical", crew: Crew = ALONE) -> CaseRows:
     """Measure every region of every lesion of a case on every scale.
 
     Args:
@@ -61,6 +63,7 @@ def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "c
         mode: In ``canonical`` the scan is turned to LPS; regions are found on each scale's grid and share its filtered images.
             In ``pyradiomics`` they are found on the scan's own grid, as it is stored, and each is then resampled, cropped and
             filtered by itself.
+        crew: Threads; those of the mode ``canonical`` also share the regions and images of each scale.
 
     Raises:
         CaseRefused: ``tumour-absent``, or ``too-thin`` for a scale.
@@ -70,9 +73,9 @@ def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "c
     lesions = anatomy.rows(preset.regions.lesions)
     values: list[dict[str, float]] = [{} for _ in lesions]
     missing: list[dict[str, str]] = [{} for _ in lesions]
-    for scale in preset.scales:
-        measure = _measure_scale if mode == "canonical" else _measure_scale_as_pyradiomics
-        measured = measure(scan, anatomy, preset, scale=scale, engine=engine)
+    measure = partial(_measure_scale, crew=crew) if mode == "canonical" else _measure_scale_as_pyradiomics
+    calls = (partial(measure, scan, anatomy, preset, scale=scale, engine=engine) for scale in preset.scales)
+    for scale, measured in zip(preset.scales, crew.in_order(calls), strict=True):
         for row, lesion in enumerate(lesions):
             for region in preset.regions.names:
                 place, found = f"{region}__{scale.name}", measured[mask_name(region, lesion)]
@@ -85,15 +88,17 @@ def measure_case(scan: Scan, preset: Preset, engine: Backend, *, mode: Mode = "c
     return CaseRows(np.where(np.isfinite(ordered), ordered, np.nan), keys, tuple(missing))
 
 
-def _measure_scale(scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend) -> dict[str, _Measured]:
+def _measure_scale(
+    scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend, crew: Crew
+) -> dict[str, _Measured]:
     """Measure all masks of a case on one scale, each once, however many lesions share it."""
-    image, regions, corner, parts = _on_scale(scan, anatomy, preset, scale=scale, engine=engine)
+    image, regions, corner, parts = _on_scale(scan, anatomy, preset, scale=scale, engine=engine, crew=crew)
     names = engine.feature_names(scale.parameters)
     shortfalls = {name: region.shortfall(preset.regions.minimum_voxels) for name, region in regions.items()}
     usable = {name: PlacedMask(regions[name].mask, corner) for name, reason in shortfalls.items() if reason is None}
     kept = {name: region.kept_fraction for name, region in regions.items()}
     del regions  # the masks without features are not needed, and their memory is
-    found = engine.features(image, usable, scale.parameters, parts=parts)
+    found = engine.features(image, usable, scale.parameters, parts=parts, crew=crew)
     return {mask: _measured(names, found.get(mask, {}), kept[mask], shortfall) for mask, shortfall in shortfalls.items()}
 
 
@@ -135,7 +140,7 @@ def _measure_scale_as_pyradiomics(
 
 
 def _on_scale(
-    scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend
+    scan: Scan, anatomy: Anatomy, preset: Preset, *, scale: Scale, engine: Backend, crew: Crew
 ) -> tuple[sitk.Image, dict[str, Region], tuple[int, int, int], list[Box]]:
     """Return a scan's HU around its labels on one scale, the regions there, their corner (z, y, x), and boxes of the sides.
 
@@ -147,7 +152,7 @@ def _on_scale(
     box = grid.box_of(anatomy.box, preset.regions.reach_mm)
     inner = box.within(grid.size)
     outer = inner.grown(engine.margin(scale.parameters, grid.spacing)).within(grid.size)
-    image = resample(scan.image, grid, outer, interpolator=setting.interpolator)
+    image = resample(scan.image, grid, outer, interpolator=setting.interpolator, crew=crew)
     hu = sitk.GetArrayViewFromImage(image)[inner.slices_in(outer)]
     regions = find_regions(preset.regions, anatomy, hu, grid=grid, box=box)
     sides = [grid.box_of(there, preset.regions.reach_mm).within(grid.size) for there in anatomy.side_boxes()]

@@ -106,7 +106,7 @@ class Layout:
         self._shape = padded.shape
         self._planes = _planes(self.voxels, int(strides[0]))
         self._size = padded.size
-        self._ranks: dict[type[np.generic], npt.NDArray[Any]] = {}
+        self._ranks: dict[tuple[int, type[np.generic]], npt.NDArray[Any]] = {}
         self._neighbours = count_neighbours(padded.ravel(), self.voxels, self._offset_steps)
         self._enough = _enough_neighbours(self.directions)
 
@@ -143,12 +143,13 @@ class Layout:
         )
 
     def _ranks_on_box(self, grey: GreyLevels, n: int) -> npt.NDArray[Any]:
-        """Return the rank of each voxel of the padded box, 0 outside, in the smallest type."""
+        """Return the rank of each voxel of the padded box, 0 outside, in the smallest type; each thread has its own box."""
         kind = np.uint8 if n - 1 <= np.iinfo(np.uint8).max else np.uint16
-        if kind not in self._ranks:
-            self._ranks[kind] = np.zeros(self._size, kind)
-        place(self.voxels, grey.ranks, self._ranks[kind])
-        return self._ranks[kind]
+        key = threading.get_ident(), kind
+        if key not in self._ranks:
+            self._ranks[key] = np.zeros(self._size, kind)
+        place(self.voxels, grey.ranks, self._ranks[key])
+        return self._ranks[key]
 
     def _around(
         self, ranks: npt.NDArray[Any], grey: GreyLevels, tolerance: int

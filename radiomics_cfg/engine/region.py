@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ class RegionOnGrid:
         self.corner = corner
         self._places: dict[tuple[int, ...], tuple[slice | npt.NDArray[np.intp], npt.NDArray[np.intp]]] = {}
         self._layouts: dict[Neighbourhood, Layout] = {}
+        self._making_a_layout = Lock()
 
     def values_on(
         self,
@@ -132,9 +134,7 @@ class RegionOnGrid:
         grey = discretise(values, settings.binning)
         found: dict[str, float] = {}
         texture = {name for name in wanted if name not in ("shape", "firstorder")}
-        if texture and settings.neighbourhood not in self._layouts:
-            self._layouts[settings.neighbourhood] = Layout(self.inside, settings.neighbourhood)
-        layout = self._layouts[settings.neighbourhood] if texture else None
+        layout = self._layout(settings.neighbourhood) if texture else None
         matrices = layout.matrices(grey, tolerance=settings.dependence_tolerance) if layout else None
         weighting = Weighting(settings.weighting_norm, self.spacing_mm)
         for name, features in wanted.items():
@@ -153,6 +153,12 @@ class RegionOnGrid:
                 summary = {"glszm": zone_sizes, "gldm": dependences, "ngtdm": ToneDifferences.of}[name](matrices)
             found.update({f"{name}_{feature}": value for feature, value in CLASSES[name].compute(summary, features).items()})
         return found
+
+    def _layout(self, neighbourhood: Neighbourhood) -> Layout:
+        with self._making_a_layout:  # of several threads the first makes it
+            if neighbourhood not in self._layouts:
+                self._layouts[neighbourhood] = Layout(self.inside, neighbourhood)
+            return self._layouts[neighbourhood]
 
 
 def feature_settings(settings: Mapping[str, Any]) -> FeatureSettings:

@@ -8,7 +8,7 @@ from mmap import PAGESIZE
 from pathlib import Path
 from typing import Any
 
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+_MMAP_THRESHOLD, _TRIM_THRESHOLD, _ARENA_MAX = -3, -1, -8
 """Numbers of glibc's ``mallopt``."""
 
 LARGEST_KEPT = 32 * 2**20
@@ -43,6 +43,7 @@ def _glibc() -> Any:
         return None
     mallopt(_MMAP_THRESHOLD, LARGEST_KEPT)
     mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_ARENA_MAX, 1)  # the arenas of other threads keep nothing of this size
     return library
 
 

@@ -6,6 +6,7 @@ is needed is ever computed. Values therefore do not depend on the box, which the
 
 from ctypes import c_double
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -15,6 +16,7 @@ import SimpleITK as sitk
 from nnunet_ext.ground.errors import CaseRefused
 from radiomics_cfg.engine import spline
 from radiomics_cfg.engine.extent import Slices, extent
+from radiomics_cfg.process.crew import ALONE, Crew
 
 SPLINE_MARGIN = 24
 """Voxels of the scan around a box that its B-spline coefficients are computed from. The cubic spline's pole is sqrt(3) - 2, so
@@ -134,7 +136,7 @@ def bounds(voxels: npt.NDArray[np.bool_], *, offset: Slices = (slice(0), slice(0
     return (z, y, x)
 
 
-def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sitkBSpline") -> sitk.Image:
+def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sitkBSpline", crew: Crew = ALONE) -> sitk.Image:
     """Return the scan's HU on a box of a scale's grid, as ``Float64``.
 
     Args:
@@ -142,6 +144,7 @@ def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sit
         grid: Grid of the scale over ``scan``.
         box: Lies on the grid.
         interpolator: SimpleITK's name.
+        crew: Threads, which share the slabs of a spline.
     """
     if grid.is_native:
         return sitk.Cast(sitk.RegionOfInterest(scan, box.size, box.lower), sitk.sitkFloat64)
@@ -152,7 +155,7 @@ def resample(scan: sitk.Image, grid: Grid, box: Box, *, interpolator: str = "sit
     resampled.SetDirection(scan.GetDirection())
     values = _voxels_of(resampled)
     if interpolator == "sitkBSpline":
-        _interpolate(scan, grid, box, values)
+        _interpolate(scan, grid, box, values, crew=crew)
     elif interpolator == "sitkNearestNeighbor":
         values[...] = sitk.GetArrayViewFromImage(scan)[_holding(grid, box)]
     else:
@@ -193,19 +196,26 @@ def _voxels_of(image: sitk.Image) -> npt.NDArray[np.float64]:
     return values.reshape(size[::-1])
 
 
-def _interpolate(scan: sitk.Image, grid: Grid, box: Box, values: npt.NDArray[np.float64]) -> None:
+def _interpolate(scan: sitk.Image, grid: Grid, box: Box, values: npt.NDArray[np.float64], *, crew: Crew) -> None:
     """Interpolate the scan by a cubic B-spline into ``values``, from the part of it that the box needs, slab by slab."""
     voxels = sitk.GetArrayViewFromImage(scan)
     z, y, x = (grid.centres_mm(axis, box) / grid.scan_spacing[axis] - 0.5 for axis in (2, 1, 0))
     size = int(np.prod([along[-1] - along[0] + 1 for along in (z, y, x)]))
-    for planes in np.array_split(np.arange(len(z)), min(-(-size // SLAB_VOXELS), len(z))):
-        at = z[planes], y, x
-        first = [max(int(np.floor(along[0])) - SPLINE_MARGIN, 0) for along in at]
-        last = [int(np.ceil(along[-1])) + SPLINE_MARGIN for along in at]
-        coefficient = spline.coefficients(voxels[tuple(slice(a, b) for a, b in zip(first, last, strict=True))])
-        offset = (first[0], first[1], first[2])
-        spline.interpolate(coefficient, *at, offset=offset, values=values[planes[0] : planes[-1] + 1])
-        del coefficient  # else it stays while the next are made
+    slabs = np.array_split(np.arange(len(z)), min(-(-size // SLAB_VOXELS), len(z)))
+    calls = (partial(_interpolate_slab, voxels, (z[planes], y, x), values[planes[0] : planes[-1] + 1]) for planes in slabs)
+    for _ in crew.in_order(calls):
+        pass
+
+
+def _interpolate_slab(
+    voxels: npt.NDArray[np.generic],
+    at: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    values: npt.NDArray[np.float64],
+) -> None:
+    first = [max(int(np.floor(along[0])) - SPLINE_MARGIN, 0) for along in at]
+    last = [int(np.ceil(along[-1])) + SPLINE_MARGIN for along in at]
+    coefficient = spline.coefficients(voxels[tuple(slice(a, b) for a, b in zip(first, last, strict=True))])
+    spline.interpolate(coefficient, *at, offset=(first[0], first[1], first[2]), values=values)
 
 
 def nearest(labels: npt.NDArray[np.uint8], grid: Grid, box: Box) -> npt.NDArray[np.uint8]:

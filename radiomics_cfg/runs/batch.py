@@ -19,6 +19,7 @@ from radiomics_cfg.cases.recipe import Recipe
 from radiomics_cfg.cases.result_file import CaseWork, KeptRows, Outcome, find_outcome, is_open, measure_and_keep
 from radiomics_cfg.modes import Mode
 from radiomics_cfg.preset import Preset
+from radiomics_cfg.process.crew import Crew
 from radiomics_cfg.runs.workers import measure_in_processes
 
 DEFAULT_BACKEND = "numba"
@@ -138,7 +139,8 @@ class CaseBatch(Generic[_Recipe]):
 
         Args:
             found: By case what is kept.
-            jobs: Number of processes, each with one thread; with 1 it is this process.
+            jobs: Number of processes, each with one thread; with 1 it is this process. A single case's features are measured
+                here, by so many threads.
             scheduler: Address of a Dask cluster that does the work instead.
             on_progress: Called at once with the number of cases that were done before, then after each case.
 
@@ -221,3 +223,9 @@ class Batch(CaseBatch[FeatureRecipe]):
         recipe = FeatureRecipe.of(cohort, preset, backend=backend, mode=mode)
         recipe.columns()
         return cls(cohort, recipe, folder, stated_acquisition(cohort))
+
+    def _measure_all(self, todo: Sequence[Case], jobs: int, scheduler: str | None) -> Iterator[tuple[Case, Outcome]]:
+        if len(todo) == 1 and jobs > 1:
+            yield todo[0], measure_and_keep(todo[0], replace(self.recipe, crew=Crew(jobs)), self.folder)
+        else:
+            yield from super()._measure_all(todo, jobs, scheduler)

@@ -20,9 +20,10 @@ from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.patient.answer import Answer
 from ccrcc_model.patient.predict import predict
-from nnunet_ext.cohort.cards import save_cohort
+from nnunet_ext.cohort.cards import load_cohort, save_cohort
 from nnunet_ext.ground.case import Cohort, Role
 from nnunet_ext.ground.files import sha256
+from radiomics_cfg.extraction import extract
 
 
 def words(known: Path, out: Path, *more: str | Path) -> tuple[str | Path, ...]:
@@ -79,6 +80,18 @@ def test_the_probability_is_that_of_the_table(known: Path, tmp_path: Path) -> No
     expected = model.predict_patients(FeatureTable.read(table))["probability"].iloc[0]
     answers = predict(model, tmp_path / "one" / "card.yaml", preset=known / "small").answers
     assert answers[0].predictions[0].probability == expected
+
+
+def test_what_extract_measured_is_used_again(known: Path, tmp_path: Path) -> None:
+    card = Cohort("one", Role.EXTERNAL, (write_scan(tmp_path / "one"),))
+    save_cohort(card, tmp_path / "one")
+    extract(load_cohort(tmp_path / "one" / "card.yaml"), known / "small", cache_dir=tmp_path / "cases")
+    kept = [(path.name, path.stat().st_mtime_ns) for path in (tmp_path / "cases").iterdir()]
+    found = predict(
+        Model.load(known / "grade"), tmp_path / "one" / "card.yaml", preset=known / "small", cache_dir=tmp_path / "cases"
+    )
+    assert found.answers[0].predictions[0].probability is not None
+    assert [(path.name, path.stat().st_mtime_ns) for path in (tmp_path / "cases").iterdir()] == kept
 
 
 def test_a_second_run_keeps_answers_and_a_changed_scan_is_done_again(known: Path, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nnunet_ext.ground.case import Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.shard import Shard
+from radiomics_cfg.cases.kept_values import read_values
 from radiomics_cfg.cases.result_file import KeptRows, keep_trouble
 from radiomics_cfg.preset import Preset
 from radiomics_cfg.runs.batch import Batch
@@ -71,3 +73,15 @@ def test_jobs_are_not_for_a_cluster(batch: Batch) -> None:
 def test_a_mode_that_is_none_is_refused(cohort: Cohort, small_preset: Preset, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No extraction mode 'magic'; known ones are canonical, pyradiomics"):
         Batch.of(cohort, small_preset, tmp_path, mode="magic")  # type: ignore[arg-type]
+
+
+def test_threads_change_no_bit_of_a_case(cohort: Cohort, small_preset: Preset, tmp_path: Path) -> None:
+    one = cohort.with_cases(cohort.cases[:1])
+    found = []
+    for threads in (1, 2, 7):
+        batch = Batch.of(one, small_preset, tmp_path / str(threads))
+        (outcome,) = batch.measure({}, jobs=threads).values()
+        assert isinstance(outcome, KeptRows)
+        found.append(read_values(outcome.file)[0])
+    assert np.isfinite(found[0]).any()
+    assert all(other.tobytes() == found[0].tobytes() for other in found[1:])
