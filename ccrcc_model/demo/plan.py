@@ -10,6 +10,7 @@ EXPECTED_S = {
     "Segmentation": 75.0,
     "Features": 90.0,
     "Models": 30.0,
+    "Patients": 60.0,
     "Benchmark and report": 16.0,
 }
 """Seconds of each stage on two cores."""

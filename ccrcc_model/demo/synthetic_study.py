@@ -25,12 +25,13 @@ from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.study import Study
 from ccrcc_model.outcomes.table import outcomes_of
 from ccrcc_model.outcomes.target import GRADE, Target, ki67
+from ccrcc_model.patient.predict import predict
 from ccrcc_model.plots.overlay import save_overlay
 from ccrcc_model.report import read_run, report_run
 from ccrcc_model.report.summary import summarise
 from ccrcc_model.validation.benchmark import benchmark
 from nnunet_ext.cohort.acquisition import acquisition_table
-from nnunet_ext.cohort.cards import load_cohort, save_cohort
+from nnunet_ext.cohort.cards import CARD, load_cohort, save_cohort
 from nnunet_ext.convert.nnunet import convert
 from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.case import Cohort, Role
@@ -103,6 +104,8 @@ def run_demo(out: Path, *, seed: int, jobs: int, progress: Stages) -> tuple[str,
         tables = _extract([development, *segmented], out / "features", flow=flow, jobs=jobs, on_progress=on_progress)
     with progress.stage("Models") as on_progress:
         models = _fit(tables[development.name], development, out / "models", seed=seed, jobs=jobs, on_progress=on_progress)
+    with progress.stage("Patients") as on_progress:
+        _answer(models, segmented, out, on_progress)
     with progress.stage("Benchmark and report"):
         _benchmark(models, listed[1:], tables, out / "benchmark")
         _write_run_tables(out / "tables", [development, *external], segmented, flow)
@@ -215,6 +218,14 @@ def _fit(
         fit(study, target, settings=Settings(seed=seed), out=folder / target.name, jobs=jobs, on_progress=listener)
         for target, listener in zip(TARGETS, listeners, strict=True)
     ]
+
+
+def _answer(models: Sequence[Model], segmented: Sequence[Cohort], out: Path, on_progress: OnProgress) -> None:
+    """Write the review page of every external patient, from the features that are there."""
+    for cohort, listener in zip(segmented, _parts(on_progress, len(segmented)), strict=True):
+        card = out / "masks" / cohort.name / CARD
+        cache = out / "features" / f"{cohort.name}.cases"
+        predict(models, card, out=out / "patients" / cohort.name, cache_dir=cache, on_progress=listener)
 
 
 def _benchmark(models: Sequence[Model], listed: Sequence[Cohort], tables: Mapping[str, FeatureTable], folder: Path) -> None:

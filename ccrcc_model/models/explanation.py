@@ -170,18 +170,19 @@ def contributions(cases: Cases, model: Scorer) -> pd.DataFrame:
     total = np.zeros((len(cases), len(columns)))
     for member, weight in model.weighted_members:
         total[:, [place[name] for name in member.inputs]] += weight * member.contributions(cases)
-    frame = pd.DataFrame(_per_patient(cases, total), index=pd.Index(cases.patients, name="patient_id"), columns=columns)
+    frame = pd.DataFrame(cases.per_patient(total), index=pd.Index(cases.patients, name="patient_id"), columns=columns)
     return frame[frame.abs().mean().sort_values(ascending=False, kind="stable").index]
 
 
 def grouped(contribution: pd.DataFrame) -> pd.DataFrame:
     """Add contributions up within each region, scale, image filter and family; columns such as ``region: tumour``."""
     parts = {name: FeatureName.of(str(name)) for name in contribution.columns}
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     for by in PARTS:
-        for group in sorted({getattr(part, by) for part in parts.values()}):
-            chosen = [name for name, part in parts.items() if getattr(part, by) == group]
-            columns[f"{by}: {group}"] = contribution[chosen].sum(axis=1)
+        chosen: dict[str, list[str]] = {}
+        for name, part in parts.items():
+            chosen.setdefault(getattr(part, by), []).append(name)
+        columns |= {f"{by}: {group}": contribution[names].sum(axis=1) for group, names in sorted(chosen.items())}
     return pd.DataFrame(columns)
 
 
@@ -192,7 +193,3 @@ def _shares(movement: Mapping[str, float], by: str) -> dict[str, float]:
         group = getattr(FeatureName.of(name), by)
         shares[group] = shares.get(group, 0.0) + amount / total
     return shares
-
-
-def _per_patient(cases: Cases, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.column_stack([cases.per_patient(column) for column in values.T])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -51,8 +52,11 @@ class Cases:
 
     def columns(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the features of these names, shape ``(n_cases, len(names))``."""
-        place = {name: column for column, name in enumerate(self.names)}
-        return self.features[:, [place[name] for name in names]]
+        return self.features[:, [self._column_of[name] for name in names]]
+
+    @cached_property
+    def _column_of(self) -> dict[str, int]:
+        return {name: column for column, name in enumerate(self.names)}
 
     @property
     def patients(self) -> npt.NDArray[np.str_]:
@@ -72,9 +76,10 @@ class Cases:
         return np.asarray(1.0 / counts[place], dtype=np.float64)
 
     def per_patient(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Mean of ``values``, shape ``(n_cases,)``, over the cases of each of ``patients``."""
+        """Mean of ``values``, shape ``(n_cases, ...)``, over the cases of each of ``patients``."""
         _, place, counts = np.unique(self.patient_id, return_inverse=True, return_counts=True)
-        return np.asarray(np.bincount(place, weights=values) / counts, dtype=np.float64)
+        sums = [np.bincount(place, weights=column) for column in values.reshape(len(values), -1).T]
+        return np.asarray(np.transpose(sums).reshape(-1, *values.shape[1:]) / counts.reshape(-1, *[1] * (values.ndim - 1)))
 
 
 @dataclass(frozen=True, eq=False)

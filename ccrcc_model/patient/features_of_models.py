@@ -1,7 +1,7 @@
 """The features that a set of models needs: one preset and mode, measured once per patient."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,7 @@ from nnunet_ext.ground.case import Cohort, Refusal
 from nnunet_ext.ground.cores import n_cores
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import AnyPath
+from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.foreign_table import FOREIGN
 from radiomics_cfg.modes import Mode
 from radiomics_cfg.preset import Preset, as_preset
@@ -76,17 +77,19 @@ class FeaturesOfModels:
         for model in models:
             model.refuse_features(made_by(recipe.about()), recipe.columns())
 
-    def measure(self, cohort: Cohort, work: Path) -> FeatureTable:
+    def measure(self, cohort: Cohort, scan: Scan, work: Path) -> FeatureTable:
         """Measure the only case of a cohort.
 
         Args:
             cohort: Its case has a mask with a tumour.
+            scan: The case as it was read.
             work: Folder of result files, as ``extract`` keeps them.
 
         Raises:
             CaseRefused: As ``extract`` refuses it.
         """
         batch = Batch.of(cohort, self.preset, work, backend=DEFAULT_BACKEND, mode=self.mode)
+        batch = replace(batch, recipe=replace(batch.recipe, scan=scan))
         outcomes = batch.measure(batch.find(), jobs=n_cores())
         for outcome in outcomes.values():
             if isinstance(outcome, Refusal):

@@ -21,7 +21,7 @@ from ccrcc_model.patient.predictions_file import PREDICTIONS, write_predictions
 from ccrcc_model.patient.scan_flags import scan_flags
 from ccrcc_model.patient.target_answer import answer_of, recognised
 from nnunet_ext.documents.quarantine import write_quarantine
-from nnunet_ext.ground.case import Cohort, Labels, Refusal
+from nnunet_ext.ground.case import Labels, Refusal
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import AnyPath, sha256
 from nnunet_ext.ground.labels import STRUCTURES
@@ -201,7 +201,7 @@ class _Request:
         flags = scan_flags(masked.scan, phase=masked.case.phase, of_network=masked.flags)
         with ThreadPoolExecutor(1) as beside:  # the features
             measured = beside.submit(measure_patient, masked.scan, phase=masked.case.phase)
-            predictions, more = self._predict(masked.cohort, flags, work)
+            predictions, more = self._predict(masked, flags, work)
         stated = self._stated(patient, masked) | {"request_sha256": asked, "flags": (*flags, *more)}
         answer = Answer.model_validate({**stated, **measured.result().to_json(), "predictions": predictions})
         answer.write(folder)
@@ -220,11 +220,13 @@ class _Request:
         }
         return digest(content)
 
-    def _predict(self, cohort: Cohort, flags: Sequence[Flag], work: Path) -> tuple[tuple[Prediction, ...], tuple[Flag, ...]]:
+    def _predict(
+        self, masked: MaskedScan, flags: Sequence[Flag], work: Path
+    ) -> tuple[tuple[Prediction, ...], tuple[Flag, ...]]:
         """Return the answer of every model, none where there is no tumour, and further flags."""
         if any(flag.severity == "refusal" for flag in flags):
             return (), ()
-        table = self.features.measure(cohort, self.cache or work / "features")
+        table = self.features.measure(masked.cohort, masked.scan, self.cache or work / "features")
         known = [recognised(model, table) for model in self.models]
         return tuple(answer_of(model, table) for model in self.models), tuple(flag for flag in known if flag is not None)
 

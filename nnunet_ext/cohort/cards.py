@@ -16,6 +16,9 @@ from nnunet_ext.ground.case import Case, Cohort, Role, plain_labels
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import AnyPath, write_text
 
+CARD = "card.yaml"
+"""Name of a card that is written here."""
+
 REQUIRED_COLUMNS = ("case_id", "patient_id", "centre", "image")
 OPTIONAL_COLUMNS = ("mask", "phase", "flags", "quality")
 
@@ -281,6 +284,6 @@ def save_cohort(cohort: Cohort, folder: AnyPath) -> Path:
         "outcomes": portable(cohort.outcomes),
         "acquisition": portable(cohort.acquisition),
     }
-    card = folder / "card.yaml"
+    card = folder / CARD
     write_text(card, yaml.safe_dump({key: value for key, value in content.items() if value}, sort_keys=False))
     return card

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nnunet_ext.cohort.acquisition import slice_spacing_mm
 from nnunet_ext.ground.case import Case, Cohort, Labels, plain_labels
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.scans.geometry import read_scan
+from nnunet_ext.scans.geometry import Scan, read_scan
 from radiomics_cfg.backends.backend import load_backend
 from radiomics_cfg.cases.kept_values import gaps_are_told, read_values, refusal_is_sound, rows_are_sound, spacing_is_sound
 from radiomics_cfg.cases.measure import CaseRows, as_measured, feature_columns, measure_case
@@ -88,6 +88,7 @@ class FeatureRecipe:
         mode: How the images were filtered.
         versions: Versions of the backend, of the libraries under it, and of this package's way from scan to values.
         crew: Threads for each case; values do not depend on them.
+        scan: The only case as it was read before; each case is read from its files by default.
     """
 
     labels: Labels
@@ -96,6 +97,7 @@ class FeatureRecipe:
     mode: Mode
     versions: Mapping[str, str]
     crew: Crew = ALONE
+    scan: Scan | None = field(default=None, compare=False, repr=False)
 
     stage = "extract"
     nothing = NO_ROWS
@@ -155,7 +157,9 @@ class FeatureRecipe:
     def measure(self, case: Case) -> Made:
         """Measure a case."""
         with freed_memory_kept(), one_thread():
-            scan = as_measured(read_scan(case, self.labels, mask_required=True), self.mode)
+            read = read_scan(case, self.labels, mask_required=True) if self.scan is None else self.scan
+            scan = as_measured(read, self.mode)
+            del read  # a turned scan is in memory once
             rows = measure_case(scan, self.preset, load_backend(self.backend), mode=self.mode, crew=self.crew)
             return made_of(rows, slice_spacing_mm=slice_spacing_mm(scan.image))
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import ConvexHull, QhullError
 
+from radiomics_cfg.engine.compiled import compiled
 from radiomics_cfg.regions.regions_of_interest import distance_mm
 
 Mask = npt.NDArray[np.bool_]
@@ -58,17 +59,27 @@ class Outline:
         Every line along x meets a convex body in one interval, so its two ends decide.
         """
         z, y, x = (np.arange(n) * mm for n, mm in zip(shape, spacing_mm, strict=True))
-        along = self.normals[:, 2]
         found = np.zeros(shape, bool)
         for index, height in enumerate(z):
-            beyond = self.normals[:, 0] * height + self.offsets_mm + y[:, None] * self.normals[:, 1] - _ROUNDING_MM
-            with np.errstate(divide="ignore", invalid="ignore"):
-                cut = -beyond / along
-            last = np.where(along > 0, cut, np.inf).min(axis=1)
-            first = np.where(along < 0, cut, -np.inf).max(axis=1)
-            missed = ((along == 0) & (beyond > 0)).any(axis=1)
-            found[index] = (x >= first[:, None]) & (x <= last[:, None]) & ~missed[:, None]
+            _fill_plane(self.normals, self.normals[:, 0] * height + self.offsets_mm, y, x, found[index])
         return found
+
+
+@compiled
+def _fill_plane(normals: Points, beyond: Points, y: Points, x: Points, found: Mask) -> None:
+    """Mark the places of a plane, shape (y, x), that lie inside; ``beyond`` is how far its first place is outside."""
+    for row in range(len(y)):
+        first, last = -np.inf, np.inf
+        for plane in range(len(normals)):
+            outside, along = beyond[plane] + y[row] * normals[plane, 1] - _ROUNDING_MM, normals[plane, 2]
+            if along > 0:
+                last = min(last, -outside / along)
+            elif along < 0:
+                first = max(first, -outside / along)
+            elif outside > 0:
+                first, last = np.inf, -np.inf
+        for column in range(len(x)):
+            found[row, column] = first <= x[column] <= last
 
 
 def distance_from_mm(region: Mask, spacing_mm: Points, *, reach_mm: float, beyond: bool) -> Points:

@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nnunet_ext.ground.labels import STRUCTURES, Label
+from radiomics_cfg.engine.compiled import compiled
 from radiomics_cfg.preset import RegionRules, Ring, Side
 from radiomics_cfg.regions.grid import Box, Grid, bounds, nearest
 from radiomics_cfg.regions.lesions import LEFT, MINIMUM_KIDNEY_ML, RIGHT, Anatomy, Laterality, Lesion
 
 Mask = npt.NDArray[np.bool_]
+Distances = npt.NDArray[np.float64]
 
 _OPPOSITE: dict[Laterality, Laterality | None] = {"left": "right", "right": "left", "both": None}
 
@@ -210,10 +212,19 @@ def _least_sum(
     squared: npt.NDArray[np.float64], cost: npt.NDArray[np.float64], *, axis: int, limit: float
 ) -> npt.NDArray[np.float64]:
     """Return the minimum over i of ``squared[i] + cost[point, i]`` along ``axis``, where ``cost`` is within ``limit``."""
-    first = np.moveaxis(squared, axis, 0)
-    found = np.full((cost.shape[0], *first.shape[1:]), np.inf)
-    for point, costs in enumerate(cost):
-        near = np.flatnonzero(costs <= limit + 1e-6)
-        for i in near:
-            np.minimum(found[point], first[i] + costs[i], out=found[point])
-    return np.moveaxis(found, 0, axis)
+    before, after = int(np.prod(squared.shape[:axis])), int(np.prod(squared.shape[axis + 1 :]))
+    found = np.full((*squared.shape[:axis], len(cost), *squared.shape[axis + 1 :]), np.inf)
+    near = cost <= limit + 1e-6
+    _least_sums(np.ascontiguousarray(squared).reshape(before, -1, after), cost, near, found.reshape(before, len(cost), after))
+    return found
+
+
+@compiled
+def _least_sums(squared: Distances, cost: Distances, near: Mask, found: Distances) -> None:
+    """Fill ``found``, shape (before, points, after), from ``squared``, shape (before, n, after)."""
+    for b in range(len(squared)):
+        for point in range(len(cost)):
+            for i in range(squared.shape[1]):
+                if near[point, i]:
+                    for c in range(squared.shape[2]):
+                        found[b, point, c] = min(found[b, point, c], squared[b, i, c] + cost[point, i])
