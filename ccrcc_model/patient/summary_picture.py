@@ -47,7 +47,7 @@ def summary_picture(answer: Answer, scan: Scan) -> npt.NDArray[np.uint8]:
             figure.text(0.55, 0.95 - place * 0.92 / _LINES, line, color=colour, fontsize=size, va="top")
         figure.text(0.55, 0.02, textwrap.fill(STATEMENT, _COLUMN), color="#b9c2cc", fontsize=9, va="bottom")
         with io.BytesIO() as stored:
-            figure.savefig(stored, format="png", dpi=_DPI)
+            figure.savefig(stored, format="png", dpi=_DPI, facecolor="black")
             return np.array(Image.open(stored).convert("RGB"))
 
 

@@ -31,9 +31,9 @@ OBJECTS = ("mask.dcm", "report.dcm", "summary.dcm")
 
 @pytest.fixture(scope="module")
 def study(known: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the known scan as a CT series; its patient is A^B with the id 4711."""
+    """Return the folder of the known scan as a CT series; its patient is A^B with the id MRN-4711-Q."""
     folder = tmp_path_factory.mktemp("study") / "ct"
-    write_series(folder, sitk.ReadImage(str(known / "scan.nii.gz")), PatientName="A^B", PatientID="4711")
+    write_series(folder, sitk.ReadImage(str(known / "scan.nii.gz")), PatientName="A^B", PatientID="MRN-4711-Q")
     return folder
 
 
@@ -53,7 +53,7 @@ def test_a_dicom_study_gets_valid_objects_that_refer_to_each_other(known: Path, 
     folder = predicted(known, study, tmp_path / "out")
     for name in OBJECTS:
         assert faults(folder / name) == []
-        assert b"4711" not in (folder / name).read_bytes()
+        assert b"MRN-4711-Q" not in (folder / name).read_bytes()
     seg = highdicom.seg.segread(folder / "mask.dcm")
     assert [str(one.SegmentLabel) for one in seg.SegmentSequence] == ["Kidney", "Tumour 1"]
     report = highdicom.sr.srread(folder / "report.dcm")
@@ -75,7 +75,7 @@ def test_a_dicom_study_gets_valid_objects_that_refer_to_each_other(known: Path, 
 def test_seg_holds_the_voxels_of_the_mask(known: Path, study: Path, tmp_path: Path) -> None:
     folder = predicted(known, study, tmp_path / "out", "--keep-identity")
     seg = highdicom.seg.segread(folder / "mask.dcm")
-    assert seg.PatientID == "4711"
+    assert seg.PatientID == "MRN-4711-Q"
     mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "mask.nii.gz")))
     for number, label in ((1, Label.KIDNEY), (2, Label.TUMOUR)):
         assert int(seg.get_volume(segment_numbers=[number]).array.sum()) == int((mask == label).sum())
@@ -109,7 +109,7 @@ def test_one_key_gives_two_runs_one_pseudonym(known: Path, study: Path, tmp_path
     key = tmp_path / "key.txt"
     folders = [predicted(known, study, tmp_path / out, "--identity-key", key) for out in ("a", "b")]
     ids = [dcmread(folder / "report.dcm").PatientID for folder in folders]
-    assert ids[0] == ids[1] != "4711"
+    assert ids[0] == ids[1] != "MRN-4711-Q"
     said = mistake_here(
         "predict", known / "grade", "--scan", study, "--out", tmp_path / "c", "--identity-key", key, "--keep-identity"
     )

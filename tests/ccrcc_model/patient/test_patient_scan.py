@@ -58,17 +58,18 @@ def test_a_dicom_study_and_its_zip_file_give_the_answer_of_the_volume(known: Pat
     study = write_dicom(tmp_path / "study", case.image)
     archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", study))
     model = Model.load(known / "grade")
-    answers, refused = predict(
+    found = predict(
         model, [case.image, study, archive], mask=[case.mask] * 3, preset=known / "small", out=tmp_path / "out"
     )
-    assert refused == ()
+    answers = found.answers
+    assert found.refusals == ()
     assert [answer.source.kind for answer in answers] == ["nifti", "dicom", "dicom"]
     assert [answer.patient for answer in answers] == ["scan", "study", "packed"]
     assert len({answer.predictions[0].probability for answer in answers}) == 1
     assert len({(answer.lesions[0].volume_ml, answer.lesions[0].diameters_mm) for answer in answers}) == 1
     assert [answer.source.phase for answer in answers] == [None, "nephrographic", "nephrographic"]
     names = [path.name for path in (tmp_path / "out" / "study").iterdir()]
-    assert sorted(names) == ["answer.json", "mask.nii.gz"]
+    assert sorted(names) == ["answer.json", "mask.nii.gz", "page.html", "page.json"]
 
 
 def test_two_patients_in_one_folder_are_refused_and_so_is_a_bomb(known: Path, tmp_path: Path) -> None:
@@ -79,6 +80,6 @@ def test_two_patients_in_one_folder_are_refused_and_so_is_a_bomb(known: Path, tm
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../zeros", np.zeros(40 << 20, np.uint8).tobytes())
     scans = [tmp_path / "both", tmp_path / "bomb.zip"]
-    _, refused = predict(Model.load(known / "grade"), scans, mask=[case.mask] * 2, preset=known / "small")
-    assert [one.code for one in refused] == ["several-studies", "no-study"]
-    assert "times its size" in refused[1].reason
+    found = predict(Model.load(known / "grade"), scans, mask=[case.mask] * 2, preset=known / "small")
+    assert [one.code for one in found.refusals] == ["several-studies", "no-study"]
+    assert "times its size" in found.refusals[1].reason
