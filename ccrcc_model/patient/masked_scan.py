@@ -77,6 +77,8 @@ def masked_scan(patient: PatientScan, how: HowToSegment | None, mask: Path, *, w
     """
     opened = _opened(patient if how is None else replace(patient, mask=None), work / "study")
     flags = None
+    if how is None and opened.cases[0].mask is None:
+        raise CaseRefused("mask-absent", "there is no mask of this scan: give one with --mask, or a network with --network")
     if how is not None:
         opened, refusals = segment(opened, how.network, work / "mask", **how.options)
         if refusals:
