@@ -10,10 +10,14 @@ Environment variables change a run without editing code. They are read when a tr
   number of threads on one CPU end in the same weights.
 * ``CCRCC_BF16``: 1 lets the network compute in bfloat16 on a CPU with instructions for it, where nnU-Net stays at float32. A
   GPU is in half precision anyway.
+* ``CCRCC_WARM_START``: a checkpoint whose weights the network begins with, as far as they fit; see ``warm_start``.
 """
 
 import os
 import random
+import time
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +35,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.inference.sliding_window import has_bfloat16
+from nnunet_ext.warm_start import VARIABLE, warm_start
 
 NOT_IN_THE_PAPER = (GaussianNoiseTransform, SimulateLowResolutionTransform)
 """Augmentations of stock nnU-Net that the supplement does not name."""
@@ -49,6 +54,7 @@ class nnUNetTrainerCCRCC(nnUNetTrainer):  # type: ignore[misc]
     epochs = 1000
     iterations = 250
     seed: int | None = None
+    epochs_begun = 0
 
     def initialize(self) -> None:
         """Set length and seed of the run before nnU-Net builds its network, optimizer and learning-rate schedule."""
@@ -63,6 +69,8 @@ class nnUNetTrainerCCRCC(nnUNetTrainer):  # type: ignore[misc]
             torch.manual_seed(self.seed)
         self.print_to_log_file(f"CCRCC: {self.num_epochs} epochs of {self.num_iterations_per_epoch} iterations")
         super().initialize()
+        if start := os.environ.get(VARIABLE, "").strip():
+            self.print_to_log_file(warm_start(self.network, Path(start)))
         if self.device.type == "cpu":
             # oneDNN's 3-D convolutions take two thirds of the time in this layout.
             self.network.to(memory_format=torch.channels_last_3d)
@@ -81,6 +89,20 @@ class nnUNetTrainerCCRCC(nnUNetTrainer):  # type: ignore[misc]
             return [one.float() for one in logits] if isinstance(logits, list | tuple) else logits.float()
 
         self.network.forward = in_float32
+
+    def on_epoch_start(self) -> None:
+        """Look at the clock."""
+        super().on_epoch_start()
+        self.epochs_begun += 1
+        self.epoch_began = time.monotonic()
+
+    def on_epoch_end(self) -> None:
+        """State once how long the whole run will take; the first epoch is slower, as everything in it is new."""
+        super().on_epoch_end()
+        if self.epochs_begun == 2:
+            n_left = self.num_epochs - self.current_epoch
+            left = timedelta(seconds=round((time.monotonic() - self.epoch_began) * n_left))
+            self.print_to_log_file(f"CCRCC: {left} (h:min:s) for the {n_left} epochs that are left, at this pace")
 
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Return nnU-Net's loaders, whose workers are seeded if the run is."""

@@ -1,6 +1,7 @@
 # Also of: nnunet_ext.plugin_path.
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def make_trainer(tiny_training: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: 
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("nnUNet_results", str(tmp_path))
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")
-    for name in ("CCRCC_EPOCHS", "CCRCC_ITERATIONS", "CCRCC_SEED", "CCRCC_BF16"):
+    for name in ("CCRCC_EPOCHS", "CCRCC_ITERATIONS", "CCRCC_SEED", "CCRCC_BF16", "CCRCC_WARM_START"):
         monkeypatch.delenv(name, raising=False)
     folder = tiny_training.folders.preprocessed / tiny_training.dataset.name
 
@@ -201,3 +202,41 @@ def test_bfloat16_is_refused_where_the_cpu_has_none(make_trainer: Any, monkeypat
     monkeypatch.setenv("CCRCC_BF16", "yes")
     with pytest.raises(InputError, match="CCRCC_BF16 must be 0 or 1; found 'yes'"):
         make_trainer("nnUNetTrainerCCRCC").initialize()
+
+
+def test_a_warm_start_begins_with_the_weights_of_another_training(
+    make_trainer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = make_trainer("nnUNetTrainerCCRCC")
+    first.initialize()
+    first.save_checkpoint(str(tmp_path / "first.pth"))
+    monkeypatch.setenv("CCRCC_WARM_START", str(tmp_path / "first.pth"))
+    second = make_trainer("nnUNetTrainerCCRCCSmallTumours")
+    second.initialize()
+    ours, theirs = second.network.state_dict(), first.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs if ".seg_layers." not in name)
+    heads = [name for name in theirs if ".seg_layers." in name and name.endswith("weight")]
+    assert heads
+    assert not any(torch.equal(ours[name], theirs[name]) for name in heads)
+
+
+def test_nnunets_own_pretrained_weights_work_with_our_trainers(make_trainer: Any, tmp_path: Path) -> None:
+    from nnunetv2.run.run_training import maybe_load_checkpoint
+
+    first, second = make_trainer("nnUNetTrainerCCRCC"), make_trainer("nnUNetTrainerCCRCC")
+    first.initialize()
+    first.save_checkpoint(str(tmp_path / "first.pth"))
+    maybe_load_checkpoint(second, False, False, str(tmp_path / "first.pth"))
+    name = next(name for name in first.network.state_dict() if name.startswith("encoder"))
+    assert torch.equal(first.network.state_dict()[name], second.network.state_dict()[name])
+
+
+def test_the_second_epoch_says_how_long_the_run_will_take(make_trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("EPOCHS", "3"), ("ITERATIONS", "1")):
+        monkeypatch.setenv(f"CCRCC_{name}", value)
+    trainer = make_trainer("nnUNetTrainerCCRCCShort")
+    trainer.run_training()
+    log = Path(trainer.log_file).read_text(encoding="utf-8")
+    said = [line for line in log.splitlines() if "at this pace" in line]
+    assert len(said) == 1
+    assert re.search(r"CCRCC: \d+:\d\d:\d\d \(h:min:s\) for the 1 epochs that are left", said[0])
