@@ -100,11 +100,10 @@ class PatientFiles:
 
 
 def write_patient_index(
-    out: Path, answers: Sequence[Answer], records: Sequence[PageRecord], refusals: Sequence[Refusal]
+    out: Path, heading: str, patients: Sequence[tuple[Answer, PageRecord]], refusals: Sequence[Refusal]
 ) -> Path:
     """Write the index over all patients, and return its path."""
-    rows = [_row(answer, record) for answer, record in zip(answers, records, strict=True)]
-    return write_index(out, "Patients", rows, refusals=refusals)
+    return write_index(out, heading, [_row(answer, record) for answer, record in patients], refusals=refusals)
 
 
 def _row(answer: Answer, record: PageRecord) -> IndexRow:

@@ -116,13 +116,20 @@ def predict(
         cache = None if cache_dir is None else Path(cache_dir)
         request = _Request(models, features, how, network_of, folder, out is not None, files or PatientFiles(), cache)
         done, refusals = _answer_all(request, found, on_progress)
-        answers, records = [answer for answer, _ in done], [record for _, record in done if record is not None]
+        answers = tuple(answer for answer, _ in done)
+        shown = [(answer, record) for answer, record in done if record is not None]
         if out is not None:
             write_predictions(folder / PREDICTIONS, answers)
             write_quarantine(folder / QUARANTINE, refusals)
-            write_patient_index(folder, answers, records, refusals)
-    without = {answer.patient: reason for answer, record in done if record for reason in record.without.values()}
-    return Predicted(tuple(answers), tuple(refusals), without)
+            write_patient_index(folder, _heading(found), shown, refusals)
+    without = {answer.patient: reason for answer, record in shown for reason in record.without.values()}
+    return Predicted(answers, tuple(refusals), without)
+
+
+def _heading(scans: Sequence[PatientScan]) -> str:
+    """Return the heading of the index: the cohort, if all patients are of one card."""
+    cohorts = {scan.cohort.name for scan in scans}
+    return f"Cohort {cohorts.pop()}" if len(scans) > 1 and len(cohorts) == 1 else "Patients"
 
 
 @contextmanager
