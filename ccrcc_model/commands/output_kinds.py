@@ -39,6 +39,15 @@ EXTRACTED = FileKind(
     _TABLE,
     _RUN,
 )
+LISTED = FileKind(
+    "table of listed regions",
+    ("extract",),
+    lambda head: (
+        {"Image", "Mask"} <= set(head.columns) and any(name.startswith(("original_", "diagnostics_")) for name in head.columns)
+    ),
+    (".csv",),
+    _RUN,
+)
 JOINED = FileKind("feature table", ("deep",), lambda head: _is_feature_table(head) and _has_deep_features(head), _TABLE, _RUN)
 STABILITY = FileKind(
     "stability table",

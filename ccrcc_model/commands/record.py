@@ -11,6 +11,10 @@ from typer.core import TyperCommand
 from nnunet_ext.ground.record import write_record
 
 _OPTIONS: ContextVar[Mapping[str, Any]] = ContextVar("options", default=MappingProxyType({}))
+_TYPED: ContextVar[frozenset[str]] = ContextVar("typed", default=frozenset())
+
+
+_DEFAULTS = ("DEFAULT", "DEFAULT_MAP")
 
 
 class RecordedCommand(TyperCommand):
@@ -19,15 +23,22 @@ class RecordedCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         given = _OPTIONS.set(ctx.params)
+        typed = _TYPED.set(frozenset(name for name in ctx.params if ctx.get_parameter_source(name).name not in _DEFAULTS))
         try:
             return super().invoke(ctx)
         finally:
             _OPTIONS.reset(given)
+            _TYPED.reset(typed)
 
 
 def given_options() -> Mapping[str, Any]:
     """Return the options of the command that is running, by name; none outside of one."""
     return _OPTIONS.get()
+
+
+def typed_options() -> frozenset[str]:
+    """Return the names of the options that the user gave, rather than left at their defaults."""
+    return _TYPED.get()
 
 
 def record_run(path: Path, command: str, *, without: Collection[str] = (), **facts: Any) -> None:
