@@ -1,10 +1,12 @@
 """One region of one scan in the mode ``pyradiomics``: cropped, resampled and filtered by itself, as PyRadiomics does."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 
 from radiomics_cfg.backends.backend import PlacedMask
@@ -14,6 +16,7 @@ from radiomics_cfg.engine.filters import Source, filtered_images
 from radiomics_cfg.engine.preparation import Prepared, integer_mask, prepare, refuse_no_numbers, resegmented
 from radiomics_cfg.engine.region import RegionOnGrid, feature_settings, wanted_features
 from radiomics_cfg.preset import Parameters
+from radiomics_cfg.process.crew import ALONE, Crew
 from radiomics_cfg.regions.grid import bounds
 
 
@@ -43,13 +46,14 @@ def mask_on_scan(mask: PlacedMask, image: sitk.Image) -> sitk.Image:
     return labels
 
 
-def features_as_pyradiomics(image: sitk.Image, labels: sitk.Image, asked: Asked) -> dict[str, Any]:
+def features_as_pyradiomics(image: sitk.Image, labels: sitk.Image, asked: Asked, crew: Crew = ALONE) -> dict[str, Any]:
     """Compute the features of one region.
 
     Args:
         image: HU.
         labels: Integer labels.
         asked: What to compute; its settings hold the label.
+        crew: Threads, which share the filtered images.
 
     Returns:
         Diagnostics of the steps where ``additionalInfo`` is set, then features.
@@ -74,8 +78,8 @@ def features_as_pyradiomics(image: sitk.Image, labels: sitk.Image, asked: Asked)
         whole = inside if settings.get("resegmentShape") else sitk.GetArrayViewFromImage(ready.mask) == ready.label
         shape = RegionOnGrid(whole[box], spacing).shape_features(wanted["shape"])
         found |= {f"original_shape_{name}": np.float64(value) for name, value in shape.items()}
-    for name, value in _image_features(region, Source(values, box, spacing, inside), wanted, asked):
-        found[name] = np.float64(value)
+    for features in crew.in_order(_image_features(region, Source(values, box, spacing, inside), wanted, asked)):
+        found.update(features)
     return found
 
 
@@ -93,10 +97,20 @@ def _diagnostics(ready: Prepared, resegmented_mask: sitk.Image | None) -> dict[s
 
 def _image_features(
     region: RegionOnGrid, source: Source, wanted: dict[str, tuple[str, ...]], asked: Asked
-) -> Iterator[tuple[str, float]]:
-    """Yield the features of a region on each filtered image."""
+) -> Iterator[Callable[[], dict[str, np.float64]]]:
+    """Yield for each filtered image the call that computes the features of a region on it."""
     for kind, own in asked.image_types.items():
-        both = {**asked.settings, **own}
-        for name, filtered in filtered_images(kind, source, both):
-            features = region.image_features(region.values_on(filtered), wanted, feature_settings(both))
-            yield from ((f"{name}_{feature}", value) for feature, value in features.items())
+        settings = {**asked.settings, **own}
+        for name, filtered in filtered_images(kind, source, settings):
+            yield partial(_features_on, name, region, region.values_on(filtered), wanted, settings)
+
+
+def _features_on(
+    name: str,
+    region: RegionOnGrid,
+    values: npt.NDArray[np.generic],
+    wanted: dict[str, tuple[str, ...]],
+    settings: dict[str, Any],
+) -> dict[str, np.float64]:
+    features = region.image_features(values, wanted, feature_settings(settings))
+    return {f"{name}_{feature}": np.float64(value) for feature, value in features.items()}

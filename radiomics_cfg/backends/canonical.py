@@ -11,6 +11,7 @@ from radiomics_cfg.backends.native import Engine
 from radiomics_cfg.backends.parameters import DEFAULTS, Asked
 from radiomics_cfg.engine.preparation import check_extent, describe_grid, label_box, refuse_no_numbers, same_grid
 from radiomics_cfg.preset import Parameters
+from radiomics_cfg.process.crew import ALONE, Crew
 from radiomics_cfg.regions.grid import Grid, bounds, nearest, resample
 
 _NOT_HONOURED = (
@@ -20,13 +21,14 @@ _NOT_HONOURED = (
 """Settings of PyRadiomics that may be there at their defaults only."""
 
 
-def canonical_features(image: sitk.Image, labels: sitk.Image, asked: Asked) -> dict[str, np.float64]:
+def canonical_features(image: sitk.Image, labels: sitk.Image, asked: Asked, crew: Crew = ALONE) -> dict[str, np.float64]:
     """Compute the features of one region.
 
     Args:
         image: HU.
         labels: Integer labels on the grid of ``image``.
         asked: What to compute; its settings hold the label.
+        crew: Threads, which share the filtered images.
 
     Raises:
         InputError: If a setting is asked for that this mode does not honour.
@@ -51,7 +53,8 @@ def canonical_features(image: sitk.Image, labels: sitk.Image, asked: Asked) -> d
     hu = resample(image, grid, outer, interpolator=setting.interpolator)
     check_extent(label_box(sitk.GetImageFromArray(found), 1), asked.settings)
     z, y, x = np.subtract(inner.lower, outer.lower).tolist()[::-1]
-    values = engine.features(hu, {"region": PlacedMask(found > 0, (z, y, x))}, parameters, refuses=True)["region"]
+    whole = {"region": PlacedMask(found > 0, (z, y, x))}
+    values = engine.features(hu, whole, parameters, crew=crew, refuses=True)["region"]
     return {name: np.float64(values.get(name, np.nan)) for name in engine.feature_names(parameters)}
 
 

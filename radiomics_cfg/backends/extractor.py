@@ -21,6 +21,7 @@ from radiomics_cfg.engine.filters import IMAGE_TYPES
 from radiomics_cfg.engine.preparation import integer_mask
 from radiomics_cfg.engine.region import CLASSES
 from radiomics_cfg.modes import MODES, ORIENTATIONS, Mode
+from radiomics_cfg.process.crew import Crew
 
 
 class Extractor:
@@ -33,6 +34,7 @@ class Extractor:
     Args:
         params: A parameter file of PyRadiomics (YAML or JSON), its content, or nothing for PyRadiomics' defaults.
         mode: How geometry is treated.
+        threads: That share the filtered images; values are to the last bit those of one.
         settings: Override settings of ``params``, under PyRadiomics' names.
 
     Raises:
@@ -54,13 +56,22 @@ class Extractor:
     """
 
     def __init__(
-        self, params: str | os.PathLike[str] | Mapping[str, Any] | None = None, *, mode: Mode = "pyradiomics", **settings: Any
+        self,
+        params: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        *,
+        mode: Mode = "pyradiomics",
+        threads: int = 1,
+        **settings: Any,
     ) -> None:
         if mode not in MODES:
             msg = f"No mode {mode!r}; known ones are {', '.join(MODES)}"
             raise InputError(msg)
+        if threads < 1:
+            msg = f"threads must be at least 1; found {threads}"
+            raise InputError(msg)
         asked = Asked.of(params, settings)
         self.mode = mode
+        self.crew = Crew(threads)
         self.settings = asked.settings
         self.enabledImagetypes = asked.image_types
         self.enabledFeatures = asked.features
@@ -101,7 +112,7 @@ class Extractor:
             found.update(self._diagnostics(image, labels, settings, (imageFilepath, maskFilepath)))
         asked = Asked(settings, self.enabledImagetypes, self.enabledFeatures)
         measure = canonical_features if self.mode == "canonical" else features_as_pyradiomics
-        found.update(measure(image, labels, asked))
+        found.update(measure(image, labels, asked, self.crew))
         return found
 
     def _diagnostics(

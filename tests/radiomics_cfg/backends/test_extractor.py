@@ -879,3 +879,21 @@ def test_the_canonical_mode_takes_a_channel_of_the_mask(lesion: Callable[..., Pa
 def test_the_canonical_mode_refuses_filters_that_depend_on_the_crop(lesion: Callable[..., Pair], kind: str) -> None:
     with pytest.raises(InputError, match=kind):
         Extractor({"imageType": {kind: {}}}, mode="canonical").execute(*lesion())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_change_no_bit(lesion: Callable[..., Pair], mode: Any, threads: int) -> None:
+    image, mask = lesion()
+    kinds = ("Original", "Wavelet", "LoG") if mode == "canonical" else FILTERS
+    asked = {"imageType": {name: FILTERS[name] for name in kinds}}
+    one = Extractor(asked, mode=mode).execute(image, mask)
+    several = Extractor(asked, mode=mode, threads=threads).execute(image, mask)
+    assert list(several) == list(one)
+    for name, value in features_of(one).items():
+        assert np.float64(several[name]).tobytes() == np.float64(value).tobytes(), name
+
+
+def test_an_extractor_has_at_least_one_thread() -> None:
+    with pytest.raises(InputError, match="threads must be at least 1; found 0"):
+        Extractor(threads=0)
