@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ccrcc_model.commands.own_table import OwnColumns
     from ccrcc_model.models.model import Model
     from ccrcc_model.outcomes.study import Study
-    from ccrcc_model.statistics.evaluation import Pair
+    from ccrcc_model.statistics.evaluation import Contrast, Pair
 
 
 def benchmark(
@@ -104,9 +104,20 @@ def benchmark(
     write_predictions(out / PREDICTIONS, locked, studies, pairs)
     lines = [*result.lines, *(_share(locked, pairs, share, smallest_cell) if share is not None else ())]
     BENCHMARK.mark(out, model_id=locked.id, target=result.target, cohorts=[study.name for study in studies])
-    for line in lines:
+    for line in (*lines, *map(_in_words, result.contrasts)):
         say(line)
-    say(f"Benchmark of {result.target} on {len(studies)} cohorts: {out}")
+    say(f"Benchmark of {result.target} on {len(studies)} cohorts: {out}; `ccrcc report` describes it with its model")
+
+
+def _in_words(contrast: "Contrast") -> str:
+    """Return what was found in a group of patients."""
+    from ccrcc_model.statistics.estimate import format_difference, format_number
+
+    found, positive = contrast.found, f", {contrast.events} of them positive" if contrast.events is not None else ""
+    return (
+        f"{contrast.name}: {contrast.figure} {found.model}, tumour volume alone {format_number(found.baseline.value)}, "
+        f"difference {format_difference(found.difference)}; {contrast.n} patients{positive}"
+    )
 
 
 def _known_by(cards: list[Path], outcomes: list[Path], tables: list[Path]) -> list[Path]:

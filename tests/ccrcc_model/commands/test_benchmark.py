@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 from command_line import ccrcc_here, mistake_here
 
+from ccrcc_model.validation.result import BenchmarkResult
+
 
 def benchmark(tables: Path, model: Path, out: Path) -> tuple[str | Path, ...]:
     return ("benchmark", model, "--cohort", tables / "away.yaml", "--table", tables / "away.parquet", "--out", out)
@@ -13,6 +15,10 @@ def benchmark(tables: Path, model: Path, out: Path) -> tuple[str | Path, ...]:
 def test_a_locked_model_is_scored_on_another_cohort(tables: Path, model_folder: Path, tmp_path: Path) -> None:
     ran = ccrcc_here(*benchmark(tables, model_folder, tmp_path / "b"))
     assert ran.status == 0, ran.said
+    for one in BenchmarkResult.load(tmp_path / "b").contrasts:
+        figures = f"AUC {one.found.model}, tumour volume alone {one.found.baseline.value:.2f}, difference "
+        assert f"{one.name}: {figures}" in ran.said
+        assert f"; {one.n} patients, {one.events} of them positive" in ran.said
     auc = pd.read_csv(tmp_path / "b" / "discrimination.csv").set_index("group")["auc"]
     assert auc["away"] > 0.7
     assert (tmp_path / "b" / "benchmark.json").is_file()
