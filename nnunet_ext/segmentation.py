@@ -15,12 +15,14 @@ import SimpleITK as sitk
 
 from nnunet_ext.anatomy.rules import RULES_VERSION, plausible_anatomy
 from nnunet_ext.anatomy.self_check import SelfCheck, self_check, write_self_checks
-from nnunet_ext.ground.case import Case, Cohort, Refusal, Role
+from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal, Role
 from nnunet_ext.ground.errors import CaseRefused, InputError, last_line
 from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.labels import STRUCTURES
 from nnunet_ext.ground.progress import OnNote, OnProgress, quiet, silent
 from nnunet_ext.inference.devices import check_device
+from nnunet_ext.inference.model_source import find_network
+from nnunet_ext.inference.network_labels import LabelMap
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, fold_numbers, load_model
 from nnunet_ext.scans.geometry import read_scan
 from nnunet_ext.segmentation_record import SegmentationRecord, State, hash_of_image
@@ -42,7 +44,10 @@ def segment(
     out_dir: AnyPath,
     *,
     folds: Sequence[int | str] = (0,),
-    checkpoint: str = "checkpoint_best.pth",
+    checkpoint: str | None = None,
+    labels: Labels | None = None,
+    configuration: str | None = None,
+    sha256: str | None = None,
     device: str = "cpu",
     mirroring: bool = False,
     step: float = 0.5,
@@ -63,11 +68,15 @@ def segment(
 
     Args:
         cohort: Scans; masks that they already have are not read.
-        model_dir: Model folder, see ``TrainedModel``.
+        model_dir: Model folder, see ``TrainedModel``; or a folder with several, or a zip file that nnU-Net exported.
         out_dir: Gets ``<case id>.nii.gz``, ``uint8`` with ``Label`` values, ``segmentation.json`` and ``self_check.csv``.
             Several processes may fill it, each with a share of the cohort (``Shard``).
         folds: Networks to average.
-        checkpoint: Which one of each fold.
+        checkpoint: Which one of each fold, such as ``checkpoint_final.pth``; the best by default, else the last.
+        labels: Class of the network for each structure, such as ``{"kidney": 1, "mass": 2}``, where the names that it was
+            trained with do not say so. A mass is a tumour or a cyst of a network that does not distinguish them.
+        configuration: Which training, such as ``3d_fullres``, where ``model_dir`` holds several.
+        sha256: What a zip file must hash to.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         mirroring: Average over mirrored copies of the scan.
         step: Window step as a fraction of the patch.
@@ -94,14 +103,16 @@ def segment(
     if jobs < 1:
         msg = f"jobs must be at least 1; found {jobs}"
         raise InputError(msg)
-    model = TrainedModel(Path(model_dir), fold_numbers(folds), checkpoint, device, mirroring, step, trusted)
+    declared = None if labels is None else LabelMap.of(labels)
+    folder = find_network(Path(model_dir), configuration=configuration, sha256=sha256, on_note=on_note)
+    model = TrainedModel(folder, fold_numbers(folds), checkpoint, device, mirroring, step, trusted, declared)
     check_device(device)
-    classes = model.classes()
+    classes = model.classes().values
     identity = {**model.identity(), "anatomy_rules": RULES_VERSION}
     record = SegmentationRecord.open(Path(out_dir), list(classes), identity, whole_scan=whole_scan)
     refusals = _make_masks(cohort.cases, model, record, jobs=jobs, on_progress=on_progress, on_note=on_note)
-    labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in classes}
-    return replace(cohort.with_cases(_with_masks(cohort.cases, record)), labels=labels), tuple(refusals)
+    values = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in classes}
+    return replace(cohort.with_cases(_with_masks(cohort.cases, record)), labels=values), tuple(refusals)
 
 
 def _make_masks(

@@ -29,8 +29,8 @@ RECORD = "segmentation.json"
 CASE_RECORDS = "cases"
 """Folder beside the masks: for each mask the hashes of the image and of the mask, and its self-check."""
 
-VERSION = 2
-"""Of the record of a case. The first held no hash."""
+VERSION = 3
+"""Of the record of a case. The first held no hash, the second no masses."""
 
 SEARCHED = ("kidneys", "body", "scan")
 """See ``SelfCheck.searched``."""

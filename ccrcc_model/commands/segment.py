@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ccrcc_model.commands.options import (
+    Checkpoint,
+    ClassLabels,
+    Configuration,
     DataRoot,
     Device,
     IdentityKey,
@@ -16,6 +19,7 @@ from ccrcc_model.commands.options import (
     OutFolder,
     ShardOption,
     TrustCheckpoint,
+    ZipHash,
 )
 from nnunet_ext.ground.case import Cohort, Refusal
 from nnunet_ext.ground.errors import InputError
@@ -29,6 +33,10 @@ def segment(
     out: OutFolder,
     model: Network,
     data_root: DataRoot = None,
+    labels: ClassLabels = None,
+    checkpoint: Checkpoint = None,
+    configuration: Configuration = None,
+    sha256: ZipHash = None,
     fold: Annotated[list[str], typer.Option(help="Fold to use, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
     device: Device = "cpu",
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies: slower, a little better.")] = False,
@@ -64,6 +72,7 @@ def segment(
     from ccrcc_model.commands.console import finish, note, progress_bar
     from ccrcc_model.commands.identities import identity_of
     from ccrcc_model.commands.output_kinds import SEGMENTED
+    from nnunet_ext.cohort.card_labels import parse_labels
     from nnunet_ext.dicom.archive import refuse_other
     from nnunet_ext.ground.shard import Shard
     from nnunet_ext.segmentation import segment as segment_cohort
@@ -89,6 +98,10 @@ def segment(
             cohort,
             model,
             out,
+            labels=parse_labels(labels) if labels else None,
+            checkpoint=checkpoint,
+            configuration=configuration,
+            sha256=sha256,
             folds=fold,
             device=device,
             mirroring=mirroring,

@@ -11,7 +11,6 @@ import SimpleITK as sitk
 import torch
 
 from nnunet_ext.anatomy.rules import plausible_anatomy
-from nnunet_ext.ground.labels import STRUCTURES
 from nnunet_ext.inference.kidney_search import body_box, boxes_of_kidneys, reaches_a_face
 from nnunet_ext.inference.network_grid import Box, NetworkGrid
 from nnunet_ext.inference.sliding_window import FoldAgreement, Windows, classes_of
@@ -109,7 +108,7 @@ class _Pass:
 
     def look(self, boxes: Sequence[Box], searched: str) -> Found:
         """Run the fine pass in some boxes."""
-        agreement = FoldAgreement(self.model.labels, self.model.classes)
+        agreement = FoldAgreement(self.model.labels, self.model.classes.values)
         windows = self._windows(self.model.step)
         mask = np.zeros(self.scan.shape, np.uint8)
         for box in boxes:
@@ -136,7 +135,4 @@ class _Pass:
     def _labels(self, logits: torch.Tensor) -> npt.NDArray[np.uint8]:
         """Return the ``Label`` values of some planes."""
         classes = np.asarray(classes_of(self.model.labels, logits).cpu(), np.uint8)
-        canonical = np.zeros(256, np.uint8)
-        for name, value in self.model.classes.items():
-            canonical[value] = STRUCTURES[name]
-        return canonical[classes]
+        return self.model.classes.canonical()[classes]
