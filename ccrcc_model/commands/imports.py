@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from ccrcc_model.commands.ending import Commands
-from ccrcc_model.commands.options import OutFolder
+from ccrcc_model.commands.options import MaskLabels, OutFolder
 from ccrcc_model.commands.record import RecordedCommand
 from nnunet_ext.ground.case import Cohort, Refusal, Role
 from nnunet_ext.ground.errors import InputError
@@ -52,10 +52,7 @@ def table(
     role: CohortRole = "development",
     name: CohortName = "table",
     centre: Annotated[str | None, typer.Option(help="Hospital of every scan, for a CSV without that column.")] = None,
-    label: Annotated[
-        list[str],
-        typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in the masks; may be repeated."),
-    ] = ["kidney=1", "tumour=2", "cyst=3"],  # noqa: B006
+    label: MaskLabels = None,
 ) -> None:
     """NIfTI or NRRD files that a CSV lists; they stay where they are.
 
@@ -65,7 +62,7 @@ def table(
     from nnunet_ext.convert.table import import_table, parse_labels
 
     IMPORTED["table"].claim(out, inputs=[source])
-    labels = parse_labels(label)
+    labels = parse_labels(label or ["kidney=1,tumour=2,cyst=3"])
     with IMPORTED["table"].marked(out):
         cohort, refusals = import_table(source, out, name=name, role=Role(role), labels=labels, centre=centre)
     raise typer.Exit(_finish("table", cohort, refusals, out, "cases"))

@@ -24,6 +24,16 @@ Configuration = Annotated[
     typer.Option(metavar="NAME", help="Training to use, such as 3d_fullres, where the network's folder holds several."),
 ]
 ZipHash = Annotated[str | None, typer.Option("--sha256", metavar="HEX", help="SHA-256 that a zipped network must have.")]
+MaskLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        "--labels",
+        metavar="STRUCTURE=VALUE",
+        help="Value of kidney, tumour, cyst, or mass where tumour and cyst are not distinguished: kidney=1,mass=2 or "
+        "kidney=2,3. kidney=1,tumour=2,cyst=3 by default.",
+    ),
+]
 ClassLabels = Annotated[
     list[str] | None,
     typer.Option(
