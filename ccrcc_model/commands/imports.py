@@ -81,7 +81,7 @@ def dicom(
     structures: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="YAML or CSV with the names of regions: kidney, tumour, cyst, or none to leave one out."
+            metavar="FILE", help="YAML or CSV with the names of regions: kidney, tumour, cyst, mass, or none to leave one out."
         ),
     ] = None,
     join_masks: Annotated[

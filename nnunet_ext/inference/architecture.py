@@ -80,11 +80,22 @@ def _check_installed(name: str, folder: Path) -> None:
     if package.isidentifier() and find_spec(package) is None:
         msg = f"The network in {folder} is {name:.100}, and the package {package} is not installed here; install it first"
         raise InputError(msg)
+    found: object
     try:
         found = locate(name)
     except ErrorDuringImport as error:
         msg = f"The network in {folder} is {name:.100}, which cannot be imported here: {str(error.value)[:100]}"
         raise InputError(msg) from error
-    if found is None:
+    if found is None and not _has_moved(name):
         msg = f"The network in {folder} is {name:.100}, which the installed {package} does not have; another version may"
         raise InputError(msg)
+
+
+def _has_moved(name: str) -> bool:
+    """Return whether nnU-Net would find a class of this name elsewhere in its library, as for plans of older versions."""
+    import dynamic_network_architectures  # noqa: PLC0415 - an optional extra
+    from nnunetv2.utilities.find_class_by_name import recursive_find_python_class  # noqa: PLC0415
+
+    package = "dynamic_network_architectures.architectures"
+    place = str(Path(dynamic_network_architectures.__path__[0]) / "architectures")
+    return recursive_find_python_class(place, name.rpartition(".")[2], package) is not None

@@ -72,9 +72,6 @@ def check_configuration(configuration: Mapping[str, Any], folder: Path) -> None:
             grey values in an unknown way.
     """
     patch = configuration.get("patch_size")
-    if configuration.get("previous_stage") is not None:
-        msg = f"The model in {folder} is a cascade's second stage; name another, or use nnUNetv2_predict"
-        raise InputError(msg)
     if isinstance(patch, list) and len(patch) == len("yx"):
         msg = f"The model in {folder} is nnU-Net's 2-D configuration; name a 3-D one, or use nnUNetv2_predict"
         raise InputError(msg)

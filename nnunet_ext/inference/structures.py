@@ -58,13 +58,17 @@ def find_structures(model: LoadedModel, image: sitk.Image, *, whole_scan: bool) 
 
 @dataclass(frozen=True)
 class _Pass:
-    """One scan before the networks: ``scan`` as the plans turn and crop it, ``volume`` as the networks see it."""
+    """One scan before the networks: ``scan`` as the plans turn and crop it, ``volume`` as the networks see it.
+
+    The second stage of a cascade also sees ``before``: the classes of the first, on the network's grid.
+    """
 
     model: LoadedModel
     grid: NetworkGrid
     scan: npt.NDArray[Any]
     spacing_mm: tuple[float, ...]
     volume: torch.Tensor
+    before: npt.NDArray[np.uint8] | None = None
 
     @classmethod
     def over(cls, model: LoadedModel, image: sitk.Image) -> "_Pass":
@@ -73,7 +77,13 @@ class _Pass:
         grid = NetworkGrid.of(hu, (z, y, x), model.plans, model.configuration)
         volume = grid.to_network(hu, model.preprocessor, model.plans, model.configuration)
         scan = hu.transpose(grid.transpose)[grid.cropped.slices]
-        return cls(model, grid, scan, tuple((z, y, x)[axis] for axis in grid.transpose), volume)
+        spacing_mm = tuple((z, y, x)[axis] for axis in grid.transpose)
+        if model.first_stage is None:
+            return cls(model, grid, scan, spacing_mm, volume)
+        first = cls.over(model.first_stage, image)
+        seen = first.grid.to_mask(first.classes([first.body()])).transpose(grid.transpose)[grid.cropped.slices]
+        resampled = model.configuration.resampling_fn_seg(seen[None], grid.shape, spacing_mm, grid.spacing_mm)[0]
+        return cls(model, grid, scan, spacing_mm, volume, np.asarray(resampled, np.uint8))
 
     def is_worth_a_search(self) -> bool:
         """Return whether a search costs at most a quarter of what it may save; otherwise the whole scan is segmented."""
@@ -97,8 +107,8 @@ class _Pass:
         """Return where one network, in windows side by side, finds the kidneys; None if it is unsure."""
         found = np.zeros(self.grid.shape, np.uint8)
         inside, z = found[body.slices], 0
-        for planes in self._windows(COARSE_STEP).predict(self.model.networks[:1], self.volume[(slice(None), *body.slices)]):
-            inside[z : z + planes.shape[1]] = self._labels(planes)
+        for planes in self._windows(COARSE_STEP).predict(self.model.networks[:1], self._part(body)):
+            inside[z : z + planes.shape[1]] = self.model.classes.canonical()[self._classes(planes)]
             z += planes.shape[1]
         boxes = boxes_of_kidneys(found, self.grid.spacing_mm, self.model.patch)
         windows = self._windows(self.model.step)
@@ -109,13 +119,18 @@ class _Pass:
     def look(self, boxes: Sequence[Box], searched: str) -> Found:
         """Run the fine pass in some boxes."""
         agreement = FoldAgreement(self.model.labels, self.model.classes.values)
+        mask = self.model.classes.canonical()[self.classes(boxes, agreement)]
+        return Found(self.grid.to_mask(mask), searched, agreement.dice())
+
+    def classes(self, boxes: Sequence[Box], agreement: FoldAgreement | None = None) -> npt.NDArray[np.uint8]:
+        """Return the network's class of every voxel of the cropped scan, background outside the boxes."""
         windows = self._windows(self.model.step)
         mask = np.zeros(self.scan.shape, np.uint8)
         for box in boxes:
-            part = self.volume[(slice(None), *box.slices)]
-            for where, logits in self.grid.to_scan(windows.predict(self.model.networks, part, agreement), box):
-                mask[where.slices] = self._labels(logits)
-        return Found(self.grid.to_mask(mask), searched, agreement.dice())
+            planes = windows.predict(self.model.networks, self._part(box), agreement)
+            for where, logits in self.grid.to_scan(planes, box):
+                mask[where.slices] = self._classes(logits)
+        return mask
 
     def may_go_on(self, found: Found, boxes: Sequence[Box]) -> bool:
         """Return whether something plausible is so near to the face of a box that it may continue beyond it."""
@@ -132,7 +147,13 @@ class _Pass:
         model = self.model
         return Windows(model.patch, model.labels.num_segmentation_heads, model.device, step, model.mirror_axes)
 
-    def _labels(self, logits: torch.Tensor) -> npt.NDArray[np.uint8]:
-        """Return the ``Label`` values of some planes."""
-        classes = np.asarray(classes_of(self.model.labels, logits).cpu(), np.uint8)
-        return self.model.classes.canonical()[classes]
+    def _part(self, box: Box) -> torch.Tensor:
+        """Return what the networks see of a box, shape (channels, z, y, x)."""
+        part = self.volume[(slice(None), *box.slices)]
+        if self.before is None:
+            return part
+        classes = torch.from_numpy(self.before[box.slices])
+        return torch.cat((part, torch.stack([classes == value for value in self.model.labels.foreground_labels])))
+
+    def _classes(self, logits: torch.Tensor) -> npt.NDArray[np.uint8]:
+        return np.asarray(classes_of(self.model.labels, logits).cpu(), np.uint8)

@@ -99,7 +99,25 @@ class TrainedModel:
         """
         declared = {} if self.labels is None else {"labels": str(self.labels)}
         settings = {"folds": list(self.folds), "mirroring": self.mirroring, "step": self.step}
-        return {**settings, **declared, "sha256": self.hashes()}
+        first = self.first_stage()
+        before = {} if first is None else {"first_stage": first.hashes()}
+        return {**settings, **declared, **before, "sha256": self.hashes()}
+
+    def first_stage(self) -> "TrainedModel | None":
+        """Return the model of a lower resolution whose masks a cascade's second stage sees, None for any other model.
+
+        Raises:
+            InputError: If it is not beside this one.
+        """
+        trained, _, configuration = self.folder.name.rpartition("__")
+        own = read_plans(self.folder)["configurations"].get(configuration, {})
+        if (first := own.get("previous_stage")) is None:
+            return None
+        folder = self.folder.with_name(f"{trained}__{first}")
+        if not folder.is_dir():
+            msg = f"The model in {self.folder} is the second stage of a cascade; its first, {folder.name}, is not beside it"
+            raise InputError(msg)
+        return replace(self, folder=folder)
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of every file that is used."""
@@ -126,6 +144,7 @@ class LoadedModel:
         patch: Voxels of a window (zyx).
         mirror_axes: Axes to average mirrored copies over.
         step: Window step as a fraction of the patch.
+        first_stage: Of a cascade's second stage, whose classes its networks see.
         notes: Irregularities in the model's files that do not prevent reading, in one line each.
     """
 
@@ -139,6 +158,7 @@ class LoadedModel:
     patch: tuple[int, int, int]
     mirror_axes: tuple[int, ...]
     step: float
+    first_stage: "LoadedModel | None" = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -213,7 +233,11 @@ def _build(
     labels, device = manager.get_label_manager(dataset), torch.device(model.device)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # windows of one shape: cuDNN looks once for the fastest convolutions
-    network, note = build_network(first.trainer, manager, configuration, n_channels=1, n_classes=labels.num_segmentation_heads)
+    stage = model.first_stage()
+    before = None if stage is None else load_model(stage)
+    n_channels = 1 if before is None else 1 + len(labels.foreground_labels)
+    n_classes = labels.num_segmentation_heads
+    network, note = build_network(first.trainer, manager, configuration, n_channels=n_channels, n_classes=n_classes)
     depth, height, width = (int(n) for n in configuration.patch_size)
     return LoadedModel(
         networks=tuple(_filled(network, checkpoint, device, model.folder) for checkpoint in checkpoints),
@@ -226,6 +250,7 @@ def _build(
         patch=(depth, height, width),
         mirror_axes=first.mirror_axes if model.mirroring else (),
         step=model.step,
+        first_stage=before,
         notes=(*([note] if note else []), *(_note(checkpoint) for checkpoint in checkpoints if checkpoint.prefix)),
     )
 

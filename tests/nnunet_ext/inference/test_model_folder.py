@@ -107,7 +107,6 @@ def test_plans_that_lack_or_twist_a_key_are_refused(keys: dict[str, Any], why: s
     ("keys", "why"),
     [
         ({"patch_size": [16, 16]}, "2-D configuration"),
-        ({"previous_stage": "low"}, "cascade"),
         ({"patch_size": [16, 16, 16.5]}, "patch_size is [16, 16, 16.5]"),
         ({"patch_size": "16", "spacing": 4}, "patch_size is '16'"),
         ({"spacing": [4.0, 0.0, 4.0]}, "spacing is [4.0, 0.0, 4.0]"),
