@@ -127,7 +127,7 @@ def overlap(
         raise InputError(msg)
     volumes = ["reference_ml", "predicted_ml", "relative_volume_error"]
     columns = ["cohort", "case_id", "centre", "structure", "dice", "surface_dice", "hd95_mm", *volumes]
-    counts = ["cohort", "case_id", "centre", "structure", "lesions", "detected", "predicted_lesions", "false_positives"]
+    counts = ["cohort", "case_id", "centre", "lesions", "detected", "predicted_lesions", "false_positives", "structure"]
     return pd.DataFrame(rows, columns=columns), pd.DataFrame(lesions, columns=counts), tuple(refusals)
 
 

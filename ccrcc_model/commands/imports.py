@@ -53,8 +53,13 @@ def table(
     name: CohortName = "table",
     centre: Annotated[str | None, typer.Option(help="Hospital of every scan, for a CSV without that column.")] = None,
     label: MaskLabels = None,
+    leave_others: Annotated[
+        bool, typer.Option("--leave-others", help="Masks hold other organs too: leave their values out.")
+    ] = False,
 ) -> None:
     """NIfTI or NRRD files that a CSV lists; they stay where they are.
+
+    A mask may be a folder of structures, such as TotalSegmentator's: left and right kidneys are joined.
 
     Other columns of the CSV, such as isup_grade and ki67_percent, become the patients' outcomes.
     """
@@ -64,7 +69,9 @@ def table(
     IMPORTED["table"].claim(out, inputs=[source])
     labels = parse_labels(label or ["kidney=1,tumour=2,cyst=3"])
     with IMPORTED["table"].marked(out):
-        cohort, refusals = import_table(source, out, name=name, role=Role(role), labels=labels, centre=centre)
+        cohort, refusals = import_table(
+            source, out, name=name, role=Role(role), labels=labels, centre=centre, leave_others=leave_others
+        )
     raise typer.Exit(_finish("table", cohort, refusals, out, "cases"))
 
 

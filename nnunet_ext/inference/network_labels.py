@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnunet_ext.cohort.card_labels import check_labels
-from nnunet_ext.dicom_masks.structure_names import read_name, tokens
+from nnunet_ext.dicom_masks.structure_names import structure_name_of, tokens
 from nnunet_ext.dicom_masks.vocabulary import KIDNEY
 from nnunet_ext.ground.case import Labels, label_values
 from nnunet_ext.ground.errors import InputError
@@ -72,7 +72,7 @@ class NetworkLabels:
         return {
             name: ", ".join(own)
             for name, own in found.items()
-            if any((reading := _structure(one)) is not None and reading != name for one in own)
+            if any((reading := structure_name_of(one)) is not None and reading != name for one in own)
         }
 
     def canonical(self) -> npt.NDArray[np.uint8]:
@@ -107,7 +107,7 @@ def read_labels(content: Mapping[str, Any], folder: Path, stated: LabelMap | Non
     if stated is not None:
         return _declared(names, folder, stated)
     is_nested = any(isinstance(value, list) for value in found.values())
-    read = _of_regions(found, values) if is_nested else {name: _structure(name) for name in found}
+    read = _of_regions(found, values) if is_nested else {name: structure_name_of(name) for name in found}
     classes: dict[str, tuple[int, ...]] = {}
     for name, value in zip(found, values, strict=True):
         structure = read[name]
@@ -139,19 +139,9 @@ def _listed(names: Mapping[int, str]) -> str:
     return ", ".join(f"{value} = {name[:40]}" for value, name in list(names.items())[:12]) + (", …" if len(names) > 12 else "")
 
 
-def _structure(name: str) -> str | None:
-    """Return the structure that a label's name states by whole words, in any case and spelling."""
-    if name.casefold() in STRUCTURES:
-        return name.casefold()
-    reading = read_name(name)
-    if reading.certainty != "sure":
-        return None
-    return "mass" if reading.lesion else reading.structure
-
-
 def _of_regions(regions: Mapping[str, Any], values: Sequence[int]) -> dict[str, str | None]:
     """Return what is left of each region: the kidney of ``kidney_and_masses``, the cysts of ``masses`` around a tumour."""
-    read = {name: "kidney" if _is_organ(name) else _structure(name) for name in regions}
+    read = {name: "kidney" if _is_organ(name) else structure_name_of(name) for name in regions}
     if "mass" in read.values() and "tumour" in read.values():
         read = {name: "cyst" if structure == "mass" else structure for name, structure in read.items()}
     elif "mass" in read.values() and "cyst" in read.values():
@@ -162,7 +152,7 @@ def _of_regions(regions: Mapping[str, Any], values: Sequence[int]) -> dict[str, 
 def _is_organ(name: str) -> bool:
     """Return whether a region is named for the whole kidney, such as ``Kidney`` or ``kidney_and_masses``."""
     words = tokens(name)
-    return bool(set(words) & KIDNEY) and (_structure(name) == "kidney" or bool(set(words) & {"and", "with", "plus"}))
+    return bool(set(words) & KIDNEY) and (structure_name_of(name) == "kidney" or bool(set(words) & {"and", "with", "plus"}))
 
 
 def _class_values(labels: Mapping[str, Any], order: Any) -> list[int] | None:

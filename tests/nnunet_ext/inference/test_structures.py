@@ -91,4 +91,4 @@ def test_the_second_stage_of_a_cascade_sees_the_classes_of_the_first(image: sitk
     with pytest.raises(
         InputError, match="second stage of a cascade; its first, nnUNetTrainer__nnUNetPlans__3d_lowres, is not"
     ):
-        load_model(TrainedModel(high))
+        TrainedModel(high).identity()
