@@ -22,7 +22,7 @@ from ccrcc_model.commands.options import (
     ZipHash,
 )
 from nnunet_ext.ground.case import Cohort, Refusal
-from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.errors import CaseRefused, InputError
 
 if TYPE_CHECKING:
     from nnunet_ext.dicom_objects.identity import Identity
@@ -43,6 +43,13 @@ def segment(
     whole_scan: Annotated[
         bool, typer.Option("--whole-scan", help="Run the fine pass everywhere, not around the kidneys only.")
     ] = False,
+    kidneys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Kidneys that you have: a mask of the scan, its folder of structures, or a card; look around them only.",
+        ),
+    ] = None,
     trust_checkpoint: TrustCheckpoint = False,
     jobs: Jobs = 1,
     shard: ShardOption = None,
@@ -106,6 +113,7 @@ def segment(
             device=device,
             mirroring=mirroring,
             whole_scan=whole_scan,
+            kidneys=None if kidneys is None else _kidneys(kidneys, cohort, out),
             trusted=trust_checkpoint,
             jobs=jobs,
             on_progress=on_progress,
@@ -156,6 +164,33 @@ def _export(
                 on_progress=on_progress,
             )
     return refusals
+
+
+def _kidneys(source: Path, cohort: Cohort, out: Path) -> dict[str, Path]:
+    """Return the masks of kidneys that the user has, by case."""
+    from nnunet_ext.cohort.cards import load_cohort
+    from nnunet_ext.convert.organ_masks import write_organ_mask
+
+    if source.suffix in {".yaml", ".yml"}:
+        return {case.id: case.mask for case in load_cohort(source).cases if case.mask is not None}
+    if len(cohort.cases) > 1:
+        msg = (
+            f"--kidneys names one mask, and {len(cohort.cases)} scans are to be segmented; give a cohort card with their masks"
+        )
+        raise InputError(msg)
+    if not source.exists():
+        msg = f"No mask of kidneys at {source}"
+        raise InputError(msg)
+    (case,) = cohort.cases
+    if not source.is_dir():
+        return {case.id: source}
+    joined = out / "kidneys" / f"{case.id}.nii.gz"
+    try:
+        write_organ_mask(source, joined, {})
+    except CaseRefused as refused:
+        msg = f"The kidneys in {source} cannot be used: {refused.reason}"
+        raise InputError(msg) from refused
+    return {case.id: joined}
 
 
 def _read(scans: Path, data_root: Path | None, out: Path) -> Cohort:

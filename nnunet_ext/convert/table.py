@@ -53,7 +53,7 @@ def import_table(
             (``check_rows``), one patient's rows contradict each other, or no case is left.
     """
     file_name(name)
-    known = check_labels(labels)
+    known: Labels = check_labels(labels)
     frame = _read(source, centre)
     cases: list[Case] = []
     refusals: list[Refusal] = []

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import torch
 
 from nnunet_ext.anatomy.rules import plausible_anatomy
-from nnunet_ext.inference.kidney_search import body_box, boxes_of_kidneys, reaches_a_face
+from nnunet_ext.inference.kidney_search import body_box, boxes_of_given_kidneys, boxes_of_kidneys, reaches_a_face
 from nnunet_ext.inference.network_grid import Box, NetworkGrid
 from nnunet_ext.inference.sliding_window import FoldAgreement, Windows, classes_of
 from nnunet_ext.inference.trained_model import LoadedModel
@@ -38,15 +38,21 @@ class Found:
     fold_dice: dict[str, float]
 
 
-def find_structures(model: LoadedModel, image: sitk.Image, *, whole_scan: bool) -> Found:
+def find_structures(
+    model: LoadedModel, image: sitk.Image, *, whole_scan: bool, kidneys: npt.NDArray[np.bool_] | None = None
+) -> Found:
     """Predict one scan.
 
     Args:
         model: Networks, and what they were trained on.
         image: CT in HU, turned as the networks want it.
         whole_scan: Run the fine pass everywhere, without a search.
+        kidneys: Where the kidneys are, if that is known, shape zyx of the scan: the fine pass runs around them, without a
+            search, and what the networks take for kidney elsewhere is not looked at.
     """
     pass_over = _Pass.over(model, image)
+    if kidneys is not None:
+        return pass_over.look(pass_over.boxes_around(kidneys), "kidneys")
     if whole_scan or not pass_over.is_worth_a_search():
         return pass_over.look([Box.whole(pass_over.grid.shape)], "scan")
     body = pass_over.body()
@@ -102,6 +108,13 @@ class _Pass:
             edges.append((start, min(n, max(end, start + self.model.patch[axis]))))
         (z, z_end), (y, y_end), (x, x_end) = edges
         return Box((z, y, x), (z_end, y_end, x_end))
+
+    def boxes_around(self, kidneys: npt.NDArray[np.bool_]) -> tuple[Box, ...]:
+        """Return the boxes in the network's volume around kidneys on the scan's grid (zyx)."""
+        inside = kidneys.transpose(self.grid.transpose)[self.grid.cropped.slices]
+        pairs = zip(self.grid.shape, inside.shape, strict=True)
+        nearest = [np.minimum((np.arange(n) + 0.5) * scan / n, scan - 1).astype(int) for n, scan in pairs]
+        return boxes_of_given_kidneys(inside[np.ix_(*nearest)], self.grid.spacing_mm, self.model.patch)
 
     def search(self, body: Box) -> tuple[Box, ...] | None:
         """Return where one network, in windows side by side, finds the kidneys; None if it is unsure."""

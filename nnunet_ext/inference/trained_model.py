@@ -130,6 +130,14 @@ def fold_numbers(folds: Sequence[int | str]) -> tuple[int | str, ...]:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What the first checkpoint says of its training."""
+
+    trainer: str
+    configuration: str
+
+
+@dataclass(frozen=True)
 class LoadedModel:
     """A trained model's networks on their device, with what nnU-Net knows about them.
 
@@ -144,6 +152,7 @@ class LoadedModel:
         patch: Voxels of a window (zyx).
         mirror_axes: Axes to average mirrored copies over.
         step: Window step as a fraction of the patch.
+        training: What made the networks.
         first_stage: Of a cascade's second stage, whose classes its networks see.
         notes: Irregularities in the model's files that do not prevent reading, in one line each.
     """
@@ -158,6 +167,7 @@ class LoadedModel:
     patch: tuple[int, int, int]
     mirror_axes: tuple[int, ...]
     step: float
+    training: Training
     first_stage: "LoadedModel | None" = None
     notes: tuple[str, ...] = ()
 
@@ -250,6 +260,7 @@ def _build(
         patch=(depth, height, width),
         mirror_axes=first.mirror_axes if model.mirroring else (),
         step=model.step,
+        training=Training(first.trainer, first.configuration),
         first_stage=before,
         notes=(*([note] if note else []), *(_note(checkpoint) for checkpoint in checkpoints if checkpoint.prefix)),
     )

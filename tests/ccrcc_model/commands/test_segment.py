@@ -167,3 +167,52 @@ def test_a_model_zip_is_segmented_with_as_its_folder_is(network: Path, tmp_path:
     np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (one, other)))
     again = mistake_here(*words, "--model", source, "--sha256", "0" * 64, "--out", tmp_path / "zipped")
     assert "it is another file, or damaged" in again
+
+
+@pytest.fixture
+def kidneys(tmp_path: Path) -> Path:
+    """The scan of ``small_scan``, and a mask of one kidney with the tumour in it, whose value is not 1."""
+    hu, mask = small_scan()
+    sitk.WriteImage(as_image(hu), str(tmp_path / "scan.nii.gz"))
+    one = np.where(mask > 0, 7, 0).astype(np.uint8)
+    sitk.WriteImage(as_image(one), str(tmp_path / "kidneys.nii.gz"))
+    return tmp_path / "kidneys.nii.gz"
+
+
+def test_lesions_are_sought_around_the_kidneys_that_the_user_has(network: Path, kidneys: Path, tmp_path: Path) -> None:
+    words = ("segment", tmp_path / "scan.nii.gz", "--model", network, "--out", tmp_path / "out", "--kidneys")
+    ran = ccrcc_here(*words, kidneys)
+    assert ran.status == 0, ran.said
+    given = sitk.GetArrayFromImage(sitk.ReadImage(str(kidneys))) > 0
+    found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "scan.nii.gz")))
+    np.testing.assert_array_equal(found == 1, given & (found != 2))
+    assert (found == 2).any()
+    assert pd.read_csv(tmp_path / "out" / "self_check.csv")["searched"].tolist() == ["kidneys"]
+    assert ccrcc_here(*words, kidneys).status == 0, "kept"
+    other = as_image((given & (np.arange(given.shape[0])[:, None, None] > 5)).astype(np.uint8))
+    sitk.WriteImage(other, str(kidneys))
+    assert "was made from another image, or other kidneys" in mistake_here(*words, kidneys)
+
+
+def test_kidneys_may_be_a_folder_of_structures_or_a_card(network: Path, kidneys: Path, tmp_path: Path) -> None:
+    (tmp_path / "structures").mkdir()
+    kidneys.rename(tmp_path / "structures" / "kidney_left.nii.gz")
+    words = ("segment", tmp_path / "scan.nii.gz", "--model", network)
+    joined = ccrcc_here(*words, "--kidneys", tmp_path / "structures", "--out", tmp_path / "a")
+    assert joined.status == 0, joined.said
+    rows = "case_id,image,mask\nscan,scan.nii.gz,structures\n"
+    (tmp_path / "list.csv").write_text(rows, encoding="utf-8")
+    imported = ccrcc_here("import", "table", tmp_path / "list.csv", "--centre", "n", "--out", tmp_path / "cohort")
+    assert imported.status == 0, imported.said
+    card = tmp_path / "cohort" / "card.yaml"
+    carded = ccrcc_here("segment", card, "--model", network, "--kidneys", card, "--out", tmp_path / "b")
+    assert carded.status == 0, carded.said
+    one, other = (sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / name / "scan.nii.gz"))) for name in "ab")
+    np.testing.assert_array_equal(one, other)
+    two = "case_id,image,mask\nscan,scan.nii.gz,structures\nelse,scan.nii.gz,\n"
+    (tmp_path / "list.csv").write_text(two, encoding="utf-8")
+    assert ccrcc_here("import", "table", tmp_path / "list.csv", "--centre", "n", "--out", tmp_path / "two").status == 0
+    card = tmp_path / "two" / "card.yaml"
+    words = ("segment", card, "--model", network, "--out", tmp_path / "c", "--kidneys")
+    assert "1 of 2 cases have no mask of kidneys, the first is else" in mistake_here(*words, card)
+    assert "give a cohort card with their masks" in mistake_here(*words, tmp_path / "structures")
