@@ -72,6 +72,11 @@ class TrainedModel:
         if not self.folder.is_dir():
             msg = f"No model folder at {self.folder}; nnUNetv2_train writes one below nnUNet_results"
             raise InputError(msg)
+        if (self.folder / "plans.pkl").is_file():
+            msg = (
+                f"The model in {self.folder} is of nnU-Net v1, which cannot be read here; use its masks, or one of nnU-Net v2"
+            )
+            raise InputError(msg)
         checkpoint = choose_checkpoint(self.folder, self.folds, self.checkpoint)
         names = [*_DESCRIPTIONS, *(f"fold_{fold}/{checkpoint}" for fold in self.folds)]
         for name in names:

@@ -296,3 +296,8 @@ def test_plans_that_would_run_other_code_are_refused_unless_the_author_is_truste
     change_configuration(folder, architecture={**known, **keys})
     assert "would run" in the_line(folder)
     assert "would run" not in the_line(folder, trusted=True)  # another line, as that is no network
+
+
+def test_a_network_of_nnunet_v1_is_called_so(folder: Path) -> None:
+    (folder / "plans.pkl").touch()
+    assert "is of nnU-Net v1" in the_line(folder)
