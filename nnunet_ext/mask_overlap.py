@@ -1,6 +1,6 @@
 """How well predicted masks agree with reference masks: the numbers behind the supplement's Fig. S1, and more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal
 from nnunet_ext.ground.digits import told_apart
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import AnyPath, sha256
-from nnunet_ext.ground.labels import MINIMUM_LESION_ML, STRUCTURES, Label
+from nnunet_ext.ground.labels import MINIMUM_LESION_ML, STRUCTURES, Label, canonical_labels, is_lesion, lesion_name
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.scans.geometry import read_mask, read_scan
 from nnunet_ext.segmentation_record import RECORD, read_structures
@@ -24,8 +24,8 @@ SAME_PLACE_VOXELS = 0.1
 """How far corners of the predicted mask may lie from those of the reference; headers and rounding leave less."""
 
 REGIONS: dict[str, tuple[Label, ...]] = {
-    "kidney_and_masses": (Label.KIDNEY, Label.TUMOUR, Label.CYST),
-    "masses": (Label.TUMOUR, Label.CYST),
+    "kidney_and_masses": (Label.KIDNEY, Label.TUMOUR, Label.CYST, Label.MASS),
+    "masses": (Label.TUMOUR, Label.CYST, Label.MASS),
 }
 """What the KiTS challenges score beside the tumour: a tumour that is taken for a cyst costs less there."""
 
@@ -33,6 +33,7 @@ TOLERANCE_MM = {
     "kidney_and_masses": 1.0330772532390826,
     "masses": 1.1328796488598762,
     "tumour": 1.1498198361434828,
+    "mass": 1.1328796488598762,
     "kidney": 1.0,
     "cyst": 1.0,
 }
@@ -48,6 +49,9 @@ error is a few thousand per cent, whatever the others are; the median counts all
 OTHER_SCAN = "prediction-scan"
 """Code of a case whose predicted mask is of another scan."""
 
+LESIONS = ("tumour", "cyst", "mass")
+"""Structures that are masses where tumours and cysts are not distinguished."""
+
 ALL_CENTRES = "all"
 """Stands in the column ``centre`` of a summary's rows over a whole cohort."""
 
@@ -58,7 +62,9 @@ def overlap(
     """Compare predicted masks with reference masks, label by label and by the regions of the KiTS challenges.
 
     Kidney is the parenchyma without the tumour, as in the label map; the tumour is a structure of its own. A structure that
-    the prediction does not know (usually the cyst) counts as kidney in the reference too, as it did in the training.
+    the prediction does not know (usually the cyst) counts as kidney in the reference too, as it did in the training. Where
+    prediction or reference do not distinguish tumours from cysts, both are masses in either: masses are never compared with
+    tumours, and the lesions that are counted are masses.
 
     * Dice 2|X ∩ Y| / (|X| + |Y|), as in the supplement. Both empty: missing, not 1. One empty: 0.
     * Surface Dice within ``TOLERANCE_MM`` and the 95th percentile of the surfaces' distances: ``surface_agreement``.
@@ -73,8 +79,9 @@ def overlap(
 
     Returns:
         One row a case and structure or region, with ``cohort, case_id, centre, structure, dice, surface_dice, hd95_mm,
-        reference_ml, predicted_ml, relative_volume_error``; one row a case with ``cohort, case_id, centre`` and its
-        ``Detections``; and the cases that could not be compared.
+        reference_ml, predicted_ml, relative_volume_error``; one row a case with ``cohort, case_id, centre``, the
+        ``structure`` that is counted (``tumour`` or ``mass``) and its ``Detections``; and the cases that could not be
+        compared.
 
     Raises:
         InputError: If no case of ``reference`` has a prediction, a case is another patient's in ``predicted``, or every case
@@ -91,9 +98,10 @@ def overlap(
     predictions = _predicted_files(reference, predicted)
     if isinstance(predicted, Cohort):
         _check_same_patients(reference, predicted)
-    values = predicted.labels if isinstance(predicted, Cohort) else {name: int(label) for name, label in STRUCTURES.items()}
+    names = _predicted_names(reference, predicted)
+    values = predicted.labels if isinstance(predicted, Cohort) else canonical_labels(names)
     scans = {case.id: case.image for case in predicted.cases} if isinstance(predicted, Cohort) else {}
-    labels = _predicted_labels(reference, predicted)
+    labels = _compared_labels(reference, names)
     rows: list[dict[str, object]] = []
     lesions: list[dict[str, object]] = []
     refusals: list[Refusal] = []
@@ -102,16 +110,16 @@ def overlap(
         try:
             _check_same_scan(case.image, scans.get(case.id))
             mask = _read_reference(case, reference.labels)
-            truth = _without_unnamed(mask, labels)
-            found = _without_unnamed(_read_prediction(predictions.get(case.id), mask, values), labels)
+            truth = _in_terms_of(labels, mask)
+            found = _in_terms_of(labels, _read_prediction(predictions.get(case.id), mask, values))
         except CaseRefused as refused:
             refusals.append(Refusal(case.id, "overlap", refused.code, refused.reason))
             continue
         about = {"cohort": reference.name, "case_id": case.id, "centre": case.centre}
         rows += [{**about, **row} for row in _agreements(truth, found, labels, mask.GetSpacing())]
-        if "tumour" in labels:
-            tumours = detect(truth == Label.TUMOUR, found == Label.TUMOUR, voxel_ml=_voxel_ml(mask.GetSpacing()))
-            lesions.append({**about, **asdict(tumours)})
+        if lesion_name(labels) in labels:
+            counted = detect(is_lesion(truth), is_lesion(found), voxel_ml=_voxel_ml(mask.GetSpacing()))
+            lesions.append({**about, "structure": lesion_name(labels), **asdict(counted)})
     on_progress(len(reference.cases), len(reference.cases))
     if refusals and all(refusal.code == OTHER_SCAN for refusal in refusals) and not rows:
         first = f"of case {refusals[0].case_id}, {refusals[0].reason}"
@@ -119,7 +127,7 @@ def overlap(
         raise InputError(msg)
     volumes = ["reference_ml", "predicted_ml", "relative_volume_error"]
     columns = ["cohort", "case_id", "centre", "structure", "dice", "surface_dice", "hd95_mm", *volumes]
-    counts = ["cohort", "case_id", "centre", "lesions", "detected", "predicted_lesions", "false_positives"]
+    counts = ["cohort", "case_id", "centre", "lesions", "detected", "predicted_lesions", "false_positives", "structure"]
     return pd.DataFrame(rows, columns=columns), pd.DataFrame(lesions, columns=counts), tuple(refusals)
 
 
@@ -179,7 +187,7 @@ def _agreements(
 ) -> Iterator[dict[str, object]]:
     """Yield a row for each structure that the prediction knows, and for each region that follows from them."""
     parts: dict[str, tuple[Label, ...]] = {name: (label,) for name, label in labels.items()}
-    parts |= {name: region for name, region in REGIONS.items() if Label.TUMOUR in labels.values()}
+    parts |= {name: region for name, region in REGIONS.items() if lesion_name(labels) in labels}
     for name, region in parts.items():
         yield {"structure": name, **_agreement(np.isin(truth, region), np.isin(found, region), name, spacing_mm)}
 
@@ -219,11 +227,17 @@ def _predicted_files(reference: Cohort, predicted: Cohort | Path) -> dict[str, P
     return found
 
 
-def _predicted_labels(reference: Cohort, predicted: Cohort | Path) -> dict[str, Label]:
+def _predicted_names(reference: Cohort, predicted: Cohort | Path) -> list[str]:
     """Return the structures that the prediction knows; of a foreign folder it is taken that they are the reference's."""
-    names = list(predicted.labels) if isinstance(predicted, Cohort) else list(reference.labels)
     if isinstance(predicted, Path) and (predicted / RECORD).is_file():
-        names = read_structures(predicted)
+        return read_structures(predicted)
+    return list(predicted.labels if isinstance(predicted, Cohort) else reference.labels)
+
+
+def _compared_labels(reference: Cohort, names: Sequence[str]) -> dict[str, Label]:
+    """Return the structures that are compared: those that the prediction knows, with masses if either side has masses."""
+    if "mass" in (*names, *reference.labels):
+        names = ["mass" if name in LESIONS else name for name in names]
     return {name: label for name, label in STRUCTURES.items() if name in names}
 
 
@@ -297,9 +311,11 @@ def _read_prediction(path: Path | None, image: sitk.Image, labels: Labels) -> si
     return mask
 
 
-def _without_unnamed(mask: sitk.Image, labels: dict[str, Label]) -> npt.NDArray[np.uint8]:
-    """Return the canonical mask (zyx) with every structure outside ``labels`` counted as kidney."""
+def _in_terms_of(labels: dict[str, Label], mask: sitk.Image) -> npt.NDArray[np.uint8]:
+    """Return the canonical mask (zyx) in the terms of ``labels``: lesions as masses, and what they lack as kidney."""
     array: npt.NDArray[np.uint8] = sitk.GetArrayFromImage(mask).astype(np.uint8)
+    if "mass" in labels:
+        array[np.isin(array, REGIONS["masses"])] = Label.MASS
     unnamed = (array > 0) & ~np.isin(array, [int(label) for label in labels.values()])
     array[unnamed] = Label.KIDNEY
     return array

@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -14,17 +14,22 @@ import SimpleITK as sitk
 
 from nnunet_ext.anatomy.rules import RULES_VERSION, plausible_anatomy
 from nnunet_ext.anatomy.self_check import SelfCheck, self_check, write_self_checks
-from nnunet_ext.ground.case import Case, Cohort, Refusal, Role
+from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal, Role
 from nnunet_ext.ground.cores import n_cores
 from nnunet_ext.ground.errors import CaseRefused, InputError, last_line
 from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.labels import STRUCTURES
 from nnunet_ext.ground.progress import OnNote, OnProgress, quiet, silent
 from nnunet_ext.inference.devices import check_device
+from nnunet_ext.inference.model_source import find_network
+from nnunet_ext.inference.network_labels import LabelMap
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, fold_numbers, load_model
-from nnunet_ext.scans.geometry import read_scan
-from nnunet_ext.segmentation_record import SegmentationRecord, State, hash_of_image
+from nnunet_ext.scans.geometry import Scan, read_scan
+from nnunet_ext.segmentation_record import SegmentationRecord, State
 from nnunet_ext.volumes.nifti import write_nifti
+
+EVERY_VALUE = tuple(range(1, 256))
+"""Values of a mask of kidneys: all but 0 are kidney, however many parts it has."""
 
 STAGE = "segment"
 """What refusals call this."""
@@ -42,11 +47,15 @@ def segment(
     out_dir: AnyPath,
     *,
     folds: Sequence[int | str] = (0,),
-    checkpoint: str = "checkpoint_best.pth",
+    checkpoint: str | None = None,
+    labels: Labels | None = None,
+    configuration: str | None = None,
+    sha256: str | None = None,
     device: str = "cpu",
     mirroring: bool = False,
     step: float = 0.5,
     whole_scan: bool = False,
+    kidneys: Mapping[str, Path] | None = None,
     trusted: bool = False,
     jobs: int = 1,
     on_progress: OnProgress = silent,
@@ -63,15 +72,21 @@ def segment(
 
     Args:
         cohort: Scans; masks that they already have are not read.
-        model_dir: Model folder, see ``TrainedModel``.
+        model_dir: Model folder, see ``TrainedModel``; or a folder with several, or a zip file that nnU-Net exported.
         out_dir: Gets ``<case id>.nii.gz``, ``uint8`` with ``Label`` values, ``segmentation.json`` and ``self_check.csv``.
             Several processes may fill it, each with a share of the cohort (``Shard``).
         folds: Networks to average.
-        checkpoint: Which one of each fold.
+        checkpoint: Which one of each fold, such as ``checkpoint_final.pth``; the best by default, else the last.
+        labels: Class of the network for each structure, such as ``{"kidney": 1, "mass": 2}``, where the names that it was
+            trained with do not say so. A mass is a tumour or a cyst of a network that does not distinguish them.
+        configuration: Which training, such as ``3d_fullres``, where ``model_dir`` holds several.
+        sha256: What a zip file must hash to.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         mirroring: Average over mirrored copies of the scan.
         step: Window step as a fraction of the patch.
         whole_scan: Run the fine pass everywhere, without looking for the kidneys first.
+        kidneys: Mask of the kidneys of each case, by case id; every value but 0 is kidney. Tumours are sought around them
+            alone, and parenchyma is what they hold beside the lesions.
         trusted: Load checkpoints that hold more than weights, which runs their author's code.
         jobs: Processes, each with the model and an equal share of the cores. On a CPU two single-threaded ones beat one of two
             threads, at the price of the memory. They are started afresh, so a script needs ``if __name__ == "__main__"``.
@@ -94,14 +109,31 @@ def segment(
     if jobs < 1:
         msg = f"jobs must be at least 1; found {jobs}"
         raise InputError(msg)
-    model = TrainedModel(Path(model_dir), fold_numbers(folds), checkpoint, device, mirroring, step, trusted)
+    declared = None if labels is None else LabelMap.of(labels)
+    folder = find_network(Path(model_dir), configuration=configuration, sha256=sha256, on_note=on_note)
+    model = TrainedModel(folder, fold_numbers(folds), checkpoint, device, mirroring, step, trusted, declared)
     check_device(device)
-    classes = model.classes()
+    classes = model.classes().values
     identity = {**model.identity(), "anatomy_rules": RULES_VERSION}
-    record = SegmentationRecord.open(Path(out_dir), list(classes), identity, whole_scan=whole_scan)
+    _check_kidneys(cohort, classes, kidneys)
+    structures = list(classes) if kidneys is None else ["kidney", *(name for name in classes if name != "kidney")]
+    record = SegmentationRecord.open(Path(out_dir), structures, identity, whole_scan=whole_scan, kidneys=kidneys)
     refusals = _make_masks(cohort.cases, model, record, jobs=jobs, on_progress=on_progress, on_note=on_note)
-    labels = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in classes}
-    return replace(cohort.with_cases(_with_masks(cohort.cases, record)), labels=labels), tuple(refusals)
+    values = {name: int(STRUCTURES[name]) for name in STRUCTURES if name in structures}
+    return replace(cohort.with_cases(_with_masks(cohort.cases, record)), labels=values), tuple(refusals)
+
+
+def _check_kidneys(cohort: Cohort, classes: Collection[str], kidneys: Mapping[str, Path] | None) -> None:
+    """Refuse kidneys that are not given for every case, and a network that would add nothing to them."""
+    if kidneys is None:
+        return
+    lacking = [case.id for case in cohort.cases if case.id not in kidneys]
+    if lacking:
+        msg = f"{len(lacking)} of {len(cohort.cases)} cases have no mask of kidneys, the first is {lacking[0]}"
+        raise InputError(msg)
+    if set(classes) <= {"kidney"}:
+        msg = "The network segments kidneys alone, and they are given; name a network that finds tumours or masses"
+        raise InputError(msg)
 
 
 def _make_masks(
@@ -210,10 +242,11 @@ def _tell(notes: Sequence[str], on_note: OnNote) -> None:
 def _predict_case(case: Case, model: TrainedModel, record: SegmentationRecord, threads: int) -> tuple[Case, Made | Refusal]:
     loaded = load_model(model)
     try:
-        before = hash_of_image(case)
-        scan = read_scan(replace(case, mask=None), {})
+        before = record.hash_of(case)
+        given = record.kidneys.get(case.id)
+        scan = read_scan(replace(case, mask=given), {"kidney": EVERY_VALUE})
         with n_threads(threads):
-            mask, check = _predict_image(loaded, scan.image, case.id, whole_scan=record.whole_scan)
+            mask, check = _predict_image(loaded, scan, case.id, whole_scan=record.whole_scan)
     except CaseRefused as refused:
         return case, Refusal(case.id, STAGE, refused.code, refused.reason)
     except (RuntimeError, MemoryError) as error:
@@ -237,12 +270,21 @@ def n_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(usual)
 
 
-def _predict_image(model: LoadedModel, image: sitk.Image, case_id: str, *, whole_scan: bool) -> tuple[sitk.Image, SelfCheck]:
-    """Return the canonical mask of ``image`` on exactly its grid, and what it says about itself."""
-    from nnunet_ext.inference.structures import find_structures  # noqa: PLC0415 - needs PyTorch, an optional extra
+def _predict_image(model: LoadedModel, scan: Scan, case_id: str, *, whole_scan: bool) -> tuple[sitk.Image, SelfCheck]:
+    """Return the canonical mask of a scan on exactly its grid, and what it says about itself; a mask of it is its kidneys."""
+    from nnunet_ext.inference.kidney_search import with_given_kidneys  # noqa: PLC0415 - needs PyTorch, an optional extra
+    from nnunet_ext.inference.structures import find_structures  # noqa: PLC0415
 
-    upright = sitk.DICOMOrient(image, "RAS") if model.turns_scans else image
-    found = find_structures(model, upright, whole_scan=whole_scan)
+    image = scan.image
+
+    def turned(one: sitk.Image) -> sitk.Image:
+        return sitk.DICOMOrient(one, "RAS") if model.turns_scans else one
+
+    upright = turned(image)
+    kidneys = None if scan.mask is None else sitk.GetArrayFromImage(turned(scan.mask)) > 0
+    found = find_structures(model, upright, whole_scan=whole_scan, kidneys=kidneys)
+    if kidneys is not None:
+        found = replace(found, mask=with_given_kidneys(found.mask, kidneys))
     x, y, z = upright.GetSpacing()
     plausible = plausible_anatomy(found.mask, spacing_mm=(z, y, x))
     check = self_check(

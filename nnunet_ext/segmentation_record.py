@@ -6,7 +6,7 @@ may have been cut, edited or copied here by someone else, so nothing is believed
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from math import isfinite
@@ -29,8 +29,8 @@ RECORD = "segmentation.json"
 CASE_RECORDS = "cases"
 """Folder beside the masks: for each mask the hashes of the image and of the mask, and its self-check."""
 
-VERSION = 2
-"""Of the record of a case. The first held no hash."""
+VERSION = 3
+"""Of the record of a case. The first held no hash, the second no masses."""
 
 SEARCHED = ("kidneys", "body", "scan")
 """See ``SelfCheck.searched``."""
@@ -53,6 +53,7 @@ class SegmentationRecord:
         structures: That the model knows.
         model: What the masks depend on, besides the images.
         whole_scan: Whether the fine pass runs everywhere.
+        kidneys: Mask of the kidneys of each case, where they are given.
         checks: Self-check of each case that is done.
     """
 
@@ -60,29 +61,46 @@ class SegmentationRecord:
     structures: Sequence[str]
     model: dict[str, Any]
     whole_scan: bool
+    kidneys: Mapping[str, Path] = field(default_factory=dict)
     checks: dict[str, SelfCheck] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, folder: Path, structures: Sequence[str], model: dict[str, Any], *, whole_scan: bool) -> "SegmentationRecord":
+    def open(
+        cls,
+        folder: Path,
+        structures: Sequence[str],
+        model: dict[str, Any],
+        *,
+        whole_scan: bool,
+        kidneys: Mapping[str, Path] | None = None,
+    ) -> "SegmentationRecord":
         """Return the record of a folder, new or not.
 
         Raises:
             InputError: If the folder holds masks of another model or setting, or masks that no readable record accounts for.
         """
-        identity = {**model, "whole_scan": whole_scan, "record": VERSION}
+        given = {} if kidneys is None else {"kidneys": "given"}
+        identity = {**model, **given, "whole_scan": whole_scan, "record": VERSION}
+        known_kidneys = dict(kidneys or {})
         file = folder / RECORD
         if not file.is_file():
             if any(not path.name.startswith(".") for path in folder.glob("*.nii.gz")):
                 msg = f"{folder} holds masks that no {RECORD} accounts for; name another folder"
                 raise InputError(msg)
-            return cls(folder, structures, identity, whole_scan)
+            return cls(folder, structures, identity, whole_scan, known_kidneys)
         known = _read(file).get("model")
         if known != identity:
             differing = [key for key in identity if not isinstance(known, dict) or known.get(key) != identity[key]]
             what = f"another model or setting ({', '.join(differing or ['more keys'])}: see its {RECORD})"
             msg = f"{folder} holds masks of {what}; name another folder"
             raise InputError(msg)
-        return cls(folder, structures, identity, whole_scan)
+        return cls(folder, structures, identity, whole_scan, known_kidneys)
+
+    def hash_of(self, case: Case) -> str:
+        """Return the SHA-256 of what a mask is made from: the image, and the kidneys where they are given."""
+        image = hash_of_image(case)
+        kidneys = self.kidneys.get(case.id)
+        return image if kidneys is None or not image else _digest([image, volume_sha256(kidneys, "mask")])
 
     def mask(self, case: Case) -> Path:
         """Return where the mask of a case belongs."""
@@ -143,9 +161,10 @@ class SegmentationRecord:
         return _digest(self.model)
 
     def _check_image(self, case: Case, known: "_CaseRecord") -> None:
-        if case.image.exists() and hash_of_image(case) != known.image_sha256:
+        if case.image.exists() and self.hash_of(case) != known.image_sha256:
+            of = "another image" if case.id not in self.kidneys else "another image, or other kidneys,"
             msg = (
-                f"{self.mask(case)} was made from another image than {case.image.name} is now; name another folder or case "
+                f"{self.mask(case)} was made from {of} than {case.image.name} is now; name another folder or case "
                 "id, or remove that mask to have it made again"
             )
             raise InputError(msg)

@@ -20,7 +20,7 @@ from nnunet_ext.documents.foreign_json import read_json_object
 from nnunet_ext.ground.case import Case, Cohort, Refusal, plain_labels
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import AnyPath, write_json
-from nnunet_ext.ground.labels import STRUCTURES, Label
+from nnunet_ext.ground.labels import Label, canonical_labels
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.scans.geometry import read_scan
 from nnunet_ext.scans.orientation import Orientation
@@ -81,7 +81,7 @@ def thicken(
         raise InputError(msg)
     table = out / "acquisition.csv"
     _write_acquisition(table, cohort.acquisition, cases, slice_mm)
-    labels = {name: int(value) for name, value in STRUCTURES.items()}
+    labels = canonical_labels(cohort.labels)
     name = f"{cohort.name}-{slice_mm:g}mm"
     return replace(cohort, name=name, cases=tuple(cases), labels=labels, acquisition=table), tuple(refusals)
 

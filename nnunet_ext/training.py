@@ -12,6 +12,7 @@ from nnunet_ext.documents.foreign_json import read_json_object
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import write_json
 from nnunet_ext.ground.progress import OnProgress, silent
+from nnunet_ext.inference.seal import SEAL
 from nnunet_ext.plans import CPU_CONFIGURATION, add_cpu_configuration
 
 PLANS = "nnUNetPlans"
@@ -134,7 +135,8 @@ def train(
     made_of = {"conversion": _conversion_key(dataset, folders), "epochs": epochs, "iterations": iterations}
     if _holds(marker, made_of) and any(fold_folder.glob("checkpoint_*.pth")):
         return model
-    marker.unlink(missing_ok=True)
+    for stale in (marker, model / SEAL):
+        stale.unlink(missing_ok=True)
     lengths = {"CCRCC_EPOCHS": epochs, "CCRCC_ITERATIONS": iterations}
     environment = {**folders.variables(), **(_on_a_cpu(1, augmenters=0) if device == "cpu" else {"PYTHONUNBUFFERED": "1"})}
     environment |= {name: str(value) for name, value in lengths.items() if value is not None}

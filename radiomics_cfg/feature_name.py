@@ -53,8 +53,8 @@ class FeatureName:
 
     @property
     def is_tumour_volume(self) -> bool:
-        """Whether it is the volume of the tumour in mm³, of the mesh or of the voxels."""
-        return self.region == "tumour" and self.pyradiomics in VOLUMES
+        """Whether it is the volume of the tumour in mm³, or of the mass, of the mesh or of the voxels."""
+        return self.region in ("tumour", "mass") and self.pyradiomics in VOLUMES
 
 
 VOLUMES = ("original_shape_MeshVolume", "original_shape_VoxelVolume")

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -41,7 +41,7 @@ Whole = Annotated[int, BeforeValidator(_is_number)]
 Positive = Annotated[Number, Field(gt=0)]
 FeatureClass = Literal["firstorder", "shape", "glcm", "glrlm", "glszm", "gldm", "ngtdm"]
 Side = Literal["whole", "kidney", "fat"]
-Structure = Literal["tumour", "kidney", "kidney_ipsilateral", "kidney_contralateral", "cyst"]
+Structure = Literal["tumour", "kidney", "kidney_ipsilateral", "kidney_contralateral", "cyst", "mass"]
 LesionRule = Literal["merged", "index", "each"]
 
 
@@ -81,7 +81,7 @@ class RegionRules(_Strict):
     case together. ``index``: the largest. ``each``: every one."""
     structures: tuple[Structure, ...] = ("tumour", "kidney")
     """Regions that are a structure of the mask. A kidney is its parenchyma, without tumours and cysts: of both sides, of the
-    lesion's own, of the other one."""
+    lesion's own, of the other one. A preset names the tumour: in a cohort of masses that region is called ``mass``."""
     rings: tuple[Ring, ...] = Field((), validation_alias=AliasChoices("rings", "shells"), serialization_alias="shells")
     """``shells`` is the older spelling, which hashes of results are made with."""
     tissue_hu: tuple[Number, Number] = (-190, 300)
@@ -95,6 +95,9 @@ class RegionRules(_Strict):
     def _is_consistent(self) -> Self:
         if self.tissue_hu[0] >= self.tissue_hu[1] or self.fat_hu[0] >= self.fat_hu[1]:
             msg = f"tissue_hu and fat_hu go from low to high; found {self.tissue_hu} and {self.fat_hu}"
+            raise ValueError(msg)
+        if "tumour" in self.structures and "mass" in self.structures:
+            msg = "the regions tumour and mass are the same lesion, of masks that distinguish tumours from cysts or do not"
             raise ValueError(msg)
         names = self.names
         if not names or len(set(names)) < len(names):
@@ -210,6 +213,15 @@ class Preset:
     regions: RegionRules
     scales: tuple[Scale, ...]
     sha256: str
+
+    def of_lesions(self, lesions: str) -> Self:
+        """Return what this preset measures in masks whose lesions are ``tumour`` or ``mass``: the region is named so.
+
+        A feature of a mass, which may be a cyst, thus never stands in the column of a tumour.
+        """
+        named = ("tumour", "mass")
+        structures = tuple(lesions if name in named else name for name in self.regions.structures)
+        return replace(self, regions=self.regions.model_copy(update={"structures": structures}))
 
 
 def load_preset(name_or_folder: AnyPath) -> Preset:

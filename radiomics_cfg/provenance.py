@@ -43,6 +43,7 @@ class Provenance(_Strict):
     cohorts: dict[str, Literal["development", "external"]] = {}
     cases: dict[str, Source] = {}
     deep_sha256: Hash = ""
+    lesions: Literal["tumour", "mass"] = "tumour"
     foreign: Foreign | None = None
 
 

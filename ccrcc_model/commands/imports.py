@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from ccrcc_model.commands.ending import Commands
-from ccrcc_model.commands.options import OutFolder
+from ccrcc_model.commands.options import MaskLabels, OutFolder
 from ccrcc_model.commands.record import RecordedCommand
 from nnunet_ext.ground.case import Cohort, Refusal, Role
 from nnunet_ext.ground.errors import InputError
@@ -52,12 +52,14 @@ def table(
     role: CohortRole = "development",
     name: CohortName = "table",
     centre: Annotated[str | None, typer.Option(help="Hospital of every scan, for a CSV without that column.")] = None,
-    label: Annotated[
-        list[str],
-        typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in the masks; may be repeated."),
-    ] = ["kidney=1", "tumour=2", "cyst=3"],  # noqa: B006
+    label: MaskLabels = None,
+    leave_others: Annotated[
+        bool, typer.Option("--leave-others", help="Masks hold other organs too: leave their values out.")
+    ] = False,
 ) -> None:
     """NIfTI or NRRD files that a CSV lists; they stay where they are.
+
+    A mask may be a folder of structures, such as TotalSegmentator's: left and right kidneys are joined.
 
     Other columns of the CSV, such as isup_grade and ki67_percent, become the patients' outcomes.
     """
@@ -65,9 +67,11 @@ def table(
     from nnunet_ext.convert.table import import_table, parse_labels
 
     IMPORTED["table"].claim(out, inputs=[source])
-    labels = parse_labels(label)
+    labels = parse_labels(label or ["kidney=1,tumour=2,cyst=3"])
     with IMPORTED["table"].marked(out):
-        cohort, refusals = import_table(source, out, name=name, role=Role(role), labels=labels, centre=centre)
+        cohort, refusals = import_table(
+            source, out, name=name, role=Role(role), labels=labels, centre=centre, leave_others=leave_others
+        )
     raise typer.Exit(_finish("table", cohort, refusals, out, "cases"))
 
 
@@ -84,7 +88,7 @@ def dicom(
     structures: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="YAML or CSV with the names of regions: kidney, tumour, cyst, or none to leave one out."
+            metavar="FILE", help="YAML or CSV with the names of regions: kidney, tumour, cyst, mass, or none to leave one out."
         ),
     ] = None,
     join_masks: Annotated[

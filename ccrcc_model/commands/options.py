@@ -14,7 +14,35 @@ OutFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File
 OutTable = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help=".parquet, or .csv.", show_default=False)]
 
 LockedModel = Annotated[Path, typer.Argument(help="Folder that `ccrcc fit` wrote.")]
-Network = Annotated[Path, typer.Option(help="Trained nnU-Net folder.")]
+Network = Annotated[Path, typer.Option(help="Trained nnU-Net folder, or the zip file of an export.")]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Checkpoint of each fold: best, final, or a file name; best, else final, by default."),
+]
+Configuration = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Training to use, such as 3d_fullres, where the network's folder holds several."),
+]
+ZipHash = Annotated[str | None, typer.Option("--sha256", metavar="HEX", help="SHA-256 that a zipped network must have.")]
+MaskLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        "--labels",
+        metavar="STRUCTURE=VALUE",
+        help="Value of kidney, tumour, cyst, or mass where tumour and cyst are not distinguished: kidney=1,mass=2 or "
+        "kidney=2,3. kidney=1,tumour=2,cyst=3 by default.",
+    ),
+]
+ClassLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--labels",
+        metavar="STRUCTURE=VALUE",
+        help="Class of the network for kidney, tumour, cyst, or mass where tumour and cyst are not distinguished: "
+        "kidney=1,mass=2. By the network's own names by default.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps.")]
 TrustCheckpoint = Annotated[
     bool, typer.Option(help="Load checkpoints that contain pickled objects. This executes code from the file.")

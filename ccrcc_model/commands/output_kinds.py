@@ -87,7 +87,7 @@ PHANTOM = FolderKind(("phantom",), ("truth.json", "development", "external-1", "
 LOOKED = FolderKind(("look",), ("index.html", "self_check.csv", "reviews.csv", "pages", "cases", *_COHORT))
 SEGMENTED = FolderKind(
     ("segment",),
-    (*_COHORT, "self_check.csv", "cases", "dicom", "slicer"),
+    (*_COHORT, "self_check.csv", "cases", "dicom", "kidneys", "slicer"),
     ("segmentation.json",),
     ("dicom_source", "identity_key"),
 )

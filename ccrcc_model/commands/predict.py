@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ccrcc_model.commands.options import Device, IdentityKey, KeepIdentity, OutFolder, TrustCheckpoint
+from ccrcc_model.commands.options import (
+    Checkpoint,
+    Configuration,
+    Device,
+    IdentityKey,
+    KeepIdentity,
+    OutFolder,
+    TrustCheckpoint,
+    ZipHash,
+)
 from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,9 +40,18 @@ def predict(
         Path | None, typer.Option(metavar="DIR", help="Folder of the models' preset, if it is your own.")
     ] = None,
     label: Annotated[
-        list[str],
-        typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in --mask; may be repeated."),
-    ] = ["kidney=1", "tumour=2", "cyst=3"],  # noqa: B006
+        list[str] | None,
+        typer.Option(
+            "--label",
+            "--labels",
+            metavar="STRUCTURE=VALUE",
+            help="Value of kidney, tumour, cyst, or mass where tumour and cyst are not distinguished, in --mask "
+            "(kidney=1,tumour=2,cyst=3 by default) or of the classes of --network (by their names by default).",
+        ),
+    ] = None,
+    checkpoint: Checkpoint = None,
+    configuration: Configuration = None,
+    sha256: ZipHash = None,
     fold: Annotated[list[str], typer.Option(help="Fold of the network, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
     device: Device = "cpu",
     whole_scan: Annotated[
@@ -64,10 +82,20 @@ def predict(
         )
         raise InputError(msg)
     PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
-    labels = parse_labels(label)
+    labels = parse_labels(label) if label else None
     models = [Model.load(folder) for folder in model]
     identity = _identity(out, keep_identity=keep_identity, identity_key=identity_key, labelmap=labelmap)
-    how = _how(network, folds=tuple(fold), device=device, whole_scan=whole_scan, trusted=trust_checkpoint)
+    how = _how(
+        network,
+        labels=labels,
+        checkpoint=checkpoint,
+        configuration=configuration,
+        sha256=sha256,
+        folds=tuple(fold),
+        device=device,
+        whole_scan=whole_scan,
+        trusted=trust_checkpoint,
+    )
     with PREDICTED.marked(out), progress_bar("Predicting") as on_progress:
         found = predict_scans(
             models,
@@ -76,7 +104,7 @@ def predict(
             mask=mask,
             out=out,
             preset=preset,
-            labels=labels,
+            labels=None if network is not None else labels,
             files=PatientFiles(identity, labelmap=labelmap, slicer=slicer),
             on_progress=on_progress,
         )

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ccrcc_model.commands.options import (
+    Checkpoint,
+    ClassLabels,
+    Configuration,
     DataRoot,
     Device,
     IdentityKey,
@@ -16,9 +19,10 @@ from ccrcc_model.commands.options import (
     OutFolder,
     ShardOption,
     TrustCheckpoint,
+    ZipHash,
 )
 from nnunet_ext.ground.case import Cohort, Refusal
-from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.errors import CaseRefused, InputError
 
 if TYPE_CHECKING:
     from nnunet_ext.dicom_objects.identity import Identity
@@ -29,12 +33,23 @@ def segment(
     out: OutFolder,
     model: Network,
     data_root: DataRoot = None,
+    labels: ClassLabels = None,
+    checkpoint: Checkpoint = None,
+    configuration: Configuration = None,
+    sha256: ZipHash = None,
     fold: Annotated[list[str], typer.Option(help="Fold to use, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
     device: Device = "cpu",
     mirroring: Annotated[bool, typer.Option(help="Average over mirrored copies: slower, a little better.")] = False,
     whole_scan: Annotated[
         bool, typer.Option("--whole-scan", help="Run the fine pass everywhere, not around the kidneys only.")
     ] = False,
+    kidneys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Kidneys that you have: a mask of the scan, its folder of structures, or a card; look around them only.",
+        ),
+    ] = None,
     trust_checkpoint: TrustCheckpoint = False,
     jobs: Jobs = 1,
     shard: ShardOption = None,
@@ -64,6 +79,7 @@ def segment(
     from ccrcc_model.commands.console import finish, note, progress_bar
     from ccrcc_model.commands.identities import identity_of
     from ccrcc_model.commands.output_kinds import SEGMENTED
+    from nnunet_ext.cohort.card_labels import parse_labels
     from nnunet_ext.dicom.archive import refuse_other
     from nnunet_ext.ground.shard import Shard
     from nnunet_ext.segmentation import segment as segment_cohort
@@ -89,10 +105,15 @@ def segment(
             cohort,
             model,
             out,
+            labels=parse_labels(labels) if labels else None,
+            checkpoint=checkpoint,
+            configuration=configuration,
+            sha256=sha256,
             folds=fold,
             device=device,
             mirroring=mirroring,
             whole_scan=whole_scan,
+            kidneys=None if kidneys is None else _kidneys(kidneys, cohort, out),
             trusted=trust_checkpoint,
             jobs=jobs,
             on_progress=on_progress,
@@ -143,6 +164,33 @@ def _export(
                 on_progress=on_progress,
             )
     return refusals
+
+
+def _kidneys(source: Path, cohort: Cohort, out: Path) -> dict[str, Path]:
+    """Return the masks of kidneys that the user has, by case."""
+    from nnunet_ext.cohort.cards import load_cohort
+    from nnunet_ext.convert.organ_masks import write_organ_mask
+
+    if source.suffix in {".yaml", ".yml"}:
+        return {case.id: case.mask for case in load_cohort(source).cases if case.mask is not None}
+    if len(cohort.cases) > 1:
+        msg = (
+            f"--kidneys names one mask, and {len(cohort.cases)} scans are to be segmented; give a cohort card with their masks"
+        )
+        raise InputError(msg)
+    if not source.exists():
+        msg = f"No mask of kidneys at {source}"
+        raise InputError(msg)
+    (case,) = cohort.cases
+    if not source.is_dir():
+        return {case.id: source}
+    joined = out / "kidneys" / f"{case.id}.nii.gz"
+    try:
+        write_organ_mask(source, joined, {})
+    except CaseRefused as refused:
+        msg = f"The kidneys in {source} cannot be used: {refused.reason}"
+        raise InputError(msg) from refused
+    return {case.id: joined}
 
 
 def _read(scans: Path, data_root: Path | None, out: Path) -> Cohort:

@@ -14,8 +14,11 @@ OUR_OWN = ("engine", "extraction")
 VALUE_VERSIONS = (*OUR_OWN, "pyradiomics")
 """Versions in a table's provenance that rise when values change; those of libraries rise without that."""
 
+TUMOURS = "tumour"
+"""What lesions are where nothing else is stated; ``mass`` of masks that do not distinguish tumours from cysts."""
+
 MadeBy = Mapping[str, Any]
-"""``preset``, ``preset_sha256``, ``mode``; where known ``deep_sha256``, ``orientation`` and ``versions``."""
+"""``preset``, ``preset_sha256``, ``mode``; where known ``deep_sha256``, ``lesions``, ``orientation`` and ``versions``."""
 
 
 def made_by(provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,6 +28,7 @@ def made_by(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {key: provenance.get(key) for key in ("preset", "preset_sha256", "mode")}
     found |= {"deep_sha256": provenance["deep_sha256"]} if "deep_sha256" in provenance else {}
+    found |= {"lesions": provenance["lesions"]} if provenance.get("lesions", TUMOURS) != TUMOURS else {}
     if (orientation := provenance.get("orientation", AS_STORED)) != AS_STORED:
         found["orientation"] = orientation
     known = provenance.get("versions", {})
@@ -56,6 +60,7 @@ def refuse_other_origin(own: MadeBy, found: MadeBy) -> None:
     Raises:
         InputError: If preset, mode, orientation, network or the version of the values is another.
     """
+    refuse_other_lesions(own, found)
     ours, theirs = ({key: value for key, value in one.items() if key != "versions"} for one in (own, found))
     if ours == theirs and not other_versions(own, found):
         return
@@ -63,6 +68,25 @@ def refuse_other_origin(own: MadeBy, found: MadeBy) -> None:
     if _is_of_before(own, found):
         remedy = "extract the development cohort again and fit the model to that"
     msg = f"The model was fitted on features of preset {_name(own)}, the table holds {_name(found)}; {remedy}"
+    raise InputError(msg)
+
+
+def refuse_other_lesions(own: MadeBy, found: MadeBy) -> None:
+    """Refuse masses for a model of tumours, and tumours for a model of masses.
+
+    Raises:
+        InputError: If so.
+    """
+    ours, theirs = (one.get("lesions", TUMOURS) for one in (own, found))
+    if ours == theirs:
+        return
+    if theirs == "mass":
+        msg = (
+            "The model was fitted on tumours, and these lesions are masses, in which tumours and cysts are not distinguished; "
+            "use masks that distinguish them, or declare the masses to be tumours in the labels (tumour=…)"
+        )
+    else:
+        msg = "The model was fitted on masses, in which tumours and cysts are not distinguished, and these lesions are tumours"
     raise InputError(msg)
 
 
@@ -80,6 +104,7 @@ def _name(one: MadeBy) -> str:
     if one["preset"] == FOREIGN:
         return f"{FOREIGN} (a table made elsewhere, whose preset is not known)"
     known = [str(one["preset_sha256"])[:8], str(one["mode"])]
+    known += ["of masses"] if one.get("lesions", TUMOURS) != TUMOURS else []
     known += [f"deep features {one['deep_sha256'][:8]}"] if "deep_sha256" in one else []
     known += [f"turned to {one['orientation']}"] if "orientation" in one else []
     known += [f"{name} {version}" for name, version in one.get("versions", {}).items()]

@@ -47,10 +47,14 @@ class Mask(Part):
 
 
 class Network(Part):
-    """The network that made the mask; ``sha256`` is of its files and of how it was applied."""
+    """The network that made the mask; ``sha256`` is of its files and of how it was applied.
+
+    ``labels`` is what its classes were declared to be, such as ``kidney=1,mass=2``; none where its own names said so.
+    """
 
     name: str
     sha256: Hash
+    labels: str | None = None
 
 
 class PresetOf(Part):
@@ -84,7 +88,7 @@ class LesionAnswer(Part):
 
     lesion: int
     side: str
-    label: Literal["tumour", "cyst"]
+    label: Literal["tumour", "cyst", "mass"]
     centroid_voxel_xyz: tuple[float, float, float]
     volume_ml: float
     diameters_mm: tuple[float, float, float]

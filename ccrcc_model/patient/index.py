@@ -71,6 +71,7 @@ def render_index(heading: str, rows: Sequence[IndexRow], *, refusals: Sequence[R
         heading=heading,
         rows=[_shown(row) for row in rows],
         has_results=any(row.results for row in rows),
+        masses=any(row.check.mass_ml > 0 for row in rows),
         has_centres=len({row.centre for row in rows}) > 1,
         flags=flags,
         flagged=sum(bool(row.flags) for row in rows),

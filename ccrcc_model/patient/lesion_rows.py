@@ -51,7 +51,9 @@ def lesion_rows(shown: ShownScan, answer: Mapping[str, Any] | None) -> list[Lesi
 
     A lesion of the answer and one of the mask are the same if they have the same rank by volume among those of their label.
     """
-    measured = {(label, rank): one for label in ("tumour", "cyst") for rank, one in enumerate(_of(answer, label), start=1)}
+    measured = {
+        (label, rank): one for label in ("tumour", "mass", "cyst") for rank, one in enumerate(_of(answer, label), start=1)
+    }
     rows = []
     for index, lesion in enumerate(shown.lesions):
         found = measured.get((lesion.label, lesion.number), {})
@@ -81,7 +83,7 @@ def _of(answer: Mapping[str, Any] | None, label: str) -> list[Mapping[str, Any]]
 
 
 def _blocks(answer: Mapping[str, Any]) -> Iterator[Block]:
-    for label in ("tumour", "cyst"):
+    for label in ("tumour", "mass", "cyst"):
         for rank, lesion in enumerate(_of(answer, label), start=1):
             if lesion.get("measurements"):
                 yield Block(f"{label.capitalize()} {rank}", _rows(lesion["measurements"]))

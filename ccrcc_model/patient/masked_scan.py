@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import SimpleITK as sitk
 
 from ccrcc_model.patient.answer import Network
 from ccrcc_model.patient.patient_scan import PatientScan
-from nnunet_ext.ground.case import Case, Cohort
+from nnunet_ext.ground.case import Case, Cohort, Labels
 from nnunet_ext.ground.errors import CaseRefused, InputError
-from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.labels import canonical_labels
+from nnunet_ext.inference.model_source import find_network
+from nnunet_ext.inference.network_labels import LabelMap
 from nnunet_ext.inference.trained_model import TrainedModel
 from nnunet_ext.scans.geometry import Scan, read_mask, read_scan
 from nnunet_ext.segmentation import segment
@@ -27,18 +30,32 @@ class HowToSegment:
 
     Args:
         network: Trained model folder.
-        options: Further keywords of ``segment``: ``folds``, ``device``, ``mirroring``, ``step``, ``whole_scan``, ``trusted``.
+        options: Further keywords of ``segment``: ``folds``, ``checkpoint``, ``labels``, ``configuration``, ``sha256``,
+            ``device``, ``mirroring``, ``step``, ``whole_scan``, ``trusted``.
     """
 
     network: Path
     options: dict[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def model(self) -> TrainedModel:
+        """The network, found and described, not loaded."""
+        configuration, sha256 = self.options.get("configuration"), self.options.get("sha256")
+        folder = find_network(self.network, configuration=configuration, sha256=sha256)
+        known = {name: self.options[name] for name in ("mirroring", "step", "checkpoint") if name in self.options}
+        stated = self.options.get("labels")
+        declared = None if stated is None else LabelMap.of(stated)
+        return TrainedModel(folder, tuple(self.options.get("folds", (0,))), **known, labels=declared)
+
     def identity(self) -> Network:
         """Return what the masks depend on."""
-        known = {name: self.options[name] for name in ("mirroring", "step") if name in self.options}
-        model = TrainedModel(self.network, tuple(self.options.get("folds", (0,))), **known)
-        content = {**model.identity(), "whole_scan": self.options.get("whole_scan", False)}
-        return Network(name=self.network.name, sha256=digest(content))
+        content = {**self.model.identity(), "whole_scan": self.options.get("whole_scan", False)}
+        declared = None if self.model.labels is None else str(self.model.labels)
+        return Network(name=self.network.name, sha256=digest(content), labels=declared)
+
+    def labels(self) -> dict[str, int]:
+        """Return the ``Label`` value of each structure in the masks that it makes."""
+        return canonical_labels(self.model.classes().values)
 
 
 @dataclass(frozen=True)
@@ -91,24 +108,20 @@ def masked_scan(patient: PatientScan, how: HowToSegment | None, mask: Path, *, w
     return MaskedScan(opened, scan, mask, flags)
 
 
-def scan_of_answer(patient: PatientScan, mask: Path, *, work: Path) -> Scan:
+def scan_of_answer(patient: PatientScan, mask: Path, labels: Labels, *, work: Path) -> Scan:
     """Read a scan with the mask that an earlier run wrote.
 
     Args:
         patient: As the user named it.
         mask: File that ``masked_scan`` wrote.
+        labels: Its values, by structure.
         work: Folder for what is needed meanwhile.
 
     Raises:
         CaseRefused: If the scan cannot be used.
     """
-    return _read(_with_mask(_opened(replace(patient, mask=None), work / "study"), mask), may_be_empty=True)
-
-
-def _with_mask(cohort: Cohort, mask: Path) -> Cohort:
-    """Return a case with a mask of ``Label`` values."""
-    canonical = replace(cohort, labels={name: int(value) for name, value in STRUCTURES.items()})
-    return canonical.with_cases([replace(cohort.cases[0], mask=mask)])
+    opened = _opened(replace(patient, mask=None), work / "study")
+    return _read(replace(opened, labels=labels).with_cases([replace(opened.cases[0], mask=mask)]), may_be_empty=True)
 
 
 def _opened(patient: PatientScan, work: Path) -> Cohort:

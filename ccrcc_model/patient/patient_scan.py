@@ -17,7 +17,7 @@ from nnunet_ext.dicom.headers import is_dicom
 from nnunet_ext.ground.case import Cohort, Labels
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import AnyPath, is_hidden, sha256
-from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.labels import canonical_labels
 from nnunet_ext.segmentation import single_scan
 from nnunet_ext.volumes.volume_file import volume_sha256
 
@@ -135,7 +135,7 @@ def _of_card(card: Path, mask: Path | None) -> list[PatientScan]:
 
 
 def _of_path(path: Path, mask: Path | None, labels: Labels | None) -> PatientScan:
-    known = {name: int(value) for name, value in STRUCTURES.items()} if labels is None else labels
+    known = canonical_labels(()) if labels is None else labels
     named = single_scan(path.with_suffix("") if path.suffix.lower() == ".zip" else path.resolve())
     cohort = replace(named, labels=known)
     return PatientScan(path, cohort.with_cases([replace(cohort.cases[0], image=path)]), mask)

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from nnunet_ext.documents.quarantine import write_quarantine
 from nnunet_ext.ground.case import Labels, Refusal
 from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import AnyPath, sha256
-from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.labels import canonical_labels, lesion_name
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.ground.record import DISTRIBUTION, versions
 from nnunet_ext.scans.geometry import Scan
@@ -109,8 +109,10 @@ def predict(
         raise InputError(msg)
     features = FeaturesOfModels.of(models, preset)
     found = patient_scans(listed, given, labels=labels)
-    features.refuse_models(models, found[0].cohort)
     how = network if isinstance(network, HowToSegment) or network is None else HowToSegment(Path(network))
+    cohorts = [scan.cohort if how is None else replace(scan.cohort, labels=how.labels()) for scan in found]
+    for cohort in {lesion_name(cohort.labels): cohort for cohort in cohorts}.values():
+        features.refuse_models(models, cohort)
     with _folder(out) as folder:
         network_of = None if how is None else how.identity()
         cache = None if cache_dir is None else Path(cache_dir)
@@ -187,7 +189,7 @@ class _Request:
             if answer is None:
                 answer, scan = self._answer(patient, asked, Path(work))
             else:
-                scan = scan_of_answer(patient, folder / MASK, work=Path(work))
+                scan = scan_of_answer(patient, folder / MASK, answer.mask.labels, work=Path(work))
             if not self.is_kept:
                 return answer, None
             rules = self.features.preset.regions
@@ -255,7 +257,7 @@ class _Request:
                 origin="given" if self.how is None else "network",
                 sha256=sha256(masked.mask),
                 source_sha256=patient.mask_sha256 if self.how is None else None,
-                labels={name: int(value) for name, value in STRUCTURES.items()},
+                labels=canonical_labels(masked.cohort.labels),
             ),
             "network": self.network,
             "preset": PresetOf(preset=preset.name, preset_sha256=preset.sha256, mode=self.features.mode),

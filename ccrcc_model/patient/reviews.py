@@ -39,7 +39,7 @@ class Review(_Strict):
     mask_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     reader: Annotated[str, Field(max_length=100)] = ""
     created: datetime
-    structures: Annotated[dict[Literal["kidney", "tumour", "cyst"], StructureReview], Field(min_length=1)]
+    structures: Annotated[dict[Literal["kidney", "tumour", "cyst", "mass"], StructureReview], Field(min_length=1)]
 
 
 class ReviewFile(_Strict):

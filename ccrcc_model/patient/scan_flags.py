@@ -7,12 +7,17 @@ import SimpleITK as sitk
 
 from ccrcc_model.patient.answer import Flag
 from nnunet_ext.anatomy.self_check import self_check
-from nnunet_ext.ground.labels import Label
+from nnunet_ext.ground.labels import Label, is_lesion
 from nnunet_ext.ground.refusals import FLAGS
 from nnunet_ext.scans.geometry import Scan
 
 NO_TUMOUR = "tumour-absent"
 """Code of the flag of a mask without a tumour: nothing can be predicted."""
+
+MASSES = "lesions-are-masses"
+"""Code of the flag of a mask that does not distinguish tumours from cysts."""
+
+NOT_DISTINGUISHED = "the mask outlines renal masses: whether a mass is a tumour or a cyst is not known"
 
 
 def scan_flags(scan: Scan, *, phase: str | None, of_network: Sequence[str] | None) -> tuple[Flag, ...]:
@@ -25,9 +30,11 @@ def scan_flags(scan: Scan, *, phase: str | None, of_network: Sequence[str] | Non
     """
     labels = sitk.GetArrayViewFromImage(scan.mask)
     flags = []
-    if not (labels == Label.TUMOUR).any():
+    if not is_lesion(labels).any():
         text = "the mask shows no tumour, so there is nothing to predict from"
         flags.append(Flag(code=NO_TUMOUR, severity="refusal", text=text))
+    if (labels == Label.MASS).any():
+        flags.append(Flag(code=MASSES, severity="caution", text=NOT_DISTINGUISHED))
     raised = _flags_of(scan) if of_network is None else of_network
     flags += [_as_flag(code) for code in raised if code != "no-tumour"]
     if phase is None:

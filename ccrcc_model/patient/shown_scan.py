@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ccrcc_model.patient.grey_codes import deflate_image, encode_hu
 from nnunet_ext.ground.errors import CaseRefused
-from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING, Label
+from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING, Label, is_lesion
 from nnunet_ext.scans.geometry import Scan
 from nnunet_ext.scans.orientation import oriented
 from radiomics_cfg.preset import RegionRules, load_preset
@@ -50,7 +50,7 @@ class ShownLesion:
         at: Voxel (x, y, z) of the shown part, inside the lesion, on the axial slice where it is largest.
     """
 
-    label: Literal["tumour", "cyst"]
+    label: Literal["tumour", "cyst", "mass"]
     number: int
     side: str
     volume_ml: float
@@ -96,7 +96,7 @@ class ShownScan:
     @property
     def slice_of_interest(self) -> int:
         """The axial slice with most tumour, or else with most of any label, or else the middle one."""
-        for present in (self.labels == Label.TUMOUR, self.labels > 0):
+        for present in (is_lesion(self.labels), self.labels > 0):
             area = present.sum(axis=(1, 2))
             if area.any():
                 return int(area.argmax())
@@ -214,9 +214,10 @@ def _tumours(anatomy: Anatomy | None, box: tuple[slice, ...], image: sitk.Image)
         return
     numbers = anatomy.numbers[box]
     voxel_ml = float(np.prod(image.GetSpacing())) / 1000
+    name: Literal["tumour", "mass"] = "mass" if (anatomy.labels == Label.MASS).any() else "tumour"
     for lesion in anatomy.lesions:
         inside = numbers == lesion.number
-        yield ShownLesion("tumour", lesion.number, lesion.side, float(inside.sum()) * voxel_ml, _middle(inside))
+        yield ShownLesion(name, lesion.number, lesion.side, float(inside.sum()) * voxel_ml, _middle(inside))
 
 
 def _cysts(labels: npt.NDArray[np.uint8], spacing_mm: tuple[float, ...]) -> Iterator[ShownLesion]:

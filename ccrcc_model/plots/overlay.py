@@ -55,7 +55,7 @@ def overlay_slice(image: sitk.Image, reference: sitk.Image | None, predicted: si
     ]
     depth = image.GetSize()[2]
     best = depth // 2
-    for labels in ((Label.TUMOUR,), (Label.KIDNEY, Label.CYST)):
+    for labels in ((Label.TUMOUR, Label.MASS), (Label.KIDNEY, Label.CYST)):
         areas = [np.isin(mask, labels).sum(axis=(1, 2)) for mask in masks if mask is not None]
         filled = [area for area in areas if area.any()]
         if filled:
@@ -99,7 +99,7 @@ def zoom_box(view: Slice) -> tuple[int, int, int, int] | None:
     Without a mask there is none.
     """
     masks = [mask for mask in (view.reference, view.predicted) if mask is not None]
-    for labels in ((Label.TUMOUR,), (Label.KIDNEY, Label.CYST)):
+    for labels in ((Label.TUMOUR, Label.MASS), (Label.KIDNEY, Label.CYST)):
         found = [np.isin(mask, labels) for mask in masks]
         found = [mask for mask in found if mask.any()]
         if not found:
@@ -150,7 +150,8 @@ def save_overlay(path: Path, image: sitk.Image, *, reference: sitk.Image | None 
 
 def _contours(ax: Axes, mask: npt.NDArray[np.uint8], *, style: str, width: float) -> None:
     # The outline of the kidney includes its tumour and cysts, as a reader of the scan sees it.
-    regions = {"kidney": mask > 0, "tumour": mask == Label.TUMOUR, "cyst": mask == Label.CYST}
+    lesions = {name: mask == label for name, label in STRUCTURES.items() if name != "kidney"}
+    regions = {"kidney": mask > 0, **lesions}
     for name, region in regions.items():
         if region.any() and not region.all():
             ax.contour(region.astype(float), levels=[0.5], colors=[ON_CT[name]], linewidths=width, linestyles=style)

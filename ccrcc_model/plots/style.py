@@ -21,7 +21,7 @@ RULE = "#cfd6dd"
 # Blue and orange, and green and magenta, can be distinguished in the common forms of colour blindness and in grey.
 MODEL = "#0b5a8f"
 BASELINE = "#d0640f"
-STRUCTURE = {"kidney": "#1b8a7a", "tumour": "#b0307c", "cyst": "#b98a00"}
+STRUCTURE = {"kidney": "#1b8a7a", "tumour": "#b0307c", "cyst": "#b98a00", "mass": "#c4561b"}
 
 MM_PER_INCH = 25.4
 DPI = 160

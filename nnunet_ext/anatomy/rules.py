@@ -5,7 +5,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from nnunet_ext.ground.labels import TOUCHING, Label
+from nnunet_ext.ground.labels import TOUCHING, Label, is_lesion
 
 RULES_VERSION = 2
 """Incremented whenever the rules change, so that masks of older rules are not mistaken for new ones."""
@@ -25,7 +25,7 @@ NEAR_MM = 10.0
 
 
 def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.uint8]:
-    """Return ``mask`` without voxels that cannot be a kidney or its tumour.
+    """Return ``mask`` without voxels that cannot be a kidney or its tumour; masses are treated as tumours are.
 
     Bodies are the connected regions (26 neighbours) of all labels together, so that a tumour may cut a kidney in two. The
     two bodies with the most kidney are the kidneys and stay as they are. Of the others the kidney and cyst voxels go, and so
@@ -48,11 +48,11 @@ def plausible_anatomy(mask: npt.NDArray[np.uint8], *, spacing_mm: tuple[float, f
     if not elsewhere.any():
         return mask
     kept = cropped.copy()
-    kept[elsewhere & (cropped != Label.TUMOUR)] = Label.BACKGROUND
+    kept[elsewhere & ~is_lesion(cropped)] = Label.BACKGROUND
     least = MIN_KIDNEY_ML * 1000 / float(np.prod(spacing_mm))
     are_certain = len(kidneys) == MAX_KIDNEYS and all(kidney_voxels[one] >= least for one in kidneys)
     most = np.inf if are_certain else MIN_FAR_TUMOUR_MM3
-    tumours = elsewhere & (cropped == Label.TUMOUR)
+    tumours = elsewhere & is_lesion(cropped)
     kept[_far_islands(tumours, np.isin(bodies, kidneys), spacing_mm, smaller_than=most)] = Label.BACKGROUND
     cleaned = mask.copy()
     cleaned[box] = kept

@@ -17,7 +17,7 @@ from scipy import ndimage
 from nnunet_ext.anatomy.rules import labelled_box
 from nnunet_ext.anatomy.tumour_shape import TumourShape
 from nnunet_ext.documents.csv_table import write_csv
-from nnunet_ext.ground.labels import STRUCTURES, TOUCHING, Label
+from nnunet_ext.ground.labels import STRUCTURES, TOUCHING, Label, is_lesion
 
 KIDNEY_ML = (50.0, 500.0)
 """Parenchyma of one kidney that raises no flag. In KiTS23 the smallest kidney has 84 ml; healthy ones have 110 to 220 ml."""
@@ -64,10 +64,13 @@ class SelfCheck:
         kidney_ml: Volume of a structure, as the mask has it.
         tumour_ml: Likewise.
         cyst_ml: Likewise.
+        mass_ml: Likewise; tumours and cysts of a network that does not distinguish them. What follows on tumours then
+            applies to masses.
         tumour_apart_ml: Part of the tumours that touches no parenchyma.
         removed_kidney_ml: Volume that ``plausible_anatomy`` removed.
         removed_tumour_ml: Likewise.
         removed_cyst_ml: Likewise.
+        removed_mass_ml: Likewise.
         n_removed: Connected components that it removed.
         searched: Where the fine pass ran: only around the ``kidneys``, over the whole ``body``, or over the whole ``scan``.
         fold_dice_kidney: Mean Dice between the networks of an ensemble; None with one network, or if none found any.
@@ -88,10 +91,12 @@ class SelfCheck:
     kidney_ml: float
     tumour_ml: float
     cyst_ml: float
+    mass_ml: float
     tumour_apart_ml: float
     removed_kidney_ml: float
     removed_tumour_ml: float
     removed_cyst_ml: float
+    removed_mass_ml: float
     n_removed: int
     searched: str
     fold_dice_kidney: float | None
@@ -145,18 +150,18 @@ def self_check(
         smallest_kidney_ml=min(kidneys, default=0.0),
         largest_kidney_ml=max(kidneys, default=0.0),
         **{f"{name}_ml": _ml(mask == value, voxel_ml) for name, value in STRUCTURES.items()},
-        tumour_apart_ml=_ml((mask == Label.TUMOUR) & (parenchyma[bodies] == 0), voxel_ml),
+        tumour_apart_ml=_ml(is_lesion(mask) & (parenchyma[bodies] == 0), voxel_ml),
         **{f"removed_{name}_ml": _ml(removed & (predicted == value), voxel_ml) for name, value in STRUCTURES.items()},
         n_removed=int(ndimage.label(removed, structure=TOUCHING)[1]),
         searched=searched,
         fold_dice_kidney=agreement.get("kidney"),
-        fold_dice_tumour=agreement.get("tumour"),
+        fold_dice_tumour=agreement.get("tumour", agreement.get("mass")),
         n_tumours=shape.n_pieces,
         second_tumour_ml=shape.second_ml,
         tumour_contact=shape.contact,
         scan_edge_mm2=edge_mm2,
         kidney_hu=_median(hu, box, mask == Label.KIDNEY),
-        tumour_hu=_median(hu, box, mask == Label.TUMOUR),
+        tumour_hu=_median(hu, box, is_lesion(mask)),
         flags="",
     )
     return replace(check, flags=" ".join(_flags(check, kidneys, shape)))
@@ -164,9 +169,10 @@ def self_check(
 
 def _flags(check: SelfCheck, kidneys: Sequence[float], shape: TumourShape) -> list[str]:
     """Return the flags that are raised; ``kidneys`` are volumes of parenchyma in ml, largest first."""
-    removed_ml = check.removed_kidney_ml + check.removed_tumour_ml + check.removed_cyst_ml
+    lesion_ml, removed_lesion_ml = check.tumour_ml + check.mass_ml, check.removed_tumour_ml + check.removed_mass_ml
+    removed_ml = check.removed_kidney_ml + removed_lesion_ml + check.removed_cyst_ml
     share, least_ml = REMOVED_TUMOUR
-    predicted_ml = check.tumour_ml + check.removed_tumour_ml
+    predicted_ml = lesion_ml + removed_lesion_ml
     dice = {"kidney": check.fold_dice_kidney, "tumour": check.fold_dice_tumour}
     reasons = {
         "no-kidney": not kidneys,
@@ -174,13 +180,13 @@ def _flags(check: SelfCheck, kidneys: Sequence[float], shape: TumourShape) -> li
         "kidney-volume": any(not KIDNEY_ML[0] <= one <= KIDNEY_ML[1] for one in kidneys),
         "kidney-asymmetry": len(kidneys) > 1 and kidneys[0] > ASYMMETRY * kidneys[1],
         "kidney-hu": not _within(check.kidney_hu, KIDNEY_HU),
-        "no-tumour": check.tumour_ml == 0,
-        "tumour-volume": check.tumour_ml > TUMOUR_ML,
+        "no-tumour": lesion_ml == 0,
+        "tumour-volume": lesion_ml > TUMOUR_ML,
         "tumour-apart": check.tumour_apart_ml > 0,
         **shape.flags(),
         "tumour-hu": not _within(check.tumour_hu, TUMOUR_HU),
         "removed": removed_ml > REMOVED_ML,
-        "tumour-removed": check.removed_tumour_ml > max(least_ml, share * predicted_ml),
+        "tumour-removed": removed_lesion_ml > max(least_ml, share * predicted_ml),
         "scan-edge": check.scan_edge_mm2 > SCAN_EDGE_MM2,
         "folds-disagree": any((1.0 if one is None else one) < FOLD_DICE[name] for name, one in dice.items()),
     }

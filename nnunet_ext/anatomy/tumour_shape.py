@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING, Label
+from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING, is_lesion
 
 LEAST_CONTACT = 0.15
 """Share of the tumours' surface in contact with a kidney that raises no flag. None of the 204 KiTS23 masks lies below;
@@ -25,7 +25,7 @@ SECOND_ML = 20.0
 
 @dataclass(frozen=True)
 class TumourShape:
-    """The tumours of one mask.
+    """The tumours of one mask, or its masses where tumours and cysts are not distinguished.
 
     Args:
         n_pieces: Connected components (26 neighbours) of at least ``MINIMUM_LESION_ML``.
@@ -56,11 +56,12 @@ class TumourShape:
             spacing_mm: Voxel size, zyx.
         """
         voxel_ml = float(np.prod(spacing_mm)) / 1000
-        pieces, _ = ndimage.label(mask == Label.TUMOUR, structure=TOUCHING)
+        lesion = is_lesion(mask)
+        pieces, _ = ndimage.label(lesion, structure=TOUCHING)
         sizes = np.bincount(pieces.ravel())[1:] * voxel_ml
-        tumours = (mask == Label.TUMOUR) & (parenchyma[bodies] > 0)
+        tumours = lesion & (parenchyma[bodies] > 0)
         in_body = np.sort(np.bincount(bodies[tumours], minlength=2))[::-1] * voxel_ml
-        contact = _contact(tumours, (mask > 0) & (mask != Label.TUMOUR), spacing_mm) if tumours.any() else None
+        contact = _contact(tumours, (mask > 0) & ~lesion, spacing_mm) if tumours.any() else None
         return cls(int(np.count_nonzero(sizes >= MINIMUM_LESION_ML)), round(float(in_body[1]), 3), contact)
 
     def flags(self) -> dict[str, bool]:

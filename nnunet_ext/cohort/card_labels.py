@@ -37,7 +37,8 @@ def check_labels(labels: Mapping[Any, Any]) -> dict[str, int | tuple[int, ...]]:
         labels: An integer for each structure, or a list of integers for one that was drawn in parts.
 
     Raises:
-        InputError: If a structure is unknown or named twice, a value is not an integer from 1 to 255, or is given twice.
+        InputError: If a structure is unknown or named twice, masses are named beside tumours or cysts, or a value is not an
+            integer from 1 to 255, or is given twice.
     """
     found: dict[str, int | tuple[int, ...]] = {}
     for name, stated in labels.items():
@@ -47,22 +48,33 @@ def check_labels(labels: Mapping[Any, Any]) -> dict[str, int | tuple[int, ...]]:
             raise InputError(msg)
         found[ours] = _values(stated, ours)
     _check_apart(found)
+    if "mass" in found and (parted := [name for name in ("tumour", "cyst") if name in found]):
+        msg = f"a mass is a tumour or a cyst that are not distinguished; it was named beside {' and '.join(parted)}"
+        raise InputError(msg)
     return found
 
 
 def parse_labels(texts: Iterable[str]) -> dict[str, int | tuple[int, ...]]:
-    """Return the values stated by texts such as ``tumour=2``; a structure that is named repeatedly has several.
+    """Return the values stated by texts such as ``kidney=1,tumour=2``.
+
+    A structure has several values where it is named repeatedly, or with several: ``kidney=2,3``.
 
     Raises:
         InputError: If one of them has another form, or as ``check_labels``.
+
+    >>> parse_labels(["kidney=2,3,mass=4"])
+    {'kidney': (2, 3), 'mass': 4}
     """
     stated: dict[str, list[str]] = {}
     for text in texts:
-        name, _, value = text.partition("=")
-        if not _VALUE.fullmatch(value.strip()):
-            msg = f"A label is a structure and its value in the mask files, such as tumour=2; found {text!r}"
-            raise InputError(msg)
-        stated.setdefault(structure_name(name), []).append(value.strip())
+        known: str | None = None
+        for part in text.split(","):
+            name, sign, value = part.rpartition("=")
+            known = name if sign else known
+            if not _VALUE.fullmatch(value.strip()) or known is None:
+                msg = f"A label is a structure and its value, such as tumour=2, or kidney=2,3; found {text!r}"
+                raise InputError(msg)
+            stated.setdefault(structure_name(known), []).append(value.strip())
     return check_labels(stated)
 
 

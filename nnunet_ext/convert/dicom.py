@@ -24,6 +24,7 @@ from nnunet_ext.dicom_masks.scan_masks import Masks
 from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.case import Case, Cohort, Refusal, Role
 from nnunet_ext.ground.errors import CaseRefused, InputError
+from nnunet_ext.ground.labels import canonical_labels
 from nnunet_ext.ground.progress import OnNote, OnProgress, quiet, silent
 from nnunet_ext.ground.refusals import REASONS
 from nnunet_ext.volumes.nifti import write_nifti
@@ -91,7 +92,8 @@ def import_dicom(
         msg = f"{what}; verdicts on their series: {verdicts}; {out / 'series.csv'} states the reasons"
         raise InputError(msg)
     _write_table(out / "acquisition.csv", importer.acquisition)
-    return Cohort(name=name, role=role, cases=cases, acquisition=out / "acquisition.csv"), refusals
+    labels = canonical_labels(name for name in structures.values() if name is not None)
+    return Cohort(name=name, role=role, cases=cases, labels=labels, acquisition=out / "acquisition.csv"), refusals
 
 
 def import_study(source: Path, out: Path, *, case_id: str, mask: Path | None = None) -> Cohort:

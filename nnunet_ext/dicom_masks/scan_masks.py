@@ -20,11 +20,11 @@ from nnunet_ext.dicom_masks.placed import Placed
 from nnunet_ext.dicom_masks.regions import Region
 from nnunet_ext.dicom_masks.segments import place_segments
 from nnunet_ext.ground.errors import CaseRefused
-from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.labels import STRUCTURES, Label
 
 Row = dict[str, object]
 
-_ORDER = ("kidney", "cyst", "tumour")
+_ORDER = ("kidney", "cyst", "mass", "tumour")
 """Where structures overlap, the last one stays."""
 
 _NO_STRUCTURE = ("no-structure", "no region named like a kidney, a tumour or a cyst")
@@ -60,6 +60,7 @@ class Masks:
 
     def __init__(self, series: Sequence[Series], structures: Mapping[str, str | None], *, join: bool = False) -> None:
         self._join = join
+        self._masses = "mass" in structures.values()
         self._scans = Scans([one for one in series if one.first.modality not in MASKS])
         files = [file for one in series if one.first.modality in MASKS for file in _files(one, structures)]
         self._matches = [(file, self._scans.match(file)) for file in files]
@@ -83,7 +84,7 @@ class Masks:
         """
         key = key_of(scan)
         own = [file for file, match in self._matches if key in match.scans or _damaged_in(file, key)]
-        made = _Work(self._scans.frame_of(key), scan, image, self._join).mask_of(own)
+        made = _Work(self._scans.frame_of(key), scan, image, self._join, masses=self._masses).mask_of(own)
         for row, file in zip(made.series, own, strict=True):
             how = next(match.why for one, match in self._matches if one is file)
             if row["verdict"] == "used" and how != BY_REFERENCE:
@@ -161,13 +162,17 @@ def _region_rows(file: MaskFile, why: str, placed: Placed | None = None) -> list
 
 
 class _Work:
-    """Makes one scan's mask of the files that belong to it."""
+    """Makes one scan's mask of the files that belong to it.
 
-    def __init__(self, frame: str, scan: Series, image: sitk.Image, join: bool) -> None:
+    Where the user takes any region for a mass, every lesion is one: the masks do not distinguish tumours from cysts.
+    """
+
+    def __init__(self, frame: str, scan: Series, image: sitk.Image, join: bool, *, masses: bool) -> None:
         slices = scan.slices
         self._frame = frame
         self._image = image
         self._join = join
+        self._masses = masses
         self._grid = ScanGrid.of(image, [header.position_mm for header in slices])
         self._instances = [header.instance for header in slices]
 
@@ -232,8 +237,9 @@ class _Work:
             raise
         labels = np.zeros(self._grid.shape, np.uint8)
         for structure in _ORDER:
+            value = Label.MASS if self._masses and structure != "kidney" else STRUCTURES[structure]
             for number in holders[structure]:
-                labels[placed[number].volumes[structure]] = STRUCTURES[structure]
+                labels[placed[number].volumes[structure]] = value
         verdicts |= {number: ("used", self._why(files, number, placed, holders)) for number in placed}
         mask = sitk.GetImageFromArray(labels)
         mask.CopyInformation(self._image)

@@ -90,6 +90,18 @@ def structure_of(name: str) -> str | None:
     return reading.structure if reading.certainty == "sure" else None
 
 
+def structure_name_of(name: str) -> str | None:
+    """Return the structure that a name surely states, a mass where it may be a cyst as well as a tumour.
+
+    >>> [structure_name_of(name) for name in ("Tumor", "renal mass", "kidney_cyst_left", "spleen")]
+    ['tumour', 'mass', 'cyst', None]
+    """
+    reading = read_name(name)
+    if reading.certainty != "sure":
+        return None
+    return "mass" if reading.lesion else reading.structure
+
+
 def version_of(name: str) -> tuple[str, ...]:
     """Return the words of a name that distinguish drawings of one structure, with the number or letter that follows them.
 

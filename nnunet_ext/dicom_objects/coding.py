@@ -8,6 +8,7 @@ from pydicom.sr.coding import Code
 KIDNEY = Code("64033007", "SCT", "Kidney")
 NEOPLASM = Code("108369006", "SCT", "Neoplasm")
 CYST = Code("367643001", "SCT", "Cyst")
+MASS = Code("4147007", "SCT", "Mass")
 
 ANATOMICAL = Code("123037004", "SCT", "Anatomical Structure")
 ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
@@ -32,5 +33,6 @@ STRUCTURE_CODES: Mapping[str, StructureCodes] = {
     "kidney": StructureCodes(ANATOMICAL, KIDNEY),
     "tumour": StructureCodes(ABNORMAL, NEOPLASM, KIDNEY),
     "cyst": StructureCodes(ABNORMAL, CYST, KIDNEY),
+    "mass": StructureCodes(ABNORMAL, MASS, KIDNEY),
 }
 """By structure. ``nnunet_ext.dicom_masks.codes`` reads each of them as what it is written for."""

@@ -20,7 +20,7 @@ class Segment:
 
     Args:
         value: Of its voxels.
-        structure: ``kidney``, ``tumour`` or ``cyst``.
+        structure: ``kidney``, ``tumour``, ``cyst`` or ``mass``.
         name: That a viewer shows, such as ``Tumour 2``; no two have the same.
     """
 

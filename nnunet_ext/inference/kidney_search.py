@@ -69,8 +69,33 @@ def boxes_of_kidneys(
     parenchyma = np.bincount(bodies[plausible == Label.KIDNEY], minlength=n_bodies + 1) * float(np.prod(spacing_mm)) / 1000
     if int(np.sum(parenchyma >= MIN_KIDNEY_ML)) != MAX_KIDNEYS:
         return None
+    return _boxes_around(bodies, spacing_mm, patch)
+
+
+def boxes_of_given_kidneys(
+    kidneys: npt.NDArray[np.bool_], spacing_mm: tuple[float, ...], patch: Sequence[int]
+) -> tuple[Box, ...]:
+    """Return the boxes for the fine pass around kidneys that are known, as ``boxes_of_kidneys``."""
+    bodies, _ = ndimage.label(kidneys, structure=TOUCHING)
+    return _boxes_around(bodies, spacing_mm, patch)
+
+
+def with_given_kidneys(mask: npt.NDArray[np.uint8], kidneys: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Return the lesions of a mask with parenchyma where kidneys are known, and nowhere else.
+
+    Args:
+        mask: ``Label`` values of the network, shape zyx.
+        kidneys: With or without their lesions, same shape.
+    """
+    parenchyma = np.where(kidneys, np.uint8(Label.KIDNEY), np.uint8(Label.BACKGROUND))
+    return np.where((mask != Label.BACKGROUND) & (mask != Label.KIDNEY), mask, parenchyma)
+
+
+def _boxes_around(
+    bodies: npt.NDArray[np.integer[Any]], spacing_mm: tuple[float, ...], patch: Sequence[int]
+) -> tuple[Box, ...]:
     margin = [int(np.ceil(MARGIN_MM / spacing)) for spacing in spacing_mm]
-    boxes = [_grown(found, margin, patch, mask.shape) for found in ndimage.find_objects(bodies)]
+    boxes = [_grown(found, margin, patch, bodies.shape) for found in ndimage.find_objects(bodies)]
     return tuple(_merged(boxes))
 
 

@@ -8,32 +8,28 @@ from typing import Any
 
 from nnunet_ext.documents.foreign_json import read_json_object
 from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.inference.network_labels import LabelMap, NetworkLabels, read_labels
 
 READERS = ("SimpleITKIO", "SimpleITKIOWithReorient", "NibabelIO", "NibabelIOWithReorient")
 """nnU-Net's readers of volumes with a place in space; its others read pictures, which have none."""
 
-_STRUCTURE_OF_REGION = {"kidney_and_masses": "kidney", "masses": "cyst"}
-"""What is left of a region that holds others: see ``nnunet_ext.convert.nnunet.class_regions``."""
+NORMALISATIONS = ("CTNormalization", "ZScoreNormalization", "RescaleTo01Normalization", "NoNormalization")
+"""nnU-Net's ways to prepare grey values that work on HU."""
 
 _CT = re.compile(r"(?<![a-z])ct(?![a-z])", re.IGNORECASE)
 """In the name of a channel, such as ``CT`` or ``CT_portal``."""
 
 _CHANNELS = "foreground_intensity_properties_per_channel"
 
-_LIBRARIES = ("dynamic_network_architectures.", "torch.nn.")
-"""Where the classes come from that the plans of stock networks name."""
-
 _INTENSITIES = ("mean", "std", "percentile_00_5", "percentile_99_5")
 """What ``CTNormalization`` clips and scales by, in HU."""
 
 
-def read_classes(folder: Path) -> dict[str, int]:
-    """Return the network's class of each structure: its label or, if it learnt regions, the one that its region writes.
+def read_classes(folder: Path, stated: LabelMap | None = None) -> NetworkLabels:
+    """Return what the classes of a network stand for, see ``read_labels``.
 
     Raises:
-        InputError: If ``dataset.json`` is damaged, or the network was not trained on one CT channel, or on other labels than
-            kidney, tumour and cyst, alone or as KiTS's regions.
+        InputError: If ``dataset.json`` is damaged, or the network was not trained on one CT channel, or as ``read_labels``.
     """
     content = read_json_object(folder / "dataset.json")
     _check_channels(content.get("channel_names", content.get("modality")), folder)
@@ -44,18 +40,7 @@ def read_classes(folder: Path) -> dict[str, int]:
         raise _damaged("dataset.json", folder, "it has no object `labels`")
     if not _is_int(labels.get("background", 0)) or labels.get("background", 0) != 0:
         raise _damaged("dataset.json", folder, f"background is {_short(labels['background'])}, not 0")
-    found = {name: value for name, value in labels.items() if name != "background"}
-    values = _class_values(found, content.get("regions_class_order"))
-    structures = list(found)
-    if any(isinstance(value, list) for value in found.values()) and ("masses" not in found or "tumour" in found):
-        structures = [_STRUCTURE_OF_REGION.get(name, name) for name in found]  # masses without tumours are not cysts
-    if values is None or not set(structures) <= set(STRUCTURES) or len(set(structures)) < len(structures):
-        msg = (
-            f"The model in {folder} segments {_short(found)}; wanted are labels of {', '.join(STRUCTURES)} numbered from 1, "
-            "or the regions that `ccrcc convert --regions` writes"
-        )
-        raise InputError(msg)
-    return dict(zip(structures, values, strict=True))
+    return read_labels(content, folder, stated)
 
 
 def read_plans(folder: Path) -> dict[str, Any]:
@@ -83,12 +68,12 @@ def check_configuration(configuration: Mapping[str, Any], folder: Path) -> None:
     """Refuse a configuration of the plans, inheritance resolved, that is not of one 3-D volume.
 
     Raises:
-        InputError: If its patch or spacing is not three positive numbers, or it lacks a key that is read later.
+        InputError: If its patch or spacing is not three positive numbers, it lacks a key that is read later, or it prepares
+            grey values in an unknown way.
     """
     patch = configuration.get("patch_size")
-    if (isinstance(patch, list) and len(patch) == len("yx")) or configuration.get("previous_stage") is not None:
-        kind = "nnU-Net's 2-D configuration or a cascade's second stage"
-        msg = f"The model in {folder} is {kind}; name another, or use nnUNetv2_predict"
+    if isinstance(patch, list) and len(patch) == len("yx"):
+        msg = f"The model in {folder} is nnU-Net's 2-D configuration; name a 3-D one, or use nnUNetv2_predict"
         raise InputError(msg)
     for name, is_right, kind in (("patch_size", _is_int, "whole"), ("spacing", _is_number, "finite")):
         value = configuration.get(name)
@@ -98,28 +83,9 @@ def check_configuration(configuration: Mapping[str, Any], folder: Path) -> None:
         value = configuration.get(name)
         if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], wanted):
             raise _damaged("plans.json", folder, f"{name} is {_short(value)}, not a list of one {what}")
-
-
-def check_code(configuration: Mapping[str, Any], folder: Path) -> None:
-    """Refuse plans whose network is of another library than nnU-Net's: it would be imported and called, whatever it is.
-
-    Raises:
-        InputError: If so.
-    """
-    architecture = configuration.get("architecture")
-    if not isinstance(architecture, dict):
-        return  # plans of an older form name a network of nnU-Net's own
-    kwargs, imported = architecture.get("arch_kwargs"), architecture.get("_kw_requires_import")
-    if not isinstance(kwargs, dict) or not isinstance(imported, list) or not all(isinstance(name, str) for name in imported):
-        raise _damaged("plans.json", folder, f"the architecture is {_short(architecture)}")
-    named = [architecture.get("network_class_name"), *(kwargs.get(name) for name in imported)]
-    for name in (name for name in named if name is not None):
-        if not isinstance(name, str) or not name.startswith(_LIBRARIES):
-            msg = (
-                f"plans.json in {folder} names {_short(name)}, which is none of {', '.join(_LIBRARIES)} and would run; if you "
-                "trust the author, load it with --trust-checkpoint (trusted=True)"
-            )
-            raise InputError(msg)
+    if (scheme := configuration["normalization_schemes"][0]) not in NORMALISATIONS:
+        msg = f"The model in {folder} normalises by {scheme:.80}; known for CT are {', '.join(NORMALISATIONS)}"
+        raise InputError(msg)
 
 
 def _check_channels(channels: Any, folder: Path) -> None:
@@ -129,24 +95,6 @@ def _check_channels(channels: Any, folder: Path) -> None:
         found = ", ".join(channels.values()) or "none"
         msg = f"The model in {folder} reads {len(channels)} channels ({found[:80]}); wanted is a model of one channel of CT"
         raise InputError(msg)
-
-
-def _has_regions(labels: Mapping[str, Any]) -> bool:
-    """Return whether the network learnt nested regions, by the same rule as nnU-Net."""
-    return any(isinstance(value, list) and len(value) > 1 for value in labels.values())
-
-
-def _class_values(labels: Mapping[str, Any], order: Any) -> list[int] | None:
-    """Return the value that each label or region writes, None if they are not what nnU-Net trains on."""
-    if not _has_regions(labels):
-        values = [value[0] if isinstance(value, list) and value else value for value in labels.values()]
-        is_right = values and all(map(_is_int, values)) and sorted(values) == list(range(1, len(values) + 1))
-        return values if is_right else None
-    held = [value if isinstance(value, list) else [value] for value in labels.values()]
-    if not isinstance(order, list) or len(order) != len(held) or not all(map(_is_int, order)) or min(order) < 1:
-        return None
-    is_right = all(value in region for value, region in zip(order, held, strict=True)) and len(set(order)) == len(order)
-    return order if is_right and all(_is_int(one) for region in held for one in region) else None
 
 
 def _check_intensities(plans: Mapping[str, Any], folder: Path) -> None:

@@ -1,7 +1,7 @@
 """nnU-Net's sliding window, from the first plane to the last: finished planes are released before the next windows."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
@@ -106,19 +106,19 @@ class FoldAgreement:
 
     Args:
         labels: nnU-Net's ``LabelManager``.
-        classes: Value of each structure.
+        classes: Classes of each structure.
     """
 
     labels: Any
-    classes: dict[str, int]
+    classes: Mapping[str, tuple[int, ...]]
     _both: dict[str, Any] = field(default_factory=dict)
 
     def add(self, logits: Sequence[torch.Tensor]) -> None:
         """Count one window's logits, one tensor (classes, z, y, x) per network."""
         middle = (slice(None), *(slice(n // 4, n - n // 4) for n in logits[0].shape[1:]))
         found = torch.stack([classes_of(self.labels, one[middle]) for one in logits])
-        for name, value in self.classes.items():
-            voxels = (found == value).flatten(start_dim=1).float()
+        for name, values in self.classes.items():
+            voxels = torch.isin(found, torch.tensor(values, device=found.device)).flatten(start_dim=1).float()
             self._both[name] = self._both.get(name, 0) + (voxels @ voxels.T).cpu().double().numpy()
 
     def dice(self) -> dict[str, float]:

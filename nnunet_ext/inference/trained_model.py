@@ -4,9 +4,8 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from inspect import signature
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 from nnunet_ext.documents.foreign_json import read_json_object
 from nnunet_ext.ground.errors import InputError, last_line
 from nnunet_ext.ground.files import sha256
+from nnunet_ext.inference.checkpoint_choice import BEST, choose_checkpoint
 from nnunet_ext.inference.devices import check_device
-from nnunet_ext.inference.model_folder import check_code, check_configuration, read_classes, read_plans
+from nnunet_ext.inference.model_folder import check_configuration, read_classes, read_plans
+from nnunet_ext.inference.network_labels import LabelMap, NetworkLabels
+from nnunet_ext.inference.seal import check_seal, write_seal
 
 if TYPE_CHECKING:
     from nnunet_ext.inference.checkpoint import Checkpoint
@@ -31,20 +33,23 @@ class TrainedModel:
     Args:
         folder: ``<trainer>__<plans>__<configuration>``, with ``plans.json``, ``dataset.json`` and ``fold_<n>``.
         folds: Networks whose logits are averaged.
-        checkpoint: File in each fold's folder.
+        checkpoint: File in each fold's folder; ``checkpoint_best.pth`` by default or, where there is none,
+            ``checkpoint_final.pth``.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         mirroring: Average over mirrored copies, eight times slower, where the training allows it.
         step: Window step as a fraction of the patch.
         trusted: Whether the checkpoints may execute code.
+        labels: Structure of each class, where the names in ``dataset.json`` do not say so.
     """
 
     folder: Path
     folds: tuple[int | str, ...] = (0,)
-    checkpoint: str = "checkpoint_best.pth"
+    checkpoint: str | None = None
     device: str = "cpu"
     mirroring: bool = False
     step: float = 0.5
     trusted: bool = False
+    labels: LabelMap | None = None
 
     def __post_init__(self) -> None:
         if not self.folds:
@@ -67,7 +72,13 @@ class TrainedModel:
         if not self.folder.is_dir():
             msg = f"No model folder at {self.folder}; nnUNetv2_train writes one below nnUNet_results"
             raise InputError(msg)
-        names = [*_DESCRIPTIONS, *(f"fold_{fold}/{self.checkpoint}" for fold in self.folds)]
+        if (self.folder / "plans.pkl").is_file():
+            msg = (
+                f"The model in {self.folder} is of nnU-Net v1, which cannot be read here; use its masks, or one of nnU-Net v2"
+            )
+            raise InputError(msg)
+        checkpoint = choose_checkpoint(self.folder, self.folds, self.checkpoint)
+        names = [*_DESCRIPTIONS, *(f"fold_{fold}/{checkpoint}" for fold in self.folds)]
         for name in names:
             if not (self.folder / name).is_file():
                 folds = sorted(path.name for path in self.folder.glob("fold_*"))
@@ -77,27 +88,58 @@ class TrainedModel:
                 raise InputError(msg)
         return {name: self.folder / name for name in names}
 
-    def classes(self) -> dict[str, int]:
-        """Return the network's class of each structure, see ``read_classes``.
+    def classes(self) -> NetworkLabels:
+        """Return what the network's classes stand for, see ``read_classes``.
 
         Raises:
-            InputError: If a file is missing, or it was not trained on kidney, tumour and cyst in one channel of CT.
+            InputError: If a file is missing, or as ``read_classes``.
         """
         self.files()
-        return read_classes(self.folder)
+        return read_classes(self.folder, self.labels)
 
     def identity(self) -> dict[str, Any]:
-        """Return what a prediction depends on: settings, and the SHA-256 of every file.
+        """Return what a prediction depends on: settings, the declared labels, and the SHA-256 of every file.
 
         The device is left out: it changes the digits of a logit that half precision or bfloat16 leave, no more.
         """
-        hashes = {name: sha256(path) for name, path in self.files().items()}
-        return {"folds": list(self.folds), "mirroring": self.mirroring, "step": self.step, "sha256": hashes}
+        declared = {} if self.labels is None else {"labels": str(self.labels)}
+        settings = {"folds": list(self.folds), "mirroring": self.mirroring, "step": self.step}
+        first = self.first_stage()
+        before = {} if first is None else {"first_stage": first.hashes()}
+        return {**settings, **declared, **before, "sha256": self.hashes()}
+
+    def first_stage(self) -> "TrainedModel | None":
+        """Return the model of a lower resolution whose masks a cascade's second stage sees, None for any other model.
+
+        Raises:
+            InputError: If it is not beside this one.
+        """
+        trained, _, configuration = self.folder.name.rpartition("__")
+        own = read_plans(self.folder)["configurations"].get(configuration, {})
+        if (first := own.get("previous_stage")) is None:
+            return None
+        folder = self.folder.with_name(f"{trained}__{first}")
+        if not folder.is_dir():
+            msg = f"The model in {self.folder} is the second stage of a cascade; its first, {folder.name}, is not beside it"
+            raise InputError(msg)
+        return replace(self, folder=folder)
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of every file that is used."""
+        return {name: sha256(path) for name, path in self.files().items()}
 
 
 def fold_numbers(folds: Sequence[int | str]) -> tuple[int | str, ...]:
     """Return folds as nnU-Net names them: a number, or ``all``."""
     return tuple(int(fold) if str(fold).isdecimal() else fold for fold in folds)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the first checkpoint says of its training."""
+
+    trainer: str
+    configuration: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +149,7 @@ class LoadedModel:
     Args:
         networks: One per fold.
         device: Where they are.
-        classes: The value that the network's class of each structure has.
+        classes: What the network's classes stand for.
         labels: nnU-Net's ``LabelManager``.
         plans: nnU-Net's ``PlansManager``.
         configuration: nnU-Net's ``ConfigurationManager``.
@@ -115,12 +157,14 @@ class LoadedModel:
         patch: Voxels of a window (zyx).
         mirror_axes: Axes to average mirrored copies over.
         step: Window step as a fraction of the patch.
+        training: What made the networks.
+        first_stage: Of a cascade's second stage, whose classes its networks see.
         notes: Irregularities in the model's files that do not prevent reading, in one line each.
     """
 
     networks: tuple[Any, ...]
     device: Any
-    classes: dict[str, int]
+    classes: NetworkLabels
     labels: Any
     plans: Any
     configuration: Any
@@ -128,6 +172,8 @@ class LoadedModel:
     patch: tuple[int, int, int]
     mirror_axes: tuple[int, ...]
     step: float
+    training: Training
+    first_stage: "LoadedModel | None" = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -156,36 +202,57 @@ def _load(model: TrainedModel, _changed: tuple[int, ...]) -> LoadedModel:
     from nnunet_ext.inference.checkpoint import not_loaded, read_checkpoint  # noqa: PLC0415 - needs PyTorch
 
     classes, plans = model.classes(), read_plans(model.folder)
+    hashes = model.hashes()
+    check_seal(model.folder, hashes)
     names = list(model.files())[len(_DESCRIPTIONS) :]
     checkpoints = [read_checkpoint(model.folder, name, trusted=model.trusted) for name in names]
     try:
         with redirect_stdout(StringIO()), warnings.catch_warnings(action="ignore"):
-            return _build(model, classes, plans, checkpoints)
+            loaded = _build(model, classes, plans, checkpoints)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # whatever nnU-Net makes of plans that describe no network
         raise not_loaded(model.folder, last_line(error)) from error
+    unsealed = write_seal(model.folder, hashes)
+    return replace(loaded, notes=(*_notes(model, classes, names), *((unsealed,) if unsealed else ()), *loaded.notes))
+
+
+def _notes(model: TrainedModel, classes: NetworkLabels, checkpoints: Sequence[str]) -> list[str]:
+    """Return what was chosen or left out without the user's word, in one line each."""
+    notes = []
+    if model.checkpoint is None and not checkpoints[0].endswith(BEST):
+        notes.append(f"{model.folder.name} has no {BEST}; {Path(checkpoints[0]).name} is used")
+    if classes.left_out:
+        left = ", ".join(f"{value} = {name}" for value, name in list(classes.left_out.items())[:8])
+        notes.append(f"{len(classes.left_out)} classes of {model.folder.name} count as background: {left}")
+    notes += [f"The class {own} is taken as {name}, as declared" for name, own in classes.renamed.items()]
+    return notes
 
 
 def _build(
-    model: TrainedModel, classes: dict[str, int], plans: dict[str, Any], checkpoints: Sequence["Checkpoint"]
+    model: TrainedModel, classes: NetworkLabels, plans: dict[str, Any], checkpoints: Sequence["Checkpoint"]
 ) -> LoadedModel:
     """Build the networks as nnU-Net's own predictor does, and fill them."""
     import torch  # noqa: PLC0415 - an optional extra
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: PLC0415
+
+    from nnunet_ext.inference.architecture import build_network, check_code  # noqa: PLC0415 - needs PyTorch
 
     first = checkpoints[0]
     _check_folds(model, checkpoints)
     manager = PlansManager(plans)
     configuration = manager.get_configuration(first.configuration)
     check_configuration(configuration.configuration, model.folder)
-    if not model.trusted:
-        check_code(configuration.configuration, model.folder)
+    check_code(configuration.configuration, model.folder, trusted=model.trusted)
     dataset = read_json_object(model.folder / "dataset.json")
     labels, device = manager.get_label_manager(dataset), torch.device(model.device)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # windows of one shape: cuDNN looks once for the fastest convolutions
-    network = _network(first.trainer, manager, configuration, labels.num_segmentation_heads)
+    stage = model.first_stage()
+    before = None if stage is None else load_model(stage)
+    n_channels = 1 if before is None else 1 + len(labels.foreground_labels)
+    n_classes = labels.num_segmentation_heads
+    network, note = build_network(first.trainer, manager, configuration, n_channels=n_channels, n_classes=n_classes)
     depth, height, width = (int(n) for n in configuration.patch_size)
     return LoadedModel(
         networks=tuple(_filled(network, checkpoint, device, model.folder) for checkpoint in checkpoints),
@@ -198,7 +265,9 @@ def _build(
         patch=(depth, height, width),
         mirror_axes=first.mirror_axes if model.mirroring else (),
         step=model.step,
-        notes=tuple(_note(checkpoint) for checkpoint in checkpoints if checkpoint.prefix),
+        training=Training(first.trainer, first.configuration),
+        first_stage=before,
+        notes=(*([note] if note else []), *(_note(checkpoint) for checkpoint in checkpoints if checkpoint.prefix)),
     )
 
 
@@ -208,28 +277,6 @@ def _check_folds(model: TrainedModel, checkpoints: Sequence["Checkpoint"]) -> No
         found = ", ".join(f"{name} of {trainer}, {configuration}" for (trainer, configuration), name in kinds.items())
         msg = f"The folds in {model.folder} are of several trainings ({found}); name folds of one"
         raise InputError(msg)
-
-
-def _network(trainer: str, plans: Any, configuration: Any, n_classes: int) -> Any:
-    """Return the network that a trainer builds for one channel, with nnU-Net's present signature or its old one."""
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # noqa: PLC0415 - an optional extra
-
-    try:
-        build = recursive_find_trainer_class_by_name(trainer).build_network_architecture
-    except RuntimeError as error:
-        msg = (
-            f"The trainer {trainer:.80}, which the checkpoint names, cannot be loaded: nnU-Net does not find it; install "
-            "it, or put its folder on nnUNet_extTrainer"
-        )
-        raise InputError(msg) from error
-    if "plans_manager" in signature(build).parameters:
-        return build(plans, configuration, 1, n_classes, enable_deep_supervision=False)
-    architecture = (
-        configuration.network_arch_class_name,
-        configuration.network_arch_init_kwargs,
-        configuration.network_arch_init_kwargs_req_import,
-    )
-    return build(*architecture, 1, n_classes, enable_deep_supervision=False)
 
 
 def _filled(network: Any, checkpoint: "Checkpoint", device: Any, folder: Path) -> Any:

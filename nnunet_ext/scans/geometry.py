@@ -15,7 +15,7 @@ from nnunet_ext.dicom.folder import read_folder, refuse_file
 from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal, label_values
 from nnunet_ext.ground.digits import told_apart
 from nnunet_ext.ground.errors import CaseRefused
-from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.labels import PARTED, STRUCTURES
 from nnunet_ext.ground.progress import OnNote, OnProgress, quiet, silent
 from nnunet_ext.volumes.mask_values import whole_numbers
 from nnunet_ext.volumes.presence import check_file
@@ -185,7 +185,7 @@ def _canonical(mask: sitk.Image, labels: Labels) -> sitk.Image:
     stored = sitk.GetArrayViewFromImage(mask)
     if not stored.any():
         raise CaseRefused("mask-empty", "the mask labels no voxel")
-    if stored.dtype == np.uint8 and dict(labels) == STRUCTURES and stored.max() <= max(STRUCTURES.values()):
+    if stored.dtype == np.uint8 and dict(labels) == PARTED and stored.max() <= max(PARTED.values()):
         return mask  # as it is: a scan's mask is large, and most are stored so
     canonical = np.zeros(stored.shape, np.uint8)
     for name, value in labels.items():

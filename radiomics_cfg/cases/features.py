@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nnunet_ext.cohort.acquisition import slice_spacing_mm
 from nnunet_ext.ground.case import Case, Cohort, Labels, plain_labels
 from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.labels import lesion_name
 from nnunet_ext.scans.geometry import Scan, read_scan
 from radiomics_cfg.backends.backend import load_backend
 from radiomics_cfg.cases.kept_values import gaps_are_told, read_values, refusal_is_sound, rows_are_sound, spacing_is_sound
@@ -112,7 +113,13 @@ class FeatureRecipe:
         if mode not in MODES:
             msg = f"No extraction mode {mode!r}; known ones are {', '.join(MODES)}"
             raise InputError(msg)
-        return cls(dict(cohort.labels), preset, backend, mode, _versions_of(backend))
+        named = preset.of_lesions(lesion_name(cohort.labels))
+        return cls(dict(cohort.labels), named, backend, mode, _versions_of(backend))
+
+    @property
+    def lesions(self) -> str:
+        """What the lesions of the masks are: ``tumour`` or ``mass``."""
+        return lesion_name(self.labels)
 
     def versions_here(self) -> dict[str, str]:
         """Return the versions that this process would measure with."""
@@ -120,7 +127,7 @@ class FeatureRecipe:
 
     def columns(self) -> list[str]:
         """Return the names of the feature columns, in table order."""
-        key = (self.preset.sha256, self.backend)
+        key = (self.preset.sha256, self.backend, self.lesions)
         if key not in _COLUMNS:
             _COLUMNS[key] = feature_columns(self.preset, load_backend(self.backend))
         return _COLUMNS[key]
@@ -148,6 +155,7 @@ class FeatureRecipe:
             "mode": self.mode,
             "orientation": ORIENTATIONS[self.mode],
             "versions": dict(self.versions),
+            **({"lesions": self.lesions} if self.lesions == "mass" else {}),
         }
 
     def get_ready(self) -> None:
@@ -175,5 +183,5 @@ def _versions_of(backend: str) -> dict[str, str]:
     return {**load_backend(backend).versions, "extraction": str(VERSION)}
 
 
-_COLUMNS: dict[tuple[str, str], list[str]] = {}
-"""By preset and backend, as naming thousands of columns for each case would take longer than reading its file."""
+_COLUMNS: dict[tuple[str, str, str], list[str]] = {}
+"""By preset, backend and kind of lesion, as naming thousands of columns for each case takes longer than reading its file."""

@@ -63,7 +63,7 @@ class LesionMeasurements:
 
     lesion: int
     side: Laterality
-    label: Literal["tumour", "cyst"]
+    label: Literal["tumour", "cyst", "mass"]
     centroid_voxel_xyz: tuple[float, float, float]
     measurements: tuple[Measurement, ...]
 

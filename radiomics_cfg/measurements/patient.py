@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from nnunet_ext.ground.labels import MINIMUM_LESION_ML, STRUCTURES, Label
+from nnunet_ext.ground.labels import MINIMUM_LESION_ML, STRUCTURES, Label, is_lesion
 from nnunet_ext.scans.geometry import Scan
 from nnunet_ext.scans.orientation import oriented
 from radiomics_cfg.engine.extent import Slices
@@ -36,7 +36,7 @@ class _Lesion:
     """A lesion on the box of its side, shape (z, y, x)."""
 
     number: int
-    label: Literal["tumour", "cyst"]
+    label: Literal["tumour", "cyst", "mass"]
     voxels: Mask
 
 
@@ -94,7 +94,7 @@ def measure_patient(scan: Scan, *, phase: str | None = None) -> PatientMeasureme
     return PatientMeasurements(tuple(sorted(lesions, key=lambda lesion: lesion.lesion)), tuple(kidneys))
 
 
-def lesion_numbers(scan: Scan) -> tuple[npt.NDArray[np.uint16], dict[int, Literal["tumour", "cyst"]]]:
+def lesion_numbers(scan: Scan) -> tuple[npt.NDArray[np.uint16], dict[int, Literal["tumour", "cyst", "mass"]]]:
     """Return the number of the lesion at each voxel as ``measure_patient`` numbers them, and the structure of each lesion.
 
     Args:
@@ -140,17 +140,17 @@ def _kidney(parenchyma: Mask, labels: npt.NDArray[np.uint8], directions: Directi
     outline = Outline.of(parenchyma, spacing_mm)
     if outline is None:
         return None
-    return Kidney(parenchyma, (labels == Label.TUMOUR) | (labels == Label.CYST), outline, directions, spacing_mm)
+    return Kidney(parenchyma, is_lesion(labels) | (labels == Label.CYST), outline, directions, spacing_mm)
 
 
 def _numbered_lesions(
     labels: npt.NDArray[np.uint8], side_of: npt.NDArray[np.uint8], image: sitk.Image
-) -> tuple[npt.NDArray[np.uint16], dict[int, Literal["tumour", "cyst"]], dict[int, int]]:
+) -> tuple[npt.NDArray[np.uint16], dict[int, Literal["tumour", "cyst", "mass"]], dict[int, int]]:
     """Return the number of the lesion at each voxel, and of each lesion the structure and the side of most of its voxels."""
     numbers = np.zeros(labels.shape, np.uint16)
-    names: dict[int, Literal["tumour", "cyst"]] = {}
+    names: dict[int, Literal["tumour", "cyst", "mass"]] = {}
     owners: dict[int, int] = {}
-    structures: Sequence[Literal["tumour", "cyst"]] = ("tumour", "cyst")
+    structures: Sequence[Literal["tumour", "cyst", "mass"]] = ("tumour", "mass", "cyst")
     for name in structures:
         structure = labels == STRUCTURES[name]
         if not structure.any():

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from nnunet_ext.ground.errors import CaseRefused
-from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING, Label
+from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING, Label, is_lesion
 from nnunet_ext.scans.geometry import Scan
 from nnunet_ext.scans.orientation import Orientation
 from radiomics_cfg.engine.extent import Slices
@@ -42,7 +42,7 @@ _MM_DECIMALS = 6
 
 @dataclass(frozen=True, slots=True)
 class Lesion:
-    """One tumour, or all tumours of a case together.
+    """One tumour, or all tumours of a case together; or masses, of a mask that does not distinguish tumours from cysts.
 
     Args:
         number: 1 for the index lesion, which is the largest, 2 for the next one; 0 for all tumours together.
@@ -92,16 +92,16 @@ class Anatomy:
     def voxels(self, lesion: Lesion) -> npt.NDArray[np.bool_]:
         """Return where a lesion is, shape (z, y, x) of ``box``. All tumours together include the crumbs."""
         if lesion.number == 0:
-            return np.asarray(self.labels[self.box] == Label.TUMOUR)
+            return is_lesion(self.labels[self.box])
         return np.asarray(self.numbers[self.box] == lesion.number)
 
 
 def find_anatomy(scan: Scan) -> Anatomy:
     """Find the lesions and the sides of a mask.
 
-    A lesion is a connected piece of the tumour label of at least ``MINIMUM_LESION_ML``, or the largest piece if all are
-    smaller. Of two of one volume, the one further to the patient's right comes first, along the axis of the scan that runs
-    nearest to left-right; then the one further to the front, then to the feet.
+    A lesion is a connected piece of the tumour label, or of that of masses, of at least ``MINIMUM_LESION_ML``, or the largest
+    piece if all are smaller. Of two of one volume, the one further to the patient's right comes first, along the axis of the
+    scan that runs nearest to left-right; then the one further to the front, then to the feet.
 
     Everything labelled that touches is one organ, on the side where the centre of its parenchyma is. Left and right are parted
     in the middle between two kidneys, or at the body's midline where there are no two; a horseshoe kidney, and two kidneys
@@ -113,7 +113,7 @@ def find_anatomy(scan: Scan) -> Anatomy:
     """
     labels: npt.NDArray[np.uint8] = sitk.GetArrayViewFromImage(scan.mask)
     box = bounds(labels > 0) if labels.any() else (slice(0), slice(0), slice(0))
-    tumour = labels[box] == Label.TUMOUR
+    tumour = is_lesion(labels[box])
     if not tumour.any():
         raise CaseRefused("tumour-absent", "the mask labels no tumour voxel, so there is nothing to measure")
     sides, numbers = np.zeros(labels.shape, np.uint8), np.zeros(labels.shape, np.uint16)

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_ext.ground.labels import STRUCTURES, Label
+from nnunet_ext.ground.labels import STRUCTURES, Label, is_lesion
 from radiomics_cfg.engine.compiled import compiled
 from radiomics_cfg.preset import RegionRules, Ring, Side
 from radiomics_cfg.regions.grid import Box, Grid, bounds, nearest
@@ -19,6 +19,9 @@ from radiomics_cfg.regions.lesions import LEFT, MINIMUM_KIDNEY_ML, RIGHT, Anatom
 
 Mask = npt.NDArray[np.bool_]
 Distances = npt.NDArray[np.float64]
+
+NOT_DISTINGUISHED = "the mask does not distinguish cysts from tumours"
+"""Why there is no region of cysts."""
 
 _OPPOSITE: dict[Laterality, Laterality | None] = {"left": "right", "right": "left", "both": None}
 
@@ -87,8 +90,9 @@ def find_regions(
     regions = dict(_kidneys_and_cysts(rules, anatomy, labels, nearest(anatomy.sides, grid, inside)))
     for lesion in anatomy.rows(rules.lesions):
         around = _Surroundings.of(anatomy, lesion, grid, reach_mm=rules.reach_mm)
-        if "tumour" in rules.structures:
-            regions[mask_name("tumour", lesion)] = Region(around.seen(around.lesion, grid, inside))
+        for name in ("tumour", "mass"):
+            if name in rules.structures:
+                regions[mask_name(name, lesion)] = Region(around.seen(around.lesion, grid, inside))
         for ring in rules.rings:
             whole = around.peritumoral_ring(ring)
             seen, volume = around.seen(whole, grid, inside), max(int(np.count_nonzero(whole)), 1)
@@ -105,7 +109,8 @@ def _kidneys_and_cysts(
     """Yield the structures that no lesion has for itself; ``labels`` and ``sides`` are on the scale's grid."""
     for name in ("kidney", "cyst"):
         if name in rules.structures:
-            yield name, Region(labels == STRUCTURES[name])
+            absent = NOT_DISTINGUISHED if name == "cyst" and (labels == Label.MASS).any() else None
+            yield name, Region(labels == STRUCTURES[name], absent=absent)
     kidney = labels == Label.KIDNEY
     for lesion in anatomy.rows(rules.lesions):
         own, other = lesion.side, _OPPOSITE[lesion.side]
@@ -132,7 +137,7 @@ def _kept_on_sides(rules: RegionRules, labels: npt.NDArray[np.uint8], image_hu: 
     """Return, for each side of a ring, the voxels that a ring keeps there."""
     kidney = labels == Label.KIDNEY
     air, bone = rules.tissue_hu
-    tissue = (labels != Label.TUMOUR) & (labels != Label.CYST) & (image_hu >= air) & (kidney | (image_hu <= bone))
+    tissue = ~is_lesion(labels) & (labels != Label.CYST) & (image_hu >= air) & (kidney | (image_hu <= bone))
     fat = (image_hu >= rules.fat_hu[0]) & (image_hu <= rules.fat_hu[1])
     return {"whole": tissue, "kidney": tissue & kidney, "fat": tissue & fat & ~kidney}
 

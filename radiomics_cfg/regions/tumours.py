@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from nnunet_ext.ground.errors import CaseRefused
-from nnunet_ext.ground.labels import TOUCHING, Label
+from nnunet_ext.ground.labels import TOUCHING, Label, is_lesion
 from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.regions.grid import bounds
 from radiomics_cfg.regions.regions_of_interest import distance_mm
@@ -128,7 +128,7 @@ class Tumours:
             CaseRefused: ``tumour-absent``, if the mask labels no tumour voxel.
         """
         labels: npt.NDArray[np.uint8] = sitk.GetArrayFromImage(scan.mask)
-        if not (labels == Label.TUMOUR).any():
+        if not is_lesion(labels).any():
             raise CaseRefused("tumour-absent", "the mask labels no tumour voxel, so there is nothing to perturb")
         return cls(scan, tuple(_find_tumours(labels, scan.image)))
 
@@ -138,11 +138,12 @@ class Tumours:
         What a tumour gives up becomes kidney or background.
         """
         labels: npt.NDArray[np.uint8] = sitk.GetArrayFromImage(self.scan.mask)
+        own = Label.MASS if (labels == Label.MASS).any() else Label.TUMOUR
         for tumour, mask in zip(self.pieces, masks, strict=True):
             given_up = tumour.inside & ~mask
             labels[_indices(tumour, given_up)] = tumour.instead[given_up]
         for tumour, mask in zip(self.pieces, masks, strict=True):
-            labels[_indices(tumour, mask)] = Label.TUMOUR
+            labels[_indices(tumour, mask)] = own
         image = sitk.GetImageFromArray(labels)
         image.CopyInformation(self.scan.image)
         return Scan(self.scan.image, image)
@@ -158,8 +159,8 @@ def _find_tumours(labels: npt.NDArray[np.uint8], image: sitk.Image) -> Iterator[
     spacing = np.array(image.GetSpacing())[::-1]
     direction = np.array(image.GetDirection()).reshape(3, 3)
     hu = sitk.GetArrayViewFromImage(image)
-    box = bounds(labels == Label.TUMOUR)
-    pieces, _ = ndimage.label(labels[box] == Label.TUMOUR, structure=TOUCHING)
+    box = bounds(is_lesion(labels))
+    pieces, _ = ndimage.label(is_lesion(labels[box]), structure=TOUCHING)
     margin = np.ceil(MARGIN_MM / spacing).astype(int)
     for number, where in enumerate(ndimage.find_objects(pieces), start=1):
         start = np.array([whole.start + part.start for whole, part in zip(box, where, strict=True)]) - margin
@@ -185,7 +186,7 @@ def _apart_from_others(inside: Mask, around: npt.NDArray[np.uint8], spacing_mm: 
 
     Two neighbours, a voxel's diagonal apart, cannot each be nearer to another tumour by more than that diagonal.
     """
-    others = (around == Label.TUMOUR) & ~inside
+    others = is_lesion(around) & ~inside
     if not others.any():
         return np.ones_like(inside)
     own, other = (ndimage.distance_transform_edt(~there, sampling=spacing_mm) for there in (inside, others))

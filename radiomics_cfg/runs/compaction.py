@@ -136,6 +136,7 @@ def _provenance(batch: Batch, sources: dict[str, dict[str, Any]]) -> dict[str, A
         "mode": recipe.mode,
         "orientation": ORIENTATIONS[recipe.mode],
         "versions": dict(recipe.versions),
+        **({"lesions": recipe.lesions} if recipe.lesions == "mass" else {}),
         "cohorts": {batch.cohort.name: str(batch.cohort.role)},
         "cases": sources,
     }

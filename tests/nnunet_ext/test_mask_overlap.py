@@ -245,3 +245,23 @@ def test_one_reference_of_a_few_voxels_does_not_make_the_volume_error_of_all() -
     summary = summarise(pd.DataFrame(rows, columns=[*columns, "reference_ml"])).set_index("centre").loc["north"]
     assert summary["relative_volume_error_median"] == pytest.approx(0.15)
     assert summary["relative_volume_error_mean"] == pytest.approx(0.2 / 3)
+
+
+@pytest.mark.parametrize("who", ["prediction", "reference", "both"])
+def test_masses_are_compared_with_tumours_and_cysts_together_whichever_side_has_them(
+    who: str, reference: Cohort, tmp_path: Path
+) -> None:
+    parted = {"a": block(1, 8) + block(2, 4, start=10), "b": block(1, 5) + block(3, 5, start=5)}
+    joined = {"a": block(1, 8) + block(2, 4, start=10), "b": block(1, 5) + block(2, 5, start=5)}
+    masses = {"kidney": 1, "mass": 2}
+    truth = reference if who == "prediction" else predicted(reference, tmp_path / "truth", joined, **masses)
+    found = predicted(
+        reference, tmp_path / "found", parted if who == "reference" else joined, **({} if who == "reference" else masses)
+    )
+    table, lesions, refused = overlap(truth, found)
+    assert refused == ()
+    assert set(table["structure"]) == {"kidney", "mass", "kidney_and_masses", "masses"}
+    assert (table["dice"] == 1).all()
+    assert row(table, "b", "mass").reference_ml == pytest.approx(4 * 4 * 5 * VOXEL_ML)
+    assert (lesions["structure"] == "mass").all()
+    assert lesions["detected"].tolist() == [1, 1]

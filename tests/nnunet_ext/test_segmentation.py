@@ -18,6 +18,7 @@ from nnunet_ext.ground.case import Case, Cohort, Role
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.shard import Shard
 from nnunet_ext.inference import kidney_search
+from nnunet_ext.inference.seal import SEAL
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model
 from nnunet_ext.segmentation import segment, single_scan
 
@@ -70,7 +71,7 @@ def threshold_network(monkeypatch: pytest.MonkeyPatch) -> list[Threshold]:
 @pytest.fixture
 def model_copy(tiny_training: Any, tmp_path: Path) -> Path:
     """A model folder that a test may damage."""
-    return Path(shutil.copytree(tiny_training.model, tmp_path / "model"))
+    return Path(shutil.copytree(tiny_training.model, tmp_path / "model", ignore=shutil.ignore_patterns(SEAL)))
 
 
 def read(path: Path) -> np.ndarray:

@@ -197,3 +197,27 @@ def test_a_real_mask_over_synthetic_intensities(
     assert refusals == ()
     truth = np.count_nonzero(labels == Label.TUMOUR) * np.prod(mask.GetSpacing())
     assert table.features[table.volume_column].iloc[0] == pytest.approx(truth, rel=0.05)
+
+
+def test_a_mass_has_the_features_of_a_tumour_and_never_its_columns(
+    two_balls: TwoBalls, write_case: WriteCase, small_preset: Preset
+) -> None:
+    scan = two_balls(spacing=(3.0, 3.0, 3.0), tumour_mm=14.0)
+    case = write_case("one", scan)
+    labels = sitk.GetArrayFromImage(scan.mask)
+    labels[labels == Label.TUMOUR] = Label.MASS
+    masses = sitk.GetImageFromArray(labels)
+    masses.CopyInformation(scan.mask)
+    other = write_case("two", Scan(scan.image, masses))
+    tumours, _ = extract(Cohort("tumours", Role.EXTERNAL, (case,)), small_preset)
+    found, refused = extract(Cohort("masses", Role.EXTERNAL, (other,), labels={"kidney": 1, "mass": 4}), small_preset)
+    assert refused == ()
+    named = [name.replace("tumour__", "mass__") for name in tumours.features.columns]
+    assert list(found.features.columns) == named
+    assert any(name.startswith("mass__") for name in named)
+    np.testing.assert_array_equal(found.features.to_numpy(), tumours.features.to_numpy())
+    assert found.provenance["lesions"] == "mass"
+    assert "lesions" not in tumours.provenance
+    assert found.volume_column.startswith("mass__")
+    _, unknown = extract(Cohort("unstated", Role.EXTERNAL, (case, other)), small_preset)
+    assert [one.code for one in unknown] == ["unknown-label"]

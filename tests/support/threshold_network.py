@@ -23,13 +23,18 @@ _STAGES = {
 }
 
 
-def write_threshold_network(folder: Path) -> Path:
+def write_threshold_network(folder: Path, *, labels: dict[str, int] | None = None) -> Path:
     """Write a model folder as nnU-Net leaves it, for voxels of 4 mm and windows of 32 x 40 x 48; return it.
+
+    ``labels`` are the names of both classes, where they are not ``kidney`` and ``tumour``.
 
     With ``x`` for normalised HU the classes score 0, ``4 (x - kidney) + kidney - tumour`` and ``min(x, kidney) - tumour``: the
     last is the largest between both thresholds, the second above the higher one.
     """
     write_network(folder, (32, 40, 48))
+    if labels is not None:
+        dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        (folder / "dataset.json").write_text(json.dumps({**dataset, "labels": {"background": 0, **labels}}), encoding="utf-8")
     plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
     architecture = {**ARCHITECTURE, "arch_kwargs": {**ARCHITECTURE["arch_kwargs"], **_STAGES}}
     architecture["_kw_requires_import"] = ["conv_op", "dropout_op", "nonlin"]

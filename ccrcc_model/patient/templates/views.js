@@ -13,7 +13,7 @@ const state = {
   at: [...page.start],
   level: page.windows[0].level,
   width: page.windows[0].width,
-  shown: new Set(["kidney", "tumour", "cyst", "crosshair"]),
+  shown: new Set(["kidney", "tumour", "cyst", "mass", "crosshair"]),
   lit: null,
 };
 

@@ -242,3 +242,42 @@ def test_the_example_of_the_front_door_runs(known: Path, tmp_path: Path, monkeyp
 def test_a_result_is_not_written_into_the_folder_of_the_scan(known: Path, tmp_path: Path) -> None:
     (tmp_path / "series").mkdir()
     assert "choose another with --out" in mistake_here(*words(known, tmp_path / "series", "--scan", tmp_path / "series"))
+
+
+def as_masses(known: Path, out: Path) -> Path:
+    mask = sitk.ReadImage(str(known / "scan_mask.nii.gz"))
+    labels = sitk.GetArrayFromImage(mask)
+    labels[labels == 2] = 4
+    masses = sitk.GetImageFromArray(labels)
+    masses.CopyInformation(mask)
+    sitk.WriteImage(masses, str(out / "masses.nii.gz"))
+    return out / "masses.nii.gz"
+
+
+def test_a_mass_is_a_tumour_only_if_the_user_declares_it(known: Path, tmp_path: Path) -> None:
+    mask = as_masses(known, tmp_path)
+    asked = words(known, tmp_path / "out", "--scan", known / "scan.nii.gz", "--mask", mask)
+    said = mistake_here(*asked, "--labels", "kidney=1,mass=4")
+    assert "fitted on tumours, and these lesions are masses" in said
+    assert "(tumour=…)" in said
+    declared = ccrcc_here(*asked, "--labels", "kidney=1,tumour=4")
+    assert declared.status == 0, declared.said
+    plain = ccrcc_here(*one(known, tmp_path / "plain"))
+    assert plain.status == 0, plain.said
+    given, usual = (Answer.read(tmp_path / name / "scan") for name in ("out", "plain"))
+    assert given.predictions == usual.predictions
+
+
+def test_a_network_of_masses_does_not_answer_for_a_model_of_tumours(known: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nnunetv2")
+    from threshold_network import write_threshold_network
+
+    network = write_threshold_network(tmp_path / "network", labels={"kidney": 1, "renal mass": 2})
+    scan = write_scan(tmp_path / "in")
+    asked = words(known, tmp_path / "out", "--scan", scan.image, "--network", network)
+    assert "these lesions are masses" in mistake_here(*asked)
+    ran = ccrcc_here(*asked, "--labels", "kidney=1,tumour=2")
+    assert ran.status in (0, 3), ran.said
+    answer = Answer.read(tmp_path / "out" / "scan")
+    assert answer.network is not None
+    assert answer.network.labels == "kidney=1,tumour=2"

@@ -115,7 +115,7 @@ def test_regions_hold_each_other_as_kits_scores_them(
     for name in ("plans.json", "fold_0/checkpoint_best.pth"):
         (dataset.folder / name).parent.mkdir(exist_ok=True)
         (dataset.folder / name).touch()
-    assert TrainedModel(dataset.folder).classes() == {name: int(STRUCTURES[name]) for name in structures}
+    assert TrainedModel(dataset.folder).classes().values == {name: (int(STRUCTURES[name]),) for name in structures}
 
 
 def test_nnunet_turns_regions_back_into_our_labels(two_ball_cohort: Cohort, tmp_path: Path) -> None:

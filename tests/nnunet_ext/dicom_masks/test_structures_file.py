@@ -24,7 +24,7 @@ def test_names_are_read_from_csv_and_yaml(tmp_path: Path, name: str, text: str) 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("n.csv", "name,structure\nA,kindey\n", "says 'kindey' of 'A'; structures are kidney, tumour, cyst, none"),
+        ("n.csv", "name,structure\nA,kindey\n", "says 'kindey' of 'A'; structures are kidney, tumour, cyst, mass, none"),
         ("n.yaml", "A: kindey\n", "says 'kindey'"),
         ("n.csv", "name,structure\nA,kidney\na,tumour\n", "two things of 'a'"),
         ("n.yaml", "A: kidney\nA: tumour\n", "two things of 'A'"),

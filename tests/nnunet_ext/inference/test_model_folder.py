@@ -1,3 +1,5 @@
+# Also of: nnunet_ext.inference.architecture, nnunet_ext.inference.checkpoint_choice.
+
 import json
 import shutil
 from collections.abc import Callable
@@ -9,7 +11,7 @@ import pytest
 from ccrcc_model.faults.network import CHECKPOINT
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.inference.devices import check_device, devices
-from nnunet_ext.inference.model_folder import read_classes
+from nnunet_ext.inference.seal import SEAL
 from nnunet_ext.inference.trained_model import TrainedModel, fold_numbers, load_model
 
 torch = pytest.importorskip("torch")
@@ -19,7 +21,7 @@ pytest.importorskip("nnunetv2")
 @pytest.fixture
 def folder(untrained_network: Path, tmp_path: Path) -> Path:
     """A model folder that a test may damage."""
-    return Path(shutil.copytree(untrained_network, tmp_path / "model"))
+    return Path(shutil.copytree(untrained_network, tmp_path / "model", ignore=shutil.ignore_patterns(SEAL)))
 
 
 def change(folder: Path, name: str, **keys: Any) -> None:
@@ -53,53 +55,6 @@ def the_line(folder: Path, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("labels", "order", "classes"),
-    [
-        ({"kidney": 1, "tumour": 2}, None, {"kidney": 1, "tumour": 2}),
-        ({"tumour": 1, "kidney": 2}, None, {"tumour": 1, "kidney": 2}),
-        ({"kidney": 1, "tumour": 2}, [2, 1], {"kidney": 1, "tumour": 2}),  # nnU-Net orders regions alone
-        ({"kidney_and_masses": [1, 2], "tumour": [2]}, [1, 2], {"kidney": 1, "tumour": 2}),
-        ({"kidney_and_masses": [1]}, [1], {"kidney": 1}),  # no region holds another, so nnU-Net takes it for a label
-        ({"kidney_and_masses": [1, 2, 3], "masses": [2, 3], "tumour": [2]}, [1, 3, 2], {"kidney": 1, "cyst": 3, "tumour": 2}),
-    ],
-)
-def test_each_structure_has_the_class_that_the_network_writes(
-    labels: dict[str, Any], order: list[int] | None, classes: dict[str, int], folder: Path
-) -> None:
-    change(folder, "dataset.json", labels={"background": 0, **labels}, regions_class_order=order)
-    assert read_classes(folder) == classes
-
-
-@pytest.mark.parametrize(
-    ("labels", "order"),
-    [
-        ({"kidney": "1", "tumour": 2}, None),
-        ({"kidney": 1.0, "tumour": 2}, None),
-        ({"kidney": True, "tumour": 2}, None),
-        ({"kidney": 1, "tumour": 1}, None),
-        ({"kidney": 1, "tumour": 3}, None),  # nnU-Net's second output would be read as class 2
-        ({"kidney": 0, "tumour": 1}, None),
-        ({"kidney": 1, "liver": 2}, None),
-        ({"kidney": 1, "tumour": []}, None),
-        ({"kidney": [1], "masses": [2]}, None),
-        ({"kidney": 1, "masses": 2}, None),  # tumours and cysts in one: not cysts
-        ({}, None),
-        ({"kidney_and_masses": [1, 2], "tumour": [2]}, None),
-        ({"kidney_and_masses": [1, 2], "tumour": [2]}, [1]),
-        ({"kidney_and_masses": [1, 2], "tumour": [2]}, [2, 2]),
-        ({"kidney_and_masses": [1, 2], "tumour": [2]}, [2, 1]),  # a region cannot write a class that it does not hold
-        ({"kidney_and_masses": [1, "2"], "tumour": [2]}, [1, 2]),
-        ({"kidney_and_masses": [1, 2], "masses": [2]}, [1, 2]),
-    ],
-)
-def test_labels_that_are_not_read_as_trained_are_refused(
-    labels: dict[str, Any], order: list[int] | None, folder: Path
-) -> None:
-    change(folder, "dataset.json", labels={"background": 0, **labels}, regions_class_order=order)
-    assert "wanted are labels of kidney, tumour, cyst" in the_line(folder)
-
-
-@pytest.mark.parametrize(
     ("keys", "why"),
     [
         ({"labels": ["kidney"]}, "no object `labels`"),
@@ -120,7 +75,7 @@ def test_a_data_set_that_is_not_of_ct_is_refused(keys: dict[str, Any], why: str,
 @pytest.mark.parametrize("name", ["CT", "ct", "CT_portal", "portal CT"])
 def test_a_channel_of_ct_may_have_any_name_with_ct_in_it(name: str, folder: Path) -> None:
     change(folder, "dataset.json", channel_names={"0": name})
-    assert load_model(TrainedModel(folder)).classes == {"kidney": 1, "tumour": 2}
+    assert load_model(TrainedModel(folder)).classes.values == {"kidney": (1,), "tumour": (2,)}
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "plans.json"])
@@ -152,7 +107,6 @@ def test_plans_that_lack_or_twist_a_key_are_refused(keys: dict[str, Any], why: s
     ("keys", "why"),
     [
         ({"patch_size": [16, 16]}, "2-D configuration"),
-        ({"previous_stage": "low"}, "cascade"),
         ({"patch_size": [16, 16, 16.5]}, "patch_size is [16, 16, 16.5]"),
         ({"patch_size": "16", "spacing": 4}, "patch_size is '16'"),
         ({"spacing": [4.0, 0.0, 4.0]}, "spacing is [4.0, 0.0, 4.0]"),
@@ -173,7 +127,47 @@ def test_an_architecture_that_is_not_installed_is_not_called_a_missing_nnunet(fo
     change_configuration(
         folder, architecture={**architecture, "network_class_name": "dynamic_network_architectures.NoSuchNetwork"}
     )
-    assert "cannot be loaded: ImportError: Network class could not be found" in the_line(folder)
+    line = the_line(folder)
+    assert (
+        "dynamic_network_architectures.NoSuchNetwork, which the installed dynamic_network_architectures does not have" in line
+    )
+
+
+def test_an_architecture_of_a_package_that_is_not_installed_names_the_package(folder: Path) -> None:
+    architecture = json.loads((folder / "plans.json").read_text(encoding="utf-8"))["configurations"]["tiny"]["architecture"]
+    change_configuration(folder, architecture={**architecture, "network_class_name": "nnunet_mednext.MedNeXt"})
+    assert "nnunet_mednext.MedNeXt, and the package nnunet_mednext is not installed here" in the_line(folder)
+
+
+def test_a_normalisation_that_is_not_known_is_named(folder: Path) -> None:
+    change_configuration(folder, normalization_schemes=["RGBTo01Normalization"])
+    assert "normalises by RGBTo01Normalization; known for CT are CTNormalization, ZScore" in the_line(folder)
+
+
+def test_a_trainer_that_is_not_installed_leaves_the_network_to_the_plans(folder: Path) -> None:
+    change_checkpoint(folder, trainer_name="nnUNetTrainerElsewhere")
+    (note,) = load_model(TrainedModel(folder)).notes
+    assert note.startswith("The trainer nnUNetTrainerElsewhere is not installed here")
+    change_weights(folder, without_first)
+    (folder / SEAL).unlink()
+    assert "1 are missing" in the_line(folder)
+
+
+def test_the_final_checkpoint_stands_in_for_the_best_and_is_told_of(folder: Path) -> None:
+    (folder / CHECKPOINT).rename(folder / CHECKPOINT.with_name("checkpoint_final.pth"))
+    assert load_model(TrainedModel(folder)).notes == ("model has no checkpoint_best.pth; checkpoint_final.pth is used",)
+    assert load_model(TrainedModel(folder, checkpoint="final")).notes == ()
+    assert "lacks fold_0/checkpoint_best.pth; it holds fold_0 with checkpoint_final.pth" in the_line(folder, checkpoint="best")
+    assert "--checkpoint names a file in the folder of each fold" in the_line(folder, checkpoint="../checkpoint_best.pth")
+
+
+def test_folds_are_averaged_from_checkpoints_of_one_kind(folder: Path) -> None:
+    shutil.copytree(folder / "fold_0", folder / "fold_1")
+    shutil.copy(folder / CHECKPOINT, folder / CHECKPOINT.with_name("checkpoint_final.pth"))
+    (folder / "fold_1" / CHECKPOINT.name).rename(folder / "fold_1" / "checkpoint_final.pth")
+    assert TrainedModel(folder).files().keys() >= {"fold_0/checkpoint_best.pth"}
+    both = TrainedModel(folder, folds=(0, 1)).files().keys()
+    assert both >= {"fold_0/checkpoint_final.pth", "fold_1/checkpoint_final.pth"}
 
 
 def prefixed(prefix: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -184,6 +178,7 @@ def prefixed(prefix: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 def test_a_prefix_of_every_name_is_taken_off_and_told(prefix: str, folder: Path) -> None:
     plain = load_model(TrainedModel(folder)).networks[0].state_dict()
     change_weights(folder, prefixed(prefix))
+    (folder / SEAL).unlink()
     model = load_model(TrainedModel(folder))
     assert all(torch.equal(value, plain[name]) for name, value in model.networks[0].state_dict().items())
     assert model.notes == (f"{CHECKPOINT.as_posix()} has {prefix!r} before the name of every weight; it was taken off",)
@@ -228,7 +223,6 @@ def test_weights_of_another_network_are_refused_in_a_short_line(damage: Any, why
         {"init_args": {}},
         {"init_args": None},
         {"trainer_name": 3},
-        {"trainer_name": "nnUNetTrainerElsewhere"},
         {"init_args": {"configuration": "other"}},
         {"inference_allowed_mirroring_axes": (3,)},
         {"inference_allowed_mirroring_axes": "z"},
@@ -302,3 +296,8 @@ def test_plans_that_would_run_other_code_are_refused_unless_the_author_is_truste
     change_configuration(folder, architecture={**known, **keys})
     assert "would run" in the_line(folder)
     assert "would run" not in the_line(folder, trusted=True)  # another line, as that is no network
+
+
+def test_a_network_of_nnunet_v1_is_called_so(folder: Path) -> None:
+    (folder / "plans.pkl").touch()
+    assert "is of nnU-Net v1" in the_line(folder)

@@ -10,6 +10,7 @@ pytest.importorskip("nnunetv2")
 
 from nnunet_ext.ground.errors import InputError  # noqa: E402
 from nnunet_ext.inference.network_grid import Box, NetworkGrid  # noqa: E402
+from nnunet_ext.inference.seal import SEAL  # noqa: E402
 from nnunet_ext.inference.trained_model import LoadedModel, TrainedModel, load_model  # noqa: E402
 
 SPACINGS = {
@@ -97,7 +98,7 @@ def test_classes_come_back_turned_and_uncropped(model: LoadedModel) -> None:
 def test_plans_that_resample_otherwise_are_refused(tiny_training: Any, tmp_path: Path) -> None:
     import shutil
 
-    folder = Path(shutil.copytree(tiny_training.model, tmp_path / "model"))
+    folder = Path(shutil.copytree(tiny_training.model, tmp_path / "model", ignore=shutil.ignore_patterns(SEAL)))
     plans = (folder / "plans.json").read_text(encoding="utf-8")
     assert '"resampling_fn_data": "resample_data_or_seg_to_shape"' in plans
     changed = plans.replace(
