@@ -370,13 +370,9 @@ def change_checkpoint(model: Path, **changes: Any) -> None:
             lambda model: (model / "dataset.json").write_text(
                 '{"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}', encoding="utf-8"
             ),
-            "segments {'liver': 1}",
+            "segments 1 = liver; 'liver' is no name of a structure. Declare",
         ),
         (lambda model: (model / "fold_0" / "checkpoint_best.pth").write_bytes(b"torn"), "cannot be loaded"),
-        (
-            lambda model: change_checkpoint(model, trainer_name="nnUNetTrainerElsewhere"),
-            "trainer nnUNetTrainerElsewhere, which",
-        ),
         (lambda model: change_checkpoint(model, network_weights={}), "cannot be loaded"),
     ],
 )

@@ -29,7 +29,7 @@ def test_logits_are_those_of_nnunets_own_window(
     loaded = load_model(trained)
     volume = torch.from_numpy(np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32))
     predictor = nnUNetPredictor(perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False)
-    predictor.initialize_from_trained_model_folder(str(trained.folder), trained.folds, trained.checkpoint)
+    predictor.initialize_from_trained_model_folder(str(trained.folder), trained.folds, "checkpoint_best.pth")
     predictor.use_mirroring, predictor.allowed_mirroring_axes = bool(mirror_axes), mirror_axes
     theirs = predictor.predict_sliding_window_return_logits(volume).float()
     planes = list(windows(mirror_axes=mirror_axes).predict(loaded.networks, volume))

@@ -11,6 +11,7 @@ from radiomics_cfg.backends.backend import Backend, PlacedMask, load_backend
 from radiomics_cfg.cases.measure import KEPT_FRACTION, CaseRows, feature_columns, measure_case
 from radiomics_cfg.modes import MODES, Mode
 from radiomics_cfg.preset import Parameters, Preset, RegionRules, Ring, Scale
+from radiomics_cfg.process.crew import ALONE, Crew
 from radiomics_cfg.regions.grid import Box
 
 TwoBalls = Callable[..., Scan]
@@ -36,9 +37,15 @@ class MeanAndVolume:
         return np.full(3, 2)
 
     def features(
-        self, image: sitk.Image, masks: Mapping[str, PlacedMask], parameters: Parameters, *, parts: Sequence[Box] = ()
+        self,
+        image: sitk.Image,
+        masks: Mapping[str, PlacedMask],
+        parameters: Parameters,
+        *,
+        parts: Sequence[Box] = (),
+        crew: Crew = ALONE,
     ) -> dict[str, dict[str, float]]:
-        del parameters, parts
+        del parameters, parts, crew
         self.asked.append(sorted(masks))
         found = {}
         for name, mask in masks.items():
