@@ -1,6 +1,6 @@
 """How often what is printed of a development holds the truth, in simulated studies whose truth is known from new patients.
 
-    uv run python benchmarks/coverage.py [--section NAME ...] [--runs 200] [--out docs/explanation/coverage.md]
+    uv run python benchmarks/coverage.py [--section NAME ...] [--runs 200] [--jobs 2] [--out docs/explanation/coverage.md]
 
 Each section writes its part of the page and keeps the others, so that one of them can be made anew. Studies have 20 features
 of which one is tumour volume; 40 % of the patients are positive. *No signal*: volume and features are noise. *Signal*: volume
@@ -25,11 +25,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # Numba asks for a package of this name and would be given this script.
 sys.modules["coverage"] = None  # type: ignore[assignment]
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 from coverage_external import SECTIONS as EXTERNAL
 
-from ccrcc_model.fitting.controls import run_controls
+from ccrcc_model.fitting.controls import Controls, run_controls
 from ccrcc_model.fitting.development import fold_scores
 from ccrcc_model.fitting.folds import Folds
 from ccrcc_model.fitting.nested import fit_procedure, run_nested
@@ -176,12 +177,13 @@ COVERED = {
 
 def coverage(runs: int) -> list[str]:
     """How often the intervals of a development hold the truth."""
-    lines = [f"{runs} studies of each size. Held: the expected figure (that of the locked model).", ""]
+    error = f"a share of 95 % has a standard error of {standard_error(0.95, runs)}"
+    lines = [f"{runs} studies of each size, so that {error}. Held: the expected figure (that of the locked model).", ""]
     rows: dict[str, list[str]] = {name: [] for name in COVERED}
     youden = []
     for kind, signal in SIGNALS.items():
         for n in SIZES:
-            found = [study(n, signal, seed=seed) for seed in range(runs)]
+            found = joblib.Parallel()(joblib.delayed(study)(n, signal, seed=seed) for seed in range(runs))
             for name, cells in rows.items():
                 cells.append(held(found, name, name.removeprefix("pooled ")))
             youden.append([f"{kind}, {n}", *(f"{value:.3f}" for value in youdens(found))])
@@ -219,14 +221,17 @@ def shuffles(runs: int) -> list[str]:
     """How often the control of shuffled labels cries leak, of a procedure that has none."""
     rows = []
     for n in SIZES[:2]:
-        alarms, ran = 0, 0
-        for seed in range(runs):
-            cases, settings = simulated(n, SIGNALS["signal"], seed=seed), replace(SETTINGS, seed=seed)
-            found = run_controls(cases, GRADE, settings, folds=Folds.of(cases, settings))
-            low = found.shuffled_labels.low
-            alarms, ran = alarms + (low is not None and low > 0.5), ran + found.shuffles
-        rows.append([f"{n} patients", share(alarms, runs), f"{ran / runs:.1f}"])
-    return [f"{runs} studies of each size; nominal at most 2.5 %.", "", *table(["", "false alarms", "shuffles"], rows)]
+        found = joblib.Parallel()(joblib.delayed(controls)(n, seed=seed) for seed in range(runs))
+        alarms = sum(one.shuffled_labels.low is not None and one.shuffled_labels.low > 0.5 for one in found)
+        rows.append([f"{n} patients", share(alarms, runs), f"{sum(one.shuffles for one in found) / runs:.1f}"])
+    error = f"{runs} studies of each size, so that a share of 2.5 % has a standard error of {standard_error(0.025, runs)}"
+    return [f"{error}; nominal at most 2.5 %.", "", *table(["", "false alarms", "shuffles"], rows)]
+
+
+def controls(n: int, *, seed: int) -> Controls:
+    """Run the controls of one study with a signal."""
+    cases, settings = simulated(n, SIGNALS["signal"], seed=seed), replace(SETTINGS, seed=seed)
+    return run_controls(cases, GRADE, settings, folds=Folds.of(cases, settings))
 
 
 SECTIONS: dict[str, tuple[str, Callable[[int], list[str]]]] = {
@@ -236,6 +241,11 @@ SECTIONS: dict[str, tuple[str, Callable[[int], list[str]]]] = {
     **EXTERNAL,
 }
 """Title of each part of the page, and what writes it."""
+
+
+def standard_error(truth: float, runs: int) -> str:
+    """Return the standard error of a share of so many simulated studies, in percent."""
+    return f"{100 * (truth * (1 - truth) / runs) ** 0.5:.1f} %"
 
 
 def share(hits: int, runs: int) -> str:
@@ -262,11 +272,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--section", choices=SECTIONS, action="append", help="which part; all by default")
     parser.add_argument("--runs", type=int, default=200, help="studies of each size")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=PAGE)
     options = parser.parse_args()
     for name in options.section or SECTIONS:
         title, write = SECTIONS[name]
-        lines = write(options.runs)
+        # Forked workers know that no package named coverage is to be found.
+        with joblib.parallel_config(backend="multiprocessing", n_jobs=options.jobs):
+            lines = write(options.runs)
         before = options.out.read_text(encoding="utf-8") if options.out.exists() else ""
         options.out.write_text(renew(before, title, lines), encoding="utf-8")
         print("\n".join([title, *lines, ""]), flush=True)

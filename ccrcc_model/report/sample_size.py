@@ -59,7 +59,7 @@ def development_text(n: int, events: int, *, auc: float, candidates: int) -> str
         asked = f"{wanted:,} patients and are {'met' if n >= wanted else 'not met'}"
     return (
         f"{each}; at this AUC Riley's criteria ask for {asked}; for a shrinkage of {SHRINKAGE:g} alone, {n} patients are "
-        f"enough for {enough} candidates (doi:10.1136/bmj.m441)"
+        f"enough for {enough} candidate{'' if enough == 1 else 's'} (doi:10.1136/bmj.m441)"
     )
 
 

@@ -1,5 +1,4 @@
-# Also of: ccrcc_model.report.benchmark_tables, ccrcc_model.report.environment, ccrcc_model.report.external_tables,
-# ccrcc_model.report.facts,
+# Also of: ccrcc_model.report.benchmark_tables, ccrcc_model.report.environment, ccrcc_model.report.facts,
 # ccrcc_model.report.features, ccrcc_model.report.figures, ccrcc_model.report.limits, ccrcc_model.report.model_card,
 # ccrcc_model.report.model_tables, ccrcc_model.report.run_folder, ccrcc_model.report.stages, ccrcc_model.report.summary,
 # ccrcc_model.report.tables.

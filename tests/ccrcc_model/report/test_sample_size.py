@@ -10,7 +10,7 @@ from ccrcc_model.statistics.sample_size import development_size, needed, validat
 
 
 def enough(text: str) -> int:
-    found = re.search(r"enough for (\d+) candidates", text)
+    found = re.search(r"enough for (\d+) candidates?", text)
     assert found is not None
     return int(found[1])
 
