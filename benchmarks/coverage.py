@@ -56,9 +56,16 @@ SETTINGS = Settings(folds=5, repeats=2, trials=1, inner_folds=2, inner_repeats=1
 
 HEAD = """# Do the intervals hold what they say?
 
-`uv run python benchmarks/coverage.py` makes this page. An interval of 95 % should hold the truth in 95 % of studies; each
-figure below is of simulated studies whose truth is known from new patients. [The methods](../reference/models.md) and their
-sources stand in `ccrcc_model.statistics.cross_validation`.
+`uv run python benchmarks/coverage.py` makes this page. An interval of 95 % should hold the truth in 95 % of studies;
+each figure below is of simulated studies whose truth is known. The sections of external cohorts are also printed by
+`benchmarks/coverage_external.py`. [The methods](../reference/models.md) and their sources stand in
+`ccrcc_model.statistics.cross_validation`.
+
+Intervals of a development were meant to hold the truth in 93 to 97 % of studies. They err on the safe side: most hold
+it in 96 to 100 %, and are wider than they need be, most of all in small samples; two are too narrow, that of the
+calibration slope of 60 patients with a signal and, slightly, that of the difference from tumour volume of 300. They are
+about the models that the procedure fits on a training part. Where there is nothing to learn, the threshold of a single
+locked model lies anywhere, and its own sensitivity is held in 69 to 79 %.
 """
 
 
@@ -103,7 +110,7 @@ def study(n: int, signal: float, *, seed: int) -> Study:
     calls = nested_calls(cases, total, patients[: settings.folds])
     printed = {"auc": order.model, "difference": order.difference, **calls.figures(cases)[0], **pooled(cases, total, volume)}
     each = [figures(new, score, calls.decisions[place % settings.folds], of_new) for place, score in enumerate(elsewhere)]
-    expected = {name: float(np.nanmean([one[name] for one in each])) for name in each[0]}
+    expected = {name: mean_of_known([one[name] for one in each]) for name in each[0]}
     final = fit_procedure(cases, GRADE, settings, seed=seed).model.score(new)
     return Study(printed, expected, figures(new, final, fit_decision(total, cases.patient_y), of_new))
 
@@ -195,12 +202,18 @@ def coverage(runs: int) -> list[str]:
 
 def held(found: Sequence[Study], name: str, truth: str) -> str:
     """Return the share of the intervals of a figure that hold its expected value, and that of the locked model."""
-    expected = float(np.nanmean([one.expected[truth] for one in found]))
+    expected = mean_of_known([one.expected[truth] for one in found])
     pairs = [(one.printed[name], one.locked[truth]) for one in found]
     known = [(one.low, one.high, locked) for one, locked in pairs if one.low is not None and one.high is not None]
     inside = [low <= expected <= high for low, high, _ in known]
     own = [low <= locked <= high for low, high, locked in known if np.isfinite(locked)]
     return f"{100 * np.mean(inside):.0f} % ({100 * np.mean(own):.0f} %)"
+
+
+def mean_of_known(values: Sequence[float]) -> float:
+    """Return the mean of the figures that could be estimated; not a number if none could."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def youdens(found: Sequence[Study]) -> tuple[float, float, float, float]:

@@ -19,4 +19,4 @@ def test_worst_answered_and_best_are_one_figure_where_everyone_was_answered() ->
     assert north == ["north", "not scored", "3 / 1 / 0", "1 / 4 / 0", "0.75(0.19-0.99)", "0.80(0.28-0.99)", "0.78(0.40-0.97)"]
     assert south[:4] == ["south ‡", "not scored", "3 / 1 / 1", "1 / 4 / 0"]
     # 3 of 5, 3 of 4 and 4 of 5; exact intervals of any table.
-    assert south[4:6] == ["0.60(0.15-0.95) / 0.75(0.19-0.99) / 0.80(0.28-0.99)", "0.80(0.28-0.99)"]
+    assert south[4:6] == ["0.60(0.15-0.95)\n0.75(0.19-0.99)\n0.80(0.28-0.99)", "0.80(0.28-0.99)"]
