@@ -63,9 +63,9 @@ each figure below is of simulated studies whose truth is known. The sections of 
 
 Intervals of a development were meant to hold the truth in 93 to 97 % of studies. They err on the safe side: most hold
 it in 96 to 100 %, and are wider than they need be, most of all in small samples; two are too narrow, that of the
-calibration slope of 60 patients with a signal and, slightly, that of the difference from tumour volume of 300. They are
+calibration slope of 60 patients with a signal and perhaps that of the difference from tumour volume of 300. They are
 about the models that the procedure fits on a training part. Where there is nothing to learn, the threshold of a single
-locked model lies anywhere, and its own sensitivity is held in 69 to 79 %.
+locked model lies anywhere, and its own sensitivity and specificity are held in 69 to 79 %.
 """
 
 
