@@ -65,7 +65,10 @@ def external_figures(runs: int) -> list[str]:
                     held[name] += estimate.low <= value <= estimate.high
         columns.append({name: _share(held[name], given[name], runs) for name in FIGURES})
     rows = [[label, *(column[name] for column in columns)] for name, label in FIGURES.items()]
-    about = f"{runs} cohorts of each size, 39 % positive, {REPLICATES} resamples. In brackets: share with an interval."
+    about = (
+        f"{runs} cohorts of each size, so that 95 % have a standard error of {100 * sqrt(0.95 * 0.05 / runs):.1f} %; "
+        f"39 % positive, {REPLICATES} resamples. In brackets: share with an interval."
+    )
     return [about, "", *_table(["", *(f"{n} patients" for n in SIZES)], rows)]
 
 

@@ -78,8 +78,9 @@ def intention_to_diagnose(result: BenchmarkResult) -> Table | None:
         negatives = (cells.false_positive, cells.true_negative, one.table.negative_without)
         shares = []
         for name in SHOWN:
-            worst, own, best = (getattr(each, name) for each in (one.table.worst, cells, one.table.best))
-            shares.append(" / ".join(format_estimate(each, rule=result.print_rule) for each in (worst, own, best)))
+            cases = [getattr(each, name) for each in (one.table.worst, cells, one.table.best)]
+            shown = [format_estimate(each, rule=result.print_rule) for each in cases]
+            shares.append(shown[0] if len(set(shown)) == 1 else "\n".join(shown))
         known = "" if one.is_complete else " ‡"
         rows.append(
             [f"{one.group}{known}", one.without, " / ".join(map(str, counts)), " / ".join(map(str, negatives)), *shares]
@@ -87,10 +88,11 @@ def intention_to_diagnose(result: BenchmarkResult) -> Table | None:
     if not rows:
         return None
     columns = ["Cohort", "No answer", "Positive patients: +, −, none", "Negative patients: +, −, none"]
-    columns += [f"{name.capitalize()}: worst / answered / best" for name in SHOWN]
+    columns += [f"{name.capitalize()}: worst, answered, best" for name in SHOWN]
     note = (
         "Intention to diagnose (doi:10.1136/bmj.e6717): each class of patients by the call at the locked threshold, positive, "
-        "negative, or no answer. Worst and best: every missing answer counted as wrong, and as right. 95% Clopper-Pearson CIs."
+        "negative, or no answer. Worst and best: every missing answer counted as wrong, and as right; one figure if none is "
+        "missing. 95% Clopper-Pearson CIs."
     )
     if any(not one.is_complete for one in result.intention_to_diagnose):
         note += " ‡ No card lists these patients, so that it is not known who could not be scored."

@@ -111,8 +111,8 @@ def _forest(results: tuple[BenchmarkResult, ...], folder: Path) -> Picture:
     ]
     caption = (
         "Difference of AUC (model − tumour volume alone), with DeLong's paired 95% CI; positive patients and both AUCs on the "
-        "left. To the right of the line the model is better. Hollow: internal, out-of-fold. Diamond: over the external "
-        "cohorts, by random effects from three on."
+        "left. To the right of the line the model is better. Hollow: internal, the mean over the outer folds, its interval "
+        "corrected for shared training patients. Diamond: over the external cohorts, by random effects from three on."
     )
     alt = f"Difference of AUC (model − tumour volume). {'; '.join(numbers)}."
     figure = draw_forest([(result.sentence, result.contrasts) for result in results])

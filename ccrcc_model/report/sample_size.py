@@ -52,13 +52,14 @@ def development_text(n: int, events: int, *, auc: float, candidates: int) -> str
     explained = cox_snell_of_auc(auc, events / n)
     enough = int(n * (SHRINKAGE - 1) * log(1 - explained / SHRINKAGE)) if explained < SHRINKAGE else candidates
     try:
-        wanted = f"{needed(development_size(events / n, auc, candidates=candidates)).n:,} patients"
+        wanted = needed(development_size(events / n, auc, candidates=candidates)).n
     except InputError:
-        wanted = "more patients than any study has"
-    verdict = "met" if enough >= candidates else "not met"
+        asked = "more patients than any study has and are not met"
+    else:
+        asked = f"{wanted:,} patients and are {'met' if n >= wanted else 'not met'}"
     return (
-        f"{each}; at this AUC Riley's criteria ask for {wanted} and are {verdict}: {n} patients are enough for {enough} "
-        f"candidates at a shrinkage of {SHRINKAGE:g} (doi:10.1136/bmj.m441)"
+        f"{each}; at this AUC Riley's criteria ask for {asked}; for a shrinkage of {SHRINKAGE:g} alone, {n} patients are "
+        f"enough for {enough} candidate{'' if enough == 1 else 's'} (doi:10.1136/bmj.m441)"
     )
 
 
@@ -81,6 +82,6 @@ def validation_text(n: int, events: int, *, auc: Estimate) -> str:
     except InputError:
         return width
     return (
-        f"{width}; 0.10 would need {criteria['AUC']:,} patients, and a calibration slope to 0.20 "
+        f"{width}; an interval 0.10 wide would need {criteria['AUC']:,} patients, and one of the calibration slope 0.20 wide "
         f"{criteria['calibration slope']:,} (doi:10.1002/sim.9025)"
     )

@@ -115,14 +115,15 @@ def _over_cohorts(result: BenchmarkResult) -> str:
     if across is None or first.by == OWN:
         return ""
     used = across.auc.random.sites
-    some = "" if used == first.cohorts else f", {in_words(used)} of which have an AUC"
-    text = f" Of {in_words(first.cohorts)} cohorts{some}, each by its own figures, combined by {first.by}"
+    some = in_words(used) if used == first.cohorts else f"{in_words(used)} of {in_words(first.cohorts)}"
     if first.prediction is not None:
         low, high = (format_number(bound) for bound in (first.prediction.low, first.prediction.high))
-        text += f"; a further cohort like these may see an AUC of {low} to {high} (95% prediction interval)"
+        text = f" These are means over {some} cohorts by random effects; the AUC of a further cohort like these is expected "
+        text += f"between {low} and {high} (95% prediction interval)"
     else:
-        text += "; two cohorts do not show how far a further one may differ"
-    return f"{text}. Over all their patients, pooled, the AUC is {format_number(result.everyone.model.auc.value)}."
+        text = f" These are means over {some} cohorts, weighted by precision; two cohorts do not show how far a further one "
+        text += "may differ"
+    return f"{text}. The AUC over all their patients, pooled, is {format_number(result.everyone.model.auc.value)}."
 
 
 def _graded_verdict(result: GradedResult) -> Line:

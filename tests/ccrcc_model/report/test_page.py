@@ -1,5 +1,4 @@
-# Also of: ccrcc_model.report.benchmark_tables, ccrcc_model.report.environment, ccrcc_model.report.external_tables,
-# ccrcc_model.report.facts,
+# Also of: ccrcc_model.report.benchmark_tables, ccrcc_model.report.environment, ccrcc_model.report.facts,
 # ccrcc_model.report.features, ccrcc_model.report.figures, ccrcc_model.report.limits, ccrcc_model.report.model_card,
 # ccrcc_model.report.model_tables, ccrcc_model.report.run_folder, ccrcc_model.report.stages, ccrcc_model.report.summary,
 # ccrcc_model.report.tables.
@@ -256,7 +255,8 @@ def test_six_lines_answer_what_was_asked(run_dir, page):
     first = read_run(run_dir).benchmarks[1].headline
     assert (first.n, lines[2].verdict) == (110, "Better than tumour volume")
     assert f"AUC {first.auc.value:.2f} (95% CI" in lines[2].text
-    assert f"each by its own figures, combined by {first.by}" in lines[2].text
+    assert "means over three of four cohorts by random effects" in lines[1].text
+    assert "means over two cohorts, weighted by precision; two cohorts do not show" in lines[2].text
     assert "A perfect reader of these phantoms would reach 0.93." in lines[1].text
     assert "perfect reader" not in lines[2].text
     assert "kidney 0.92 ± 0.02, tumour 0.72 ± 0.02, in 6 external cases" in lines[5].text

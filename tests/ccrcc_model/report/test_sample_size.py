@@ -10,7 +10,7 @@ from ccrcc_model.statistics.sample_size import development_size, needed, validat
 
 
 def enough(text: str) -> int:
-    found = re.search(r"enough for (\d+) candidates", text)
+    found = re.search(r"enough for (\d+) candidates?", text)
     assert found is not None
     return int(found[1])
 
@@ -27,6 +27,10 @@ def test_the_development_is_judged_by_all_candidates() -> None:
     assert "0.03 patients of the rarer class for each of 2,000 candidate features" in text
     assert f"ask for {needed(development_size(0.3, 0.8, candidates=2000)).n:,} patients and are not met" in text
     assert "and are met" in development_text(5000, 1500, auc=0.8, candidates=5)
+    least = needed(development_size(0.4, 0.92, candidates=2)).n  # the risk to 0.05 asks for more than shrinkage does
+    texts = [development_text(n, round(0.4 * n), auc=0.92, candidates=2) for n in (5 * (least // 5), 5 * (least // 5) + 5)]
+    assert ["are not met" in text for text in texts] == [True, False]
+    assert all(enough(text) > 2 for text in texts)
     assert "need an AUC above 0.5" in development_text(200, 60, auc=0.5, candidates=10)
     assert "more patients than any study has" in development_text(200, 60, auc=0.51, candidates=1_000_000)
 
