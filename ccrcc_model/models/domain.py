@@ -104,7 +104,9 @@ class ApplicabilityDomain:
         found = []
         if distance > self.limit:
             first = self.distance.names[int(contributions.argmax())]
-            found.append(f"features unlike those of development: distance {distance:.3g}, limit {self.limit:.3g}, most in {first}")
+            found.append(
+                f"features unlike those of development: distance {distance:.3g}, limit {self.limit:.3g}, most in {first}"
+            )
         if (missing := int(np.isnan(values).sum())) > self.most_missing:
             found.append(f"{missing} of {len(values)} features missing, seen at most {self.most_missing}")
         return found

@@ -58,9 +58,7 @@ def test_a_dicom_study_and_its_zip_file_give_the_answer_of_the_volume(known: Pat
     study = write_dicom(tmp_path / "study", case.image)
     archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", study))
     model = Model.load(known / "grade")
-    found = predict(
-        model, [case.image, study, archive], mask=[case.mask] * 3, preset=known / "small", out=tmp_path / "out"
-    )
+    found = predict(model, [case.image, study, archive], mask=[case.mask] * 3, preset=known / "small", out=tmp_path / "out")
     answers = found.answers
     assert found.refusals == ()
     assert [answer.source.kind for answer in answers] == ["nifti", "dicom", "dicom"]
