@@ -15,7 +15,6 @@ from ccrcc_model.commands.options import (
     TrustCheckpoint,
     ZipHash,
 )
-from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
     from ccrcc_model.patient.answer import Answer
@@ -73,14 +72,12 @@ def predict(
     from ccrcc_model.commands.output_kinds import PREDICTED
     from ccrcc_model.models.model import Model
     from ccrcc_model.patient.patient_files import PatientFiles
+    from ccrcc_model.patient.patient_folder import refuse_places
+    from ccrcc_model.patient.patient_scan import patient_scans
     from ccrcc_model.patient.predict import predict as predict_scans
     from nnunet_ext.convert.table import parse_labels
 
-    if any(out.exists() and one.is_dir() and out.samefile(one) for one in scan):
-        msg = (
-            f"{out} is the folder of the scan, and the result in it would become part of the study; choose another with --out"
-        )
-        raise InputError(msg)
+    refuse_places(patient_scans(scan, mask or []), out)  # before a file says that the folder is a result
     PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
     labels = parse_labels(label) if label else None
     models = [Model.load(folder) for folder in model]
@@ -136,7 +133,7 @@ def _how(network: Path | None, **options: Any) -> "HowToSegment | None":
 def _finish(found: "Predicted", out: Path) -> int:
     """Show the answer of a single patient, and the last line; return the exit status."""
     from ccrcc_model.commands.console import QUARANTINED, finish, say
-    from ccrcc_model.patient.predict import QUARANTINE
+    from ccrcc_model.patient.patient_folder import QUARANTINE
     from ccrcc_model.report.run_parts import INDEX
 
     for patient, reason in found.without_dicom.items():

@@ -28,6 +28,9 @@ from radiomics_cfg.preset import RegionRules
 PAGE, RECORD, SLICER = "page.html", "page.json", f"mask{SUFFIX}"
 """Names in the folder of a patient; the record is what the page was made of, and what the index shows of it."""
 
+READ_BY_PEOPLE = (PAGE, SEG, REPORT, CAPTURE)
+"""Of these, what states a result to a reader or an archive."""
+
 VERSION = 1
 """Raised when files of an earlier version are to be made again."""
 

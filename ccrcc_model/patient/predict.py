@@ -1,5 +1,6 @@
 """From a scan to an answer: gate, mask, measurements, features, the prediction of every model."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from ccrcc_model.patient.features_of_models import FeaturesOfModels
 from ccrcc_model.patient.masked_scan import HowToSegment, MaskedScan, digest, masked_scan, scan_of_answer
 from ccrcc_model.patient.page_record import PageRecord
 from ccrcc_model.patient.patient_files import PatientFiles, write_patient_index
+from ccrcc_model.patient.patient_folder import MASK, QUARANTINE, refuse_places
 from ccrcc_model.patient.patient_scan import PatientScan, patient_scans
 from ccrcc_model.patient.predictions_file import PREDICTIONS, write_predictions
 from ccrcc_model.patient.scan_flags import scan_flags
@@ -23,7 +25,7 @@ from ccrcc_model.patient.target_answer import answer_of, recognised
 from nnunet_ext.documents.quarantine import write_quarantine
 from nnunet_ext.ground.case import Labels, Refusal
 from nnunet_ext.ground.errors import CaseRefused, InputError
-from nnunet_ext.ground.files import AnyPath, sha256
+from nnunet_ext.ground.files import AnyPath, atomic_path, sha256
 from nnunet_ext.ground.labels import canonical_labels, lesion_name
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.ground.record import DISTRIBUTION, versions
@@ -34,11 +36,6 @@ from radiomics_cfg.preset import Preset
 
 STAGE = "predict"
 """What refusals call this."""
-
-MASK = "mask.nii.gz"
-"""The mask that was measured, in the folder of a patient."""
-
-QUARANTINE = "quarantine.csv"
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,8 @@ def predict(
         An answer for each patient that is not refused, and the refusals.
 
     Raises:
-        InputError: If the models do not go together, a path is missing, or network and mask were both given.
+        InputError: If the models do not go together, a path is missing, network and mask were both given, or the result would
+            be written over a scan or a mask.
 
     Example:
         >>> import ccrcc_model as cc
@@ -109,6 +107,8 @@ def predict(
         raise InputError(msg)
     features = FeaturesOfModels.of(models, preset)
     found = patient_scans(listed, given, labels=labels)
+    if out is not None:
+        refuse_places(found, Path(out))
     how = network if isinstance(network, HowToSegment) or network is None else HowToSegment(Path(network))
     cohorts = [scan.cohort if how is None else replace(scan.cohort, labels=how.labels()) for scan in found]
     for cohort in {lesion_name(cohort.labels): cohort for cohort in cohorts}.values():
@@ -206,14 +206,16 @@ class _Request:
             reason = f"the model of {seen[0].target.name} was fitted on a patient of this id"
             raise CaseRefused("development-patient", reason)
         folder = self.out / patient.id
-        masked = masked_scan(patient, self.how, folder / MASK, work=work)
+        masked = masked_scan(patient, self.how, work / MASK, work=work)
         flags = scan_flags(masked.scan, phase=masked.case.phase, of_network=masked.flags)
         with ThreadPoolExecutor(1) as beside:  # the features
             measured = beside.submit(measure_patient, masked.scan, phase=masked.case.phase)
             predictions, more = self._predict(masked, flags, work)
         stated = self._stated(patient, masked) | {"request_sha256": asked, "flags": (*flags, *more)}
         answer = Answer.model_validate({**stated, **measured.result().to_json(), "predictions": predictions})
-        answer.write(folder)
+        answer.write(folder)  # first, so that a folder with a mask of ours has an answer
+        with atomic_path(folder / MASK) as file:
+            shutil.copyfile(masked.mask, file)
         return answer, masked.scan
 
     def sha256(self, patient: PatientScan) -> str:
