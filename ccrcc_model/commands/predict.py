@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ccrcc_model.commands.options import Device, IdentityKey, KeepIdentity, OutFolder, TrustCheckpoint
+from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.labels import STRUCTURES
 
 if TYPE_CHECKING:
     from ccrcc_model.patient.answer import Answer
     from ccrcc_model.patient.masked_scan import HowToSegment
     from ccrcc_model.patient.predict import Predicted
     from nnunet_ext.dicom_objects.identity import Identity
+
+
+_LABELS = [f"{name}={int(value)}" for name, value in STRUCTURES.items()]
+_AS_USUAL = {"folds": ("0",), "device": "cpu", "whole_scan": False, "trusted": False}
+"""How a network is applied without an option."""
 
 
 def predict(
@@ -32,7 +39,7 @@ def predict(
     label: Annotated[
         list[str],
         typer.Option(metavar="STRUCTURE=VALUE", help="Value of kidney, tumour or cyst in --mask; may be repeated."),
-    ] = ["kidney=1", "tumour=2", "cyst=3"],  # noqa: B006
+    ] = _LABELS,
     fold: Annotated[list[str], typer.Option(help="Fold of the network, 0 to 4 or all; repeat to average several.")] = ["0"],  # noqa: B006
     device: Device = "cpu",
     whole_scan: Annotated[
@@ -61,6 +68,9 @@ def predict(
 
     refuse_places(patient_scans(scan, mask or []), out)  # before a file says that the folder is a result
     PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
+    if label != _LABELS and not mask:
+        msg = "--label is for --mask; a card states the values of its masks itself: add --mask, or leave --label out"
+        raise InputError(msg)
     labels = parse_labels(label)
     models = [Model.load(folder) for folder in model]
     identity = _identity(out, keep_identity=keep_identity, identity_key=identity_key, labelmap=labelmap)
@@ -78,7 +88,7 @@ def predict(
             on_progress=on_progress,
         )
     PREDICTED.mark(out, models=[one.id for one in models], answered=len(found.answers), refused=len(found.refusals))
-    raise typer.Exit(_finish(found, out))
+    raise typer.Exit(_finish(found, out, with_dicom=identity is not None))
 
 
 def _identity(out: Path, *, keep_identity: bool, identity_key: Path | None, labelmap: bool) -> "Identity | None":
@@ -93,21 +103,30 @@ def _identity(out: Path, *, keep_identity: bool, identity_key: Path | None, labe
 
 
 def _how(network: Path | None, **options: Any) -> "HowToSegment | None":
-    """Return how the masks are made, if a network makes them."""
+    """Return how the masks are made, if a network makes them.
+
+    Raises:
+        InputError: If an option says how, and there is no network.
+    """
     from ccrcc_model.patient.masked_scan import HowToSegment
     from nnunet_ext.inference.trained_model import fold_numbers
 
     if network is None:
+        if options != _AS_USUAL:
+            msg = "--fold, --device, --whole-scan and --trust-checkpoint are for a network; add --network, or leave them out"
+            raise InputError(msg)
         return None
     return HowToSegment(network, {**options, "folds": fold_numbers(options["folds"])})
 
 
-def _finish(found: "Predicted", out: Path) -> int:
+def _finish(found: "Predicted", out: Path, *, with_dicom: bool) -> int:
     """Show the answer of a single patient, and the last line; return the exit status."""
     from ccrcc_model.commands.console import QUARANTINED, finish, say
     from ccrcc_model.patient.patient_folder import QUARANTINE
     from ccrcc_model.report.run_parts import INDEX
 
+    if not with_dicom and any(answer.source.kind == "dicom" for answer in found.answers):
+        say("No DICOM objects: they need the extra dicom (pip install 'ccrcc-radiomics[dicom]')")
     for patient, reason in found.without_dicom.items():
         say(f"{patient}: no DICOM objects: {reason}")
     for line in _lines(found.answers[0]) if len(found.answers) == 1 else ():
