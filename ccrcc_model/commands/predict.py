@@ -15,12 +15,17 @@ from ccrcc_model.commands.options import (
     TrustCheckpoint,
     ZipHash,
 )
+from ccrcc_model.commands.record import typed_options
+from nnunet_ext.ground.errors import InputError
 
 if TYPE_CHECKING:
     from ccrcc_model.patient.answer import Answer
     from ccrcc_model.patient.masked_scan import HowToSegment
     from ccrcc_model.patient.predict import Predicted
     from nnunet_ext.dicom_objects.identity import Identity
+
+
+_OF_NETWORKS = {"checkpoint", "configuration", "sha256", "fold", "device", "whole_scan", "trust_checkpoint"}
 
 
 def predict(
@@ -79,6 +84,9 @@ def predict(
 
     refuse_places(patient_scans(scan, mask or []), out)  # before a file says that the folder is a result
     PREDICTED.claim(out, inputs=[*scan, *(mask or [])])
+    if label and not mask and network is None:
+        msg = "--label is for --mask or --network; a card states the values of its masks itself: leave --label out"
+        raise InputError(msg)
     labels = parse_labels(label) if label else None
     models = [Model.load(folder) for folder in model]
     identity = _identity(out, keep_identity=keep_identity, identity_key=identity_key, labelmap=labelmap)
@@ -106,7 +114,7 @@ def predict(
             on_progress=on_progress,
         )
     PREDICTED.mark(out, models=[one.id for one in models], answered=len(found.answers), refused=len(found.refusals))
-    raise typer.Exit(_finish(found, out))
+    raise typer.Exit(_finish(found, out, with_dicom=identity is not None))
 
 
 def _identity(out: Path, *, keep_identity: bool, identity_key: Path | None, labelmap: bool) -> "Identity | None":
@@ -121,21 +129,30 @@ def _identity(out: Path, *, keep_identity: bool, identity_key: Path | None, labe
 
 
 def _how(network: Path | None, **options: Any) -> "HowToSegment | None":
-    """Return how the masks are made, if a network makes them."""
+    """Return how the masks are made, if a network makes them.
+
+    Raises:
+        InputError: If an option says how, and there is no network.
+    """
     from ccrcc_model.patient.masked_scan import HowToSegment
     from nnunet_ext.inference.trained_model import fold_numbers
 
     if network is None:
+        if asked := sorted(_OF_NETWORKS & typed_options()):
+            msg = f"--{asked[0].replace('_', '-')} is for a network; add --network, or leave it out"
+            raise InputError(msg)
         return None
     return HowToSegment(network, {**options, "folds": fold_numbers(options["folds"])})
 
 
-def _finish(found: "Predicted", out: Path) -> int:
+def _finish(found: "Predicted", out: Path, *, with_dicom: bool) -> int:
     """Show the answer of a single patient, and the last line; return the exit status."""
     from ccrcc_model.commands.console import QUARANTINED, finish, say
     from ccrcc_model.patient.patient_folder import QUARANTINE
     from ccrcc_model.report.run_parts import INDEX
 
+    if not with_dicom and any(answer.source.kind == "dicom" for answer in found.answers):
+        say("No DICOM objects: they need the extra dicom (pip install 'ccrcc-radiomics[dicom]')")
     for patient, reason in found.without_dicom.items():
         say(f"{patient}: no DICOM objects: {reason}")
     for line in _lines(found.answers[0]) if len(found.answers) == 1 else ():

@@ -18,13 +18,14 @@ from nnunet_ext.anatomy.self_check import self_check, write_self_checks
 from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.documents.quarantine import write_quarantine
 from nnunet_ext.ground.case import Case, Cohort, Labels, Refusal, plain_labels
-from nnunet_ext.ground.errors import CaseRefused, InputError, last_line
+from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.ground.record import DISTRIBUTION, versions
 from nnunet_ext.ground.refusals import FLAGS
 from nnunet_ext.scans.geometry import read_scan
 from nnunet_ext.volumes.volume_file import volume_sha256
+from radiomics_cfg.cases.result_file import code_and_reason
 
 PAGES, CASES = "pages", "cases"
 """Folders of the pages, and of what each was made of."""
@@ -117,12 +118,8 @@ def _all_pages(cohort: Cohort, out: Path, jobs: int) -> Iterator[tuple[str, Inde
 def _case_page(case: Case, labels: Labels, out: Path) -> tuple[str, IndexRow | Refusal]:
     try:
         return case.id, _kept_or_made(case, labels, out)
-    except CaseRefused as refused:
-        return case.id, Refusal(case.id, STAGE, refused.code, refused.reason)
-    except MemoryError:
-        return case.id, Refusal(case.id, STAGE, "out-of-memory", "its page needs more memory than there is")
-    except (RuntimeError, ArithmeticError) as error:
-        return case.id, Refusal(case.id, STAGE, "failed", last_line(error))
+    except (CaseRefused, MemoryError, RuntimeError, ArithmeticError) as error:
+        return case.id, Refusal(case.id, STAGE, *code_and_reason(error))
 
 
 def _kept_or_made(case: Case, labels: Labels, out: Path) -> IndexRow:

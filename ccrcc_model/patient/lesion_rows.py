@@ -49,11 +49,9 @@ class Block:
 def lesion_rows(shown: ShownScan, answer: Mapping[str, Any] | None) -> list[LesionRow]:
     """Return the lesions, tumours first, and below them what each structure fills in all.
 
-    A lesion of the answer and one of the mask are the same if they have the same rank by volume among those of their label.
+    Both number their lesions alike, so that the page, the SEG and the report mean the same by ``Cyst 2``.
     """
-    measured = {
-        (label, rank): one for label in ("tumour", "mass", "cyst") for rank, one in enumerate(_of(answer, label), start=1)
-    }
+    measured = {(one["label"], one["lesion"]): one for one in (answer or {}).get("lesions") or ()}
     rows = []
     for index, lesion in enumerate(shown.lesions):
         found = measured.get((lesion.label, lesion.number), {})
@@ -76,17 +74,10 @@ def measured_blocks(answer: Mapping[str, Any] | None) -> list[Block]:
     return list(_blocks(answer)) if answer else []
 
 
-def _of(answer: Mapping[str, Any] | None, label: str) -> list[Mapping[str, Any]]:
-    """Return the lesions of a label, largest first."""
-    found = [one for one in (answer or {}).get("lesions") or () if one.get("label") == label]
-    return sorted(found, key=lambda one: -float(one.get("volume_ml") or 0))
-
-
 def _blocks(answer: Mapping[str, Any]) -> Iterator[Block]:
-    for label in ("tumour", "mass", "cyst"):
-        for rank, lesion in enumerate(_of(answer, label), start=1):
-            if lesion.get("measurements"):
-                yield Block(f"{label.capitalize()} {rank}", _rows(lesion["measurements"]))
+    for lesion in sorted(answer.get("lesions") or (), key=lambda one: int(one["lesion"])):
+        if lesion.get("measurements"):
+            yield Block(f"{lesion['label'].capitalize()} {lesion['lesion']}", _rows(lesion["measurements"]))
     for kidney in answer.get("kidneys") or ():
         volume = {"name": "volume", "value": kidney.get("volume_ml"), "unit": "ml"}
         yield Block(

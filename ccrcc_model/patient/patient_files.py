@@ -65,9 +65,6 @@ class PatientFiles:
             source: The scan as the user named it.
             folder: Of the patient.
             rules: Regions of the models' preset, which the page can light.
-
-        Raises:
-            InputError: If an identifier is to be kept that DICOM does not allow.
         """
         shown, content = show(scan, rules), answer.to_json()
         files = {PAGE: folder / PAGE}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ccrcc_model.patient.answer import ANSWER
 from ccrcc_model.patient.patient_files import READ_BY_PEOPLE, SLICER
+from ccrcc_model.patient.patient_files import RECORD as RECORD_OF_FILES
 from ccrcc_model.patient.patient_scan import PatientScan
 from ccrcc_model.patient.predictions_file import PREDICTIONS
 from ccrcc_model.report.run_parts import INDEX, RECORD
@@ -41,6 +42,16 @@ def refuse_places(scans: Sequence[PatientScan], out: Path) -> None:
                 msg = f"{out} lies in the folder of the scan, and would become part of the study; choose another with --out"
                 raise InputError(msg)
         _refuse_foreign(folder)
+
+
+def remove_stated(folder: Path) -> None:
+    """Remove what states a result to a reader or an archive: a patient who is refused now keeps none of an earlier scan.
+
+    Answer and mask stay. They hold for the files by whose hashes they are known, and once these are back, an answer needs no
+    second segmentation.
+    """
+    for name in (*READ_BY_PEOPLE, SLICER, RECORD_OF_FILES):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _inputs(scan: PatientScan) -> Iterator[Path]:

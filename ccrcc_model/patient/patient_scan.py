@@ -15,7 +15,7 @@ from nnunet_ext.cohort.cards import load_cohort
 from nnunet_ext.convert.dicom import import_study
 from nnunet_ext.dicom.headers import is_dicom
 from nnunet_ext.ground.case import Cohort, Labels
-from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import AnyPath, is_hidden, sha256
 from nnunet_ext.ground.labels import canonical_labels
 from nnunet_ext.segmentation import single_scan
@@ -58,9 +58,15 @@ class PatientScan:
         """SHA-256 of all files of the scan.
 
         Raises:
-            CaseRefused: If it is a file that cannot be read.
+            CaseRefused: If a file of it cannot be read.
         """
-        return _tree_sha256(self.source) if self.kind == "dicom" else volume_sha256(self.source, "image")
+        if self.kind != "dicom":
+            return volume_sha256(self.source, "image")
+        try:
+            return _tree_sha256(self.source)
+        except OSError as error:
+            reason = f"{Path(error.filename or self.source).name}: {error.strerror or 'it cannot be read'}"
+            raise CaseRefused("io-error", reason) from error
 
     @cached_property
     def mask_sha256(self) -> str | None:

@@ -17,7 +17,7 @@ from ccrcc_model.patient.features_of_models import FeaturesOfModels
 from ccrcc_model.patient.masked_scan import HowToSegment, MaskedScan, digest, masked_scan, scan_of_answer
 from ccrcc_model.patient.page_record import PageRecord
 from ccrcc_model.patient.patient_files import PatientFiles, write_patient_index
-from ccrcc_model.patient.patient_folder import MASK, QUARANTINE, refuse_places
+from ccrcc_model.patient.patient_folder import MASK, QUARANTINE, refuse_places, remove_stated
 from ccrcc_model.patient.patient_scan import PatientScan, patient_scans
 from ccrcc_model.patient.predictions_file import PREDICTIONS, write_predictions
 from ccrcc_model.patient.scan_flags import scan_flags
@@ -31,6 +31,7 @@ from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.ground.record import DISTRIBUTION, versions
 from nnunet_ext.scans.geometry import Scan
 from nnunet_ext.volumes.volume_file import volume_sha256
+from radiomics_cfg.cases.result_file import code_and_reason
 from radiomics_cfg.measurements.patient import measure_patient
 from radiomics_cfg.preset import Preset
 
@@ -156,8 +157,9 @@ def _answer_all(
     for done, scan in enumerate(scans, start=1):
         try:
             answers.append(request.done(scan))
-        except CaseRefused as refused:
-            refusals.append(Refusal(scan.id, STAGE, refused.code, refused.reason))
+        except (CaseRefused, MemoryError, RuntimeError, ArithmeticError) as error:
+            remove_stated(request.out / scan.id)
+            refusals.append(Refusal(scan.id, STAGE, *code_and_reason(error)))
         on_progress(done, len(scans))
     return answers, refusals
 
@@ -181,6 +183,7 @@ class _Request:
         Raises:
             CaseRefused: If the patient cannot be used.
         """
+        self._refuse_development_patient(patient)
         folder, asked = self.out / patient.id, self.sha256(patient)
         answer = _kept(folder, asked)
         if answer is not None and (record := self.files.kept(folder)) is not None:
@@ -201,10 +204,6 @@ class _Request:
         Raises:
             CaseRefused: If the patient cannot be used.
         """
-        seen = [model for model in self.models if patient_hash(patient.cohort.cases[0].patient_id) in model.patients]
-        if seen:
-            reason = f"the model of {seen[0].target.name} was fitted on a patient of this id"
-            raise CaseRefused("development-patient", reason)
         folder = self.out / patient.id
         masked = masked_scan(patient, self.how, work / MASK, work=work)
         flags = scan_flags(masked.scan, phase=masked.case.phase, of_network=masked.flags)
@@ -217,6 +216,12 @@ class _Request:
         with atomic_path(folder / MASK) as file:
             shutil.copyfile(masked.mask, file)
         return answer, masked.scan
+
+    def _refuse_development_patient(self, patient: PatientScan) -> None:
+        seen = [model for model in self.models if patient_hash(patient.cohort.cases[0].patient_id) in model.patients]
+        if seen:
+            reason = f"the model of {seen[0].target.name} was fitted on a patient of this id"
+            raise CaseRefused("development-patient", reason)
 
     def sha256(self, patient: PatientScan) -> str:
         """Return the hash of all that an answer depends on."""

@@ -51,7 +51,16 @@ _NAMES: Mapping[str, NameCodes] = {
 
 def name_codes(name: str) -> NameCodes:
     """Return the codes of a measurement by its name, such as ``volume_ml``."""
-    return _NAMES.get(name) or NameCodes(own_code(re.sub(r"_(ml|mm|hu)$", "", name).replace("_", " ")))
+    return _NAMES.get(name) or NameCodes(own_code(_without_unit(name)))
+
+
+def points_code(name: str) -> Code:
+    """Return the code of the points that a score gives to a measurement."""
+    return own_code(f"{_without_unit(name)} points")
+
+
+def _without_unit(name: str) -> str:
+    return re.sub(r"_(ml|mm|hu)$", "", name).replace("_", " ")
 
 
 def unit_code(unit: str) -> Code:

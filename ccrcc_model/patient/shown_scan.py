@@ -11,12 +11,12 @@ from scipy import ndimage
 
 from ccrcc_model.patient.grey_codes import deflate_image, encode_hu
 from nnunet_ext.ground.errors import CaseRefused
-from nnunet_ext.ground.labels import MINIMUM_LESION_ML, TOUCHING, Label, is_lesion
+from nnunet_ext.ground.labels import MINIMUM_LESION_ML, Label, is_lesion
 from nnunet_ext.scans.geometry import Scan
 from nnunet_ext.scans.orientation import oriented
 from radiomics_cfg.preset import RegionRules, load_preset
 from radiomics_cfg.regions.grid import Grid, resample
-from radiomics_cfg.regions.lesions import Anatomy, find_anatomy
+from radiomics_cfg.regions.lesions import Anatomy, find_anatomy, numbered_pieces, voxel_ml
 from radiomics_cfg.regions.regions_of_interest import find_regions, mask_name
 
 MARGIN_MM = 25.0
@@ -44,7 +44,7 @@ class ShownLesion:
 
     Args:
         label: Of the mask.
-        number: 1 for the largest of its label. Tumours are numbered as in feature tables.
+        number: That of measurements and of SEG: tumours as in feature tables, then cysts.
         side: Of the patient.
         volume_ml: Its volume.
         at: Voxel (x, y, z) of the shown part, inside the lesion, on the axial slice where it is largest.
@@ -125,6 +125,7 @@ def show(scan: Scan, rules: RegionRules | None = None) -> ShownScan:
     anatomy = _anatomy(upright)
     regions = {} if anatomy is None else dict(_regions(upright, anatomy, rules or ring_rules(), box))
     image, codes, merged = _small_enough(hu[box], upright.image.GetSpacing()[2])
+    tumours = tuple(_tumours(anatomy, box, upright.image))
     x, y, z = upright.image.GetSpacing()
     return ShownScan(
         image,
@@ -134,7 +135,7 @@ def show(scan: Scan, rules: RegionRules | None = None) -> ShownScan:
         (x, y, z),
         (box[2].start, box[1].start, box[0].start),
         _turn_degrees(upright.image),
-        (*_tumours(anatomy, box, upright.image), *_cysts(shown, upright.image.GetSpacing())),
+        (*tumours, *_cysts(shown, upright.image, n_tumours=len(tumours))),
         regions,
     )
 
@@ -213,19 +214,22 @@ def _tumours(anatomy: Anatomy | None, box: tuple[slice, ...], image: sitk.Image)
     if anatomy is None:
         return
     numbers = anatomy.numbers[box]
-    voxel_ml = float(np.prod(image.GetSpacing())) / 1000
     name: Literal["tumour", "mass"] = "mass" if (anatomy.labels == Label.MASS).any() else "tumour"
     for lesion in anatomy.lesions:
         inside = numbers == lesion.number
-        yield ShownLesion(name, lesion.number, lesion.side, float(inside.sum()) * voxel_ml, _middle(inside))
+        yield ShownLesion(name, lesion.number, lesion.side, float(inside.sum()) * voxel_ml(image), _middle(inside))
 
 
-def _cysts(labels: npt.NDArray[np.uint8], spacing_mm: tuple[float, ...]) -> Iterator[ShownLesion]:
-    pieces, _ = ndimage.label(labels == Label.CYST, structure=TOUCHING)
-    volumes = np.bincount(pieces.ravel())[1:] * float(np.prod(spacing_mm)) / 1000
-    ordered = [piece for piece in np.argsort(-volumes, kind="stable") if volumes[piece] >= MINIMUM_LESION_ML]
-    for number, piece in enumerate(ordered, start=1):
-        yield ShownLesion("cyst", number, "unknown", float(volumes[piece]), _middle(pieces == piece + 1))
+def _cysts(labels: npt.NDArray[np.uint8], image: sitk.Image, *, n_tumours: int) -> Iterator[ShownLesion]:
+    structure = labels == Label.CYST
+    if not structure.any():
+        return
+    pieces = numbered_pieces(structure, image)
+    for piece in range(1, int(pieces.max()) + 1):
+        inside = pieces == piece
+        volume_ml = float(inside.sum()) * voxel_ml(image)
+        if round(volume_ml, 6) >= MINIMUM_LESION_ML:
+            yield ShownLesion("cyst", n_tumours + piece, "unknown", volume_ml, _middle(inside))
 
 
 def _middle(inside: Mask) -> Voxel:

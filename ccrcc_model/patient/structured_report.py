@@ -22,6 +22,7 @@ from ccrcc_model.patient.report_codes import (
     SCHEME,
     name_codes,
     own_code,
+    points_code,
     unit_code,
 )
 from nnunet_ext.dicom_objects.coding import KIDNEY, STRUCTURE_CODES
@@ -240,7 +241,7 @@ class _Writer:
             if isinstance(one.value, float | int):
                 yield self.sr.Measurement(codes.name, one.value, unit_code(one.unit), derivation=codes.derivation)
             if one.points is not None:
-                yield self.sr.Measurement(name_codes(f"{one.name}_points").name, one.points, unit_code("points"))
+                yield self.sr.Measurement(points_code(one.name), one.points, unit_code("points"))
 
     def _words(self, measurements: Sequence[ReportedMeasurement]) -> Iterator[Any]:
         for one in measurements:

@@ -16,7 +16,7 @@ from typing import Any, Self
 from pydicom.config import IGNORE
 from pydicom.uid import UID
 
-from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.errors import CaseRefused, InputError
 from nnunet_ext.ground.files import atomic_path
 from nnunet_ext.ground.record import DISTRIBUTION
 
@@ -91,13 +91,13 @@ class Identity:
         """Return what stands for an identifier of the source.
 
         Raises:
-            InputError: If it is kept, and none that DICOM allows.
+            CaseRefused: ``source-identifier`` if it is kept, and none that DICOM allows.
         """
         if not self.keep:
             return self.new_uid("of the source", original)
         if not UID(original, IGNORE).is_valid:
-            msg = "The series has an identifier that DICOM does not allow, so no object can refer to it; replace identities"
-            raise InputError(msg)
+            reason = "the series has an identifier that DICOM does not allow, so no object can refer to it; replace identities"
+            raise CaseRefused("source-identifier", reason)
         return original
 
     def new_uid(self, *of: str) -> str:

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
-from pydicom.valuerep import DSfloat
+from pydicom.valuerep import DSfloat, PersonName
 
 from nnunet_ext.dicom.headers import Header
 from nnunet_ext.dicom.series import Series
@@ -32,6 +32,9 @@ _PERSON = (
 )
 """Stated by every object, empty if not known. Unless all are kept, only a pseudonym and a shifted date are written."""
 
+_UNICODE = "ISO_IR 192"
+"""Character set of objects. That of the source is read and not repeated: not every one that archives hold can be written."""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -52,8 +55,7 @@ class Source:
         """Read what is needed of a series.
 
         Raises:
-            CaseRefused: What ``Series.slices`` raises.
-            InputError: If identifiers are kept and one is not valid.
+            CaseRefused: What ``Series.slices`` raises; ``source-identifier`` if identifiers are kept and one is not valid.
         """
         ordered = series.slices
         first = ordered[0]
@@ -122,8 +124,8 @@ def _decimals(values: Sequence[float]) -> list[DSfloat]:
 
 
 def _person(first: Header, identity: Identity) -> dict[str, Any]:
-    found = _values(first, ("SpecificCharacterSet", *_PERSON))
-    empty = dict.fromkeys(_PERSON, "")
+    found = _values(first, _PERSON)
+    empty = {"SpecificCharacterSet": _UNICODE, **dict.fromkeys(_PERSON, "")}
     if identity.keep:
         return empty | found
     whose = first.patient or f"StudyInstanceUID {first.study}"
@@ -141,6 +143,9 @@ def _values(header: Header, names: tuple[str, ...]) -> dict[str, Any]:
         for name in names:
             try:
                 value = read.get(name)
+                value = (
+                    str(value) if isinstance(value, PersonName) else value
+                )  # which else keeps the bytes of its character set
                 with warnings.catch_warnings(action="error"):
                     setattr(Dataset(), name, value)
             except Exception:  # noqa: S112 - pydicom raises what it meets

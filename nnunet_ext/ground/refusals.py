@@ -207,6 +207,10 @@ STAGES = Chapter(
             "several DICOM series with the voxels of the scan, so it is uncertain to which a SEG refers",
             "name the folder of one with `--dicom-source`",
         ),
+        "source-identifier": Reason(
+            "an identifier in its DICOM series that DICOM does not allow, so no object can refer to it as it is",
+            "leave out `--keep-identity`, which gives every object valid pseudonyms",
+        ),
         "slices-thick": Reason("slices not thinner than those that `ccrcc thicken` should make", "request thicker ones"),
         "prediction-failed": Reason("an error of the network, such as too little memory", "read the reason"),
         "mask-changed": Reason(

@@ -175,7 +175,7 @@ def test_a_lesion_in_the_list_leads_there(browser: Any, page: Path) -> None:
     with opened(browser, page) as watched:
         ready(watched)
         watched.evaluate("goTo([0, 0, 0])")
-        watched.tab.get_by_role("button", name="Cyst 1").click()
+        watched.tab.get_by_role("button", name="Cyst 2").click()
         assert watched.evaluate("labelAt(...state.at)") == 3
         watched.tab.get_by_role("button", name="Tumour 1").press("Enter")
         assert watched.evaluate("labelAt(...state.at)") == 2

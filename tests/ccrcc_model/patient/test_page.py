@@ -110,11 +110,11 @@ def test_measurements_that_a_mask_cannot_give_say_so(shown: ShownScan) -> None:
     assert "32 × 31 × 30 mm" in text
 
 
-def test_a_lesion_of_the_answer_is_found_by_its_rank(shown: ShownScan) -> None:
+def test_a_lesion_of_the_answer_is_found_by_its_number(shown: ShownScan) -> None:
     small = an_answer()["lesions"][0] | {"lesion": 2, "side": "right", "volume_ml": 0.2, "diameters_mm": [7.0, 7.0, 7.0]}
     tumour, cyst, *totals = lesion_rows(shown, an_answer(lesions=[small, an_answer()["lesions"][0]]))
     assert (tumour.name, tumour.side, tumour.diameters, tumour.index) == ("Tumour 1", "left", "32 × 31 × 30 mm", 0)
-    assert (cyst.name, cyst.side, cyst.index) == ("Cyst 1", "", 1)
+    assert (cyst.name, cyst.side, cyst.index) == ("Cyst 2", "", 1)
     assert [row.name for row in totals] == ["Kidney, in all", "Tumour, in all", "Cyst, in all"]
 
 

@@ -3,7 +3,10 @@
 # Also of: ccrcc_model.patient.page_record, ccrcc_model.patient.patient_objects, ccrcc_model.patient.summary_picture
 
 import shutil
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import numpy as np
@@ -114,6 +117,35 @@ def test_one_key_gives_two_runs_one_pseudonym(known: Path, study: Path, tmp_path
         "predict", known / "grade", "--scan", study, "--out", tmp_path / "c", "--identity-key", key, "--keep-identity"
     )
     assert "give one of them" in said
+
+
+def test_an_identifier_that_cannot_be_kept_costs_one_patient_the_objects_and_nobody_else(known: Path, tmp_path: Path) -> None:
+    image = sitk.ReadImage(str(known / "scan.nii.gz"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of what this is about
+        for name, uid in (("bad", "1.2.03.x"), ("good", "1.2.3")):
+            write_series(tmp_path / name, image, StudyInstanceUID=uid)
+    given = [word for name in ("bad", "good") for word in ("--scan", tmp_path / name, "--mask", known / "scan_mask.nii.gz")]
+    words = ("--preset", known / "small", "--out", tmp_path / "out", "--keep-identity", *given)
+    ran = ccrcc_here("predict", known / "grade", *words)
+    assert ran.status == 0, ran.said
+    assert "bad: no DICOM objects: the series has an identifier that DICOM does not allow" in ran.said
+    assert (tmp_path / "out" / "bad" / "page.html").is_file()
+    assert [(tmp_path / "out" / name / "report.dcm").is_file() for name in ("bad", "good")] == [False, True]
+
+
+def test_without_the_extra_a_line_says_why_there_are_no_objects(
+    known: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_highdicom(name: str, *more: str) -> Any:
+        return None if name == "highdicom" else find_spec(name, *more)
+
+    monkeypatch.setattr("importlib.util.find_spec", without_highdicom)
+    words = ("--preset", known / "small", "--scan", study, "--mask", known / "scan_mask.nii.gz", "--out", tmp_path / "out")
+    ran = ccrcc_here("predict", known / "grade", *words)
+    assert ran.status == 0, ran.said
+    assert "No DICOM objects: they need the extra dicom" in ran.said
+    assert (tmp_path / "out" / "ct" / "page.html").is_file()
 
 
 def test_a_zip_of_a_study_is_read_and_has_the_same_objects(known: Path, study: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ccrcc_model.faults.dicom_files import write_ct
 from ccrcc_model.models.model import Model
 from ccrcc_model.patient.patient_scan import patient_scans
 from ccrcc_model.patient.predict import predict
-from nnunet_ext.ground.errors import InputError
+from nnunet_ext.ground.errors import CaseRefused, InputError
 
 
 def write_dicom(folder: Path, image: Path, **attributes: str) -> Path:
@@ -81,3 +81,17 @@ def test_two_patients_in_one_folder_are_refused_and_so_is_a_bomb(known: Path, tm
     found = predict(Model.load(known / "grade"), scans, mask=[case.mask] * 2, preset=known / "small")
     assert [one.code for one in found.refusals] == ["several-studies", "no-study"]
     assert "times its size" in found.refusals[1].reason
+
+
+def test_a_file_of_a_study_that_cannot_be_read_refuses_the_study_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "1.dcm").write_bytes(b"0")
+    scan = patient_scans([tmp_path / "study"])[0]
+    monkeypatch.setattr("ccrcc_model.patient.patient_scan.sha256", denied)
+    with pytest.raises(CaseRefused, match=r"io-error: 1\.dcm: Permission denied"):
+        _ = scan.sha256

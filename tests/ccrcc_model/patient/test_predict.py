@@ -5,6 +5,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,15 @@ import ccrcc_model as cc
 from ccrcc_model.models.model import Model
 from ccrcc_model.outcomes.target import GRADE
 from ccrcc_model.patient.answer import Answer
+from ccrcc_model.patient.patient_files import PatientFiles
 from ccrcc_model.patient.predict import predict
 from nnunet_ext.cohort.cards import load_cohort, save_cohort
 from nnunet_ext.ground.case import Cohort, Role
 from nnunet_ext.ground.files import sha256
+from nnunet_ext.scans.geometry import Scan
 from radiomics_cfg.extraction import extract
+from radiomics_cfg.measurements.measurement import PatientMeasurements
+from radiomics_cfg.measurements.patient import measure_patient
 
 
 def words(known: Path, out: Path, *more: str | Path) -> tuple[str | Path, ...]:
@@ -123,6 +128,59 @@ def test_one_bad_patient_is_quarantined_and_the_others_are_answered(known: Path,
     assert not (tmp_path / "out" / "bad").exists()
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(MemoryError(), "out-of-memory"), (RuntimeError("ITK says no"), "failed"), (ZeroDivisionError(), "failed")],
+)
+def test_an_error_of_one_patient_does_not_end_the_run(
+    known: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    def measured(scan: Scan, **options: str | None) -> PatientMeasurements:
+        if scan.image.GetSize()[0] == 31:
+            raise error
+        return measure_patient(scan, **options)
+
+    monkeypatch.setattr("ccrcc_model.patient.predict.measure_patient", measured)
+    good, bad = write_scan(tmp_path / "in", "good"), write_scan(tmp_path / "in", "bad")
+    for path in (bad.image, bad.mask):
+        sitk.WriteImage(sitk.ReadImage(str(path))[:31], str(path))
+    found = predict(
+        Model.load(known / "grade"),
+        [bad.image, good.image],
+        mask=[bad.mask, good.mask],
+        preset=known / "small",
+        out=tmp_path / "out",
+    )
+    assert [answer.patient for answer in found.answers] == ["good"]
+    assert [(one.case_id, one.code) for one in found.refusals] == [("bad", code)]
+
+
+def test_a_patient_who_is_refused_now_keeps_no_page_of_an_earlier_scan(known: Path, tmp_path: Path) -> None:
+    scan, out = write_scan(tmp_path / "in"), tmp_path / "out"
+    model, whole = Model.load(known / "grade"), scan.image.read_bytes()
+    options = {"mask": scan.mask, "out": out, "preset": known / "small", "files": PatientFiles(slicer=True)}
+    predict(model, scan.image, **options)
+    stored = (out / "scan" / "answer.json").stat().st_mtime_ns
+    scan.image.write_bytes(whole[:500])
+    assert [one.code for one in predict(model, scan.image, **options).refusals] == ["unreadable"]
+    assert sorted(path.name for path in (out / "scan").iterdir()) == ["answer.json", "mask.nii.gz"]
+    scan.image.write_bytes(whole)
+    assert len(predict(model, scan.image, **options).answers) == 1
+    assert (out / "scan" / "page.html").is_file()
+    assert (out / "scan" / "answer.json").stat().st_mtime_ns == stored
+
+
+def test_a_card_that_names_a_development_patient_later_is_refused_later(known: Path, tmp_path: Path) -> None:
+    case, model = write_scan(tmp_path / "in"), Model.load(known / "grade")
+    codes = []
+    for patient in ("someone", "dev-007"):
+        card = Cohort("one", Role.EXTERNAL, (replace(case, patient_id=patient),))
+        save_cohort(card, tmp_path / "in")
+        found = predict(model, tmp_path / "in" / "card.yaml", preset=known / "small", out=tmp_path / "out")
+        codes.append([one.code for one in found.refusals])
+    assert codes == [[], ["development-patient"]]
+
+
 def test_a_mask_without_a_tumour_has_an_answer_without_a_probability(known: Path, tmp_path: Path) -> None:
     scan = without_tumour(write_scan(tmp_path / "in"))
     ran = ccrcc_here(*words(known, tmp_path / "out", "--scan", scan.image, "--mask", scan.mask))
@@ -178,6 +236,9 @@ def test_mistakes_of_the_call_end_in_one_line(known: Path, tmp_path: Path) -> No
     scan, mask = known / "scan.nii.gz", known / "scan_mask.nii.gz"
     out = tmp_path / "out"
     assert "found both" in mistake_here(*one(known, out), "--network", known)
+    for option in (("--fold", "1"), ("--device", "cuda"), ("--whole-scan",), ("--trust-checkpoint",)):
+        assert "is for a network" in mistake_here(*one(known, out), *option)
+    assert "--label is for --mask" in mistake_here(*words(known, out, "--scan", scan, "--label", "tumour=5"))
     assert "one mask for each scan" in mistake_here(*words(known, out, "--scan", scan, "--scan", scan, "--mask", mask))
     assert "no file or folder" in mistake_here(*words(known, out, "--scan", tmp_path / "none.nii.gz"))
     missing = mistake_here("predict", known / "grade", "--scan", scan, "--mask", mask, "--out", out)

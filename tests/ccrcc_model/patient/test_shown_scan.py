@@ -8,6 +8,7 @@ from ccrcc_model.patient.grey_codes import decode_hu
 from ccrcc_model.patient.shown_scan import MARGIN_MM, ring_rules, show
 from nnunet_ext.ground.labels import Label
 from nnunet_ext.scans.geometry import Scan
+from radiomics_cfg.measurements.patient import measure_patient
 from radiomics_cfg.preset import load_preset
 
 
@@ -52,6 +53,33 @@ def test_a_click_on_a_lesion_leads_into_it() -> None:
         assert lesion.volume_ml == pytest.approx(shown.volume_ml(label))
     area = (shown.labels == Label.TUMOUR).sum(axis=(1, 2))
     assert tumour.at[2] == area.argmax() == shown.slice_of_interest
+
+
+@pytest.mark.parametrize("order", ["LPS", "RAI", "SLP"])
+def test_cysts_of_one_volume_have_the_numbers_of_the_measurements(order: str) -> None:
+    scan = two_kidneys(cyst=False)
+    labels = sitk.GetArrayFromImage(scan.mask)
+    for x, y, z in ((66, 40, 12), (20, 34, 26), (24, 30, 15), (20, 40, 20)):
+        labels[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2] = Label.CYST
+    stored_scan = stored(Scan(scan.image, _like(labels, scan.mask)), order)
+    shown = show(stored_scan)
+    upright = sitk.DICOMOrient(stored_scan.image, "LPS")
+    measured = {(one.label, one.lesion): one.centroid_voxel_xyz for one in measure_patient(stored_scan).lesions}
+    assert (
+        [(one.label, one.number) for one in shown.lesions]
+        == list(measured)
+        == [("tumour", 1), *(("cyst", n) for n in (2, 3, 4, 5))]
+    )
+    for lesion in shown.lesions:
+        centre = stored_scan.image.TransformContinuousIndexToPhysicalPoint(measured[lesion.label, lesion.number])
+        expected = upright.TransformPhysicalPointToContinuousIndex(centre)
+        assert np.allclose(np.add(lesion.at, shown.first), expected, atol=1.01)
+
+
+def _like(labels: np.ndarray, mask: sitk.Image) -> sitk.Image:
+    made = sitk.GetImageFromArray(labels)
+    made.CopyInformation(mask)
+    return made
 
 
 def test_the_margin_is_shown_and_no_more() -> None:

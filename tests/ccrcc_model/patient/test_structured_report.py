@@ -31,6 +31,7 @@ TUMOUR = ReportedGroup(
         ReportedMeasurement("volume_ml", 12.5, "ml"),
         ReportedMeasurement("mean_hu", 88.1, "HU"),
         ReportedMeasurement("exophytic_share", 0.4, "1", points=2),
+        ReportedMeasurement("maximum_diameter_mm", 45.0, "mm", points=2),
         ReportedMeasurement("face", "anterior"),
         ReportedMeasurement("collecting_system_distance_mm", None, "mm", "the mask has no collecting system"),
     ),
@@ -71,8 +72,9 @@ def test_a_group_states_its_numbers_and_refers_to_its_segment(tmp_path: Path) ->
     assert (volume.value, volume.unit) == (12.5, Code("mL", "UCUM", "milliliter"))
     (mean,) = tumour.get_measurements(name=codes.DCM.AttenuationCoefficient)
     assert mean.derivation == codes.SCT.Mean
-    (points,) = tumour.get_measurements(name=own_code("exophytic share points"))
-    assert points.value == 2
+    for name in ("exophytic share points", "maximum diameter points"):
+        (points,) = tumour.get_measurements(name=own_code(name))
+        assert points.value == 2
     for group, name in ((tumour, "Tumour"), (kidney, "Kidney")):
         (item,) = (one for one in group[0].ContentSequence if "ReferencedSOPSequence" in one)
         assert item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == seg.header.SOPInstanceUID

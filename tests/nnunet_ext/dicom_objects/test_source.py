@@ -6,6 +6,7 @@ import pytest
 import SimpleITK as sitk
 from dicom_series import ORDERS, small_volume, write_series
 from pydicom import dcmread
+from valid_dicom import faults
 
 from ccrcc_model.faults.orientation import OBLIQUE
 from nnunet_ext.dicom_objects.identity import Identity
@@ -52,10 +53,27 @@ def test_what_is_kept_is_stated_as_in_the_source_and_nothing_else(tmp_path: Path
     found = dcmread(tmp_path / "seg.dcm")
     assert {name: str(found.get(name)) for name in PERSON if name in found} == {
         name: value for name, value in PERSON.items() if name != "InstitutionName"
-    }
+    } | {"SpecificCharacterSet": "ISO_IR 192"}
     assert found.FrameOfReferenceUID == "1.2.9"
     referred = {str(one.ReferencedSOPInstanceUID) for one in found.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
     assert referred == {header.instance for header in series.slices}
+
+
+@pytest.mark.parametrize(
+    ("characters", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("ISO_IR_100", "Müller^Hans"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+    ],
+)
+def test_a_name_in_any_character_set_is_kept(tmp_path: Path, characters: list[str] | str, name: str) -> None:
+    image, mask = small_volume()
+    series = write_series(tmp_path / "ct", image, SpecificCharacterSet=characters, PatientName=name)
+    write_seg(tmp_path / "seg.dcm", Source.of(series, Identity.kept()), mask, algorithm=None)
+    assert dcmread(tmp_path / "seg.dcm").PatientName == name
+    assert faults(tmp_path / "seg.dcm") == []
 
 
 def test_objects_of_one_study_under_one_key_share_its_pseudonyms(tmp_path: Path) -> None:
