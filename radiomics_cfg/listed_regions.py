@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from nnunet_ext.documents.csv_table import line_of, read_csv
-from nnunet_ext.documents.foreign_json import read_json_object
+from nnunet_ext.documents.sealed_json import read_sealed, write_sealed
 from nnunet_ext.ground.case import Refusal
 from nnunet_ext.ground.errors import CaseRefused, InputError, last_line
-from nnunet_ext.ground.files import AnyPath, write_json
+from nnunet_ext.ground.files import AnyPath
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.ground.record import DISTRIBUTION, versions
 from nnunet_ext.volumes.presence import check_file
@@ -164,7 +164,7 @@ def _measured(region: ListedRegion, way: str, folder: Path) -> dict[str, str] | 
         for path, what in ((region.image, "image"), (region.mask, "mask")):
             check_file(path, what, folders=True)
         file = folder / f"{_digest(region, way)}.json"
-        if (kept := _kept(file)) is not None:
+        if (kept := read_sealed(file)) is not None:
             return kept
         with freed_memory_kept(), one_thread():
             found = _extractor(way).execute(region.image, region.mask, region.label, region.channel)
@@ -175,7 +175,7 @@ def _measured(region: ListedRegion, way: str, folder: Path) -> dict[str, str] | 
     except (RuntimeError, ArithmeticError) as error:
         return Refusal(name, STAGE, "failed", last_line(error))
     values = {key: _as_text(value) for key, value in found.items()}
-    write_json(file, {"values": values, "seal": _seal(values)})
+    write_sealed(file, values)
     return values
 
 
@@ -192,21 +192,6 @@ def _digest(region: ListedRegion, way: str) -> str:
     made_by = {**Engine().versions, DISTRIBUTION: versions().get(DISTRIBUTION, "")}
     content = [*files, region.label, region.channel, way, made_by]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _kept(file: Path) -> dict[str, str] | None:
-    if not file.is_file():
-        return None
-    try:
-        content = read_json_object(file)
-    except InputError:
-        return None
-    values = content.get("values")
-    return values if isinstance(values, dict) and content.get("seal") == _seal(values) else None
-
-
-def _seal(values: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def _as_text(value: Any) -> str:

@@ -1,17 +1,14 @@
 """What a page was made of, and what the index shows of it: an unchanged page is kept, a damaged one is made again."""
 
 import base64
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from nnunet_ext.anatomy.self_check import SelfCheck
-from nnunet_ext.documents.foreign_json import read_json_object
-from nnunet_ext.ground.errors import InputError
-from nnunet_ext.ground.files import sha256, write_json
+from nnunet_ext.documents.sealed_json import read_sealed, write_sealed
+from nnunet_ext.ground.files import sha256
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class PageRecord:
             "thumbnail": base64.b64encode(self.thumbnail).decode("ascii"),
             "without": dict(self.without),
         }
-        write_json(path, {**content, "seal": _seal(content)})
+        write_sealed(path, content)
 
     @classmethod
     def kept(cls, path: Path, *, made_of: Mapping[str, Any], folder: Path) -> Self | None:
@@ -54,17 +51,12 @@ class PageRecord:
             made_of: All that the files depend on now.
             folder: Of the files, whose names are relative to it.
         """
+        content = read_sealed(path)
+        if content is None or content.get("made_of") != made_of:
+            return None
         try:
-            content = read_json_object(path)
-            seal = content.pop("seal", None)
-            if seal != _seal(content) or content["made_of"] != made_of:
-                return None
             if any(sha256(folder / name) != known for name, known in content["files"].items()):
                 return None
             return cls(SelfCheck(**content["check"]), base64.b64decode(content["thumbnail"]), content["without"])
-        except (InputError, OSError, KeyError, TypeError, ValueError):
+        except (OSError, KeyError, TypeError, ValueError):
             return None
-
-
-def _seal(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
