@@ -9,6 +9,7 @@ from typing import Any
 from ccrcc_model.faults.fault import Ran, ccrcc, expect, fault
 from ccrcc_model.faults.network import CHECKPOINT, write_network
 from ccrcc_model.faults.scans import as_image, small_scan, write_card, write_scan
+from nnunet_ext.inference.seal import SEAL
 
 NEEDS = ("torch", "nnunetv2")
 
@@ -194,6 +195,7 @@ def network_trained_in_parallel(folder: Path) -> str:
     """``module._orig_mod.`` stands before every name: it is taken off, which is said, and the mask is the same."""
     segment(folder)
     change_weights(folder / "net", lambda weights: {f"module._orig_mod.{name}": value for name, value in weights.items()})
+    (folder / "net" / SEAL).unlink()  # as of a network that was never used
     ran = segment(folder, out="again")
     is_same = (folder / "masks" / "a.nii.gz").read_bytes() == (folder / "again" / "a.nii.gz").read_bytes()
     is_said = "'module._orig_mod.' before the name of every weight" in ran.said
@@ -229,7 +231,7 @@ def network_labels_with_a_gap(folder: Path) -> str:
         content["labels"]["tumour"] = 3
         (net / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
 
-    return refused(folder, "wanted are labels of kidney, tumour, cyst", renumber)
+    return refused(folder, "wanted are labels numbered from 1, or regions", renumber)
 
 
 @fault(NETWORK_BELIEVED, needs=NEEDS)

@@ -16,7 +16,7 @@ from nnunet_ext.documents.csv_table import write_csv
 from nnunet_ext.ground.case import Role
 from nnunet_ext.ground.errors import InputError
 from nnunet_ext.ground.files import write_json, write_text
-from nnunet_ext.ground.labels import STRUCTURES
+from nnunet_ext.ground.labels import PARTED
 from nnunet_ext.ground.progress import OnProgress, silent
 from nnunet_ext.phantom.anatomy import draw_anatomy
 from nnunet_ext.phantom.biology import Biology, best_possible_auc, draw_biology, volume_auc
@@ -215,7 +215,7 @@ def _write_tables(
         "name": plan.name,
         "role": plan.role.value,
         "licence": "CC0-1.0 (synthetic)",
-        "labels": {name: int(label) for name, label in STRUCTURES.items()},
+        "labels": {name: int(label) for name, label in PARTED.items()},
         "cases": "cases.csv",
         "outcomes": "outcomes.csv",
         "acquisition": "acquisition.csv",

@@ -62,7 +62,7 @@ def test_all_targets_of_one_table_in_one_command(tables: Path, tmp_path: Path) -
         *("--out", tmp_path / "b"),
     )
     assert scored.returncode == 0, scored.stderr
-    assert scored.stdout.splitlines()[-1] == f"Benchmark of isup on 1 cohorts: {tmp_path / 'b'}"
+    assert scored.stdout.splitlines()[-1].startswith(f"Benchmark of isup on 1 cohorts: {tmp_path / 'b'}; ")
     assert "isup in away (n = 51) " in scored.stdout
     assert (tmp_path / "b" / "graded_figures.csv").is_file()
     again = ("benchmark", tmp_path / "m" / "isup", "--cohort", tables / "away.yaml", "--table", tables / "away.parquet")
