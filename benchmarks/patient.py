@@ -102,7 +102,7 @@ def main() -> int:
             "answer": median_s(lambda: predict(model, scan, mask=mask)),
             "page": median_s(lambda: PatientFiles().write(answer, read, source=scan, folder=own, rules=rules)),
         }
-        print(f"{len(model.manifest['features']) if 'features' in model.manifest else ''} features of {preset_name}")
+        print(f"preset   {preset_name}")
         for part, seconds in taken.items():
             print(f"{part:8} {seconds:5.1f} s, allowed {ALLOWED_S[part]:.0f} s")
         print(f"page     {(own / PAGE).stat().st_size / 1e6:5.1f} MB")

@@ -4,13 +4,13 @@ from nnunet_ext.ground.case import Role
 from nnunet_ext.phantom import CohortPlan
 
 EXPECTED_S = {
-    "Synthetic scans": 40.0,
+    "Synthetic scans": 30.0,
     "Gate": 5.0,
-    "nnU-Net training": 240.0,
-    "Segmentation": 75.0,
-    "Features": 90.0,
-    "Models": 30.0,
-    "Patients": 60.0,
+    "nnU-Net training": 180.0,
+    "Segmentation": 45.0,
+    "Features": 60.0,
+    "Models": 135.0,
+    "Patients": 30.0,
     "Benchmark and report": 16.0,
 }
 """Seconds of each stage on two cores."""
